@@ -1,0 +1,80 @@
+"""The re-associated attention against MMDetection's block."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.models.utils.vlfuse_helper import SingleScaleBiAttentionBlock
+
+from xemap.models.fusion import FusionBlock
+
+SHAPE = dict(v_dim=24, l_dim=16, embed_dim=64, num_heads=4, dropout=0.0, init_values=0.7)
+
+
+def both_blocks(seed: int) -> tuple[FusionBlock, SingleScaleBiAttentionBlock]:
+    torch.manual_seed(seed)
+    ours, theirs = FusionBlock(**SHAPE), SingleScaleBiAttentionBlock(**SHAPE)
+    for parameter in ours.parameters():  # biases start at zero, which would hide mistakes in their terms
+        torch.nn.init.normal_(parameter, std=0.3)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def inputs(n: int, p: int, s: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, s + 1, (n,), generator=generator)
+    padding = torch.arange(s) >= lengths[:, None]
+    return torch.randn(n, p, 24, generator=generator), torch.randn(n, s, 16, generator=generator), padding
+
+
+@settings(deadline=None, max_examples=25)
+@given(n=st.integers(1, 3), p=st.integers(1, 40), s=st.integers(1, 9), seed=st.integers(0, 999))
+def test_equals_mmdetection_forward_and_backward(n, p, s, seed):
+    ours, theirs = both_blocks(seed)
+    vision, lang, padding = inputs(n, p, s, seed)
+    results = []
+    for block, mask in ((ours, padding), (theirs, (~padding).float())):
+        v, t = vision.clone().requires_grad_(), lang.clone().requires_grad_()
+        out_v, out_t = block(v, t, mask) if block is ours else block(v, t, attention_mask_l=mask)
+        out_t = out_t * ~padding[..., None]  # updates of padding tokens are meaningless in both
+        loss = (out_v.sin().sum() + out_t.sin().sum()) / p
+        gradients = torch.autograd.grad(loss, [v, t, *block.parameters()])
+        results.append((out_v, out_t, *gradients))
+    for mine, original in zip(*results):
+        torch.testing.assert_close(mine, original, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(results[0][0], results[1][0], atol=1e-5, rtol=1e-5)
+
+
+def test_padding_tokens_have_no_influence():
+    ours, _ = both_blocks(0)
+    vision, lang, padding = inputs(3, 20, 6, 1)
+    other = torch.where(padding[..., None], torch.full_like(lang, 7.0), lang)
+    first, second = ours(vision, lang, padding), ours(vision, other, padding)
+    torch.testing.assert_close(first[0], second[0], atol=1e-6, rtol=0)
+    keep = ~padding
+    torch.testing.assert_close(first[1][keep], second[1][keep], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize('scale', [1e2, 1e4])
+def test_large_scores_give_no_nan(scale):
+    ours, _ = both_blocks(0)
+    vision, lang, padding = inputs(2, 20, 6, 1)
+    attention = ours.attn
+    out_v, out_t = attention(vision * scale, lang * scale, padding)
+    assert torch.isfinite(out_v).all()
+    assert torch.isfinite(out_t).all()
+
+
+def test_dropout_keeps_the_bias_of_dropped_weights_out():
+    """Under dropout the attention weights no longer sum to one; the value bias must follow them."""
+    ours, theirs = both_blocks(0)
+    for block in (ours, theirs):
+        block.attn.dropout = 1.0
+        block.train()
+    vision, lang, padding = inputs(2, 20, 6, 1)
+    mine = ours.attn(vision, lang, padding)
+    original = theirs.attn(vision, lang, attention_mask_l=(~padding).float())
+    torch.testing.assert_close(mine[0], original[0])
+    torch.testing.assert_close(mine[1], original[1])

@@ -1,0 +1,63 @@
+"""The fusion encoder against MMDetection's, one pair at a time (where MMDetection's masks are right)."""
+
+from __future__ import annotations
+
+import torch
+from mmdet.models.layers.transformer.grounding_dino_layers import GroundingDinoTransformerEncoder
+from mmengine.config import ConfigDict
+
+from tests.models.tiny import tiny_network
+from xemap.models.fusion import FusionEncoder
+
+SHAPES = [(6, 5), (3, 3)]
+TOKENS = sum(h * w for h, w in SHAPES)
+
+
+def encoders() -> tuple[FusionEncoder, GroundingDinoTransformerEncoder]:
+    torch.manual_seed(0)
+    config = tiny_network().encoder
+    config.pop('type')
+    ours = FusionEncoder(**config)
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    layers = {k: ConfigDict(v) if isinstance(v, dict) else v for k, v in config.items()}
+    theirs = GroundingDinoTransformerEncoder(**layers)
+    theirs.load_state_dict(ours.state_dict())  # also shows that the names are the same
+    return ours.eval(), theirs.eval()
+
+
+def test_equals_mmdetection_for_a_single_pair():
+    ours, theirs = encoders()
+    vision, position, text = torch.randn(1, TOKENS, 32), torch.randn(1, TOKENS, 32), torch.randn(1, 7, 32)
+    from mmdet.models.layers.transformer.utils import get_text_sine_pos_embed
+
+    # MMDetection hard-wires a 256-wide text embedding unless it is given one.
+    text_pos = get_text_sine_pos_embed(torch.arange(7.0)[None, :, None], num_pos_feats=32, exchange_xy=False)
+    with torch.no_grad():
+        mine = ours(vision, position, SHAPES, text, torch.zeros(1, 7, dtype=torch.bool))
+        original = theirs(
+            query=vision,
+            query_pos=position,
+            key_padding_mask=None,
+            spatial_shapes=torch.tensor(SHAPES),
+            level_start_index=None,
+            valid_ratios=torch.ones(1, 2, 2),
+            memory_text=text,
+            text_attention_mask=None,
+            pos_text=text_pos,
+            text_self_attention_masks=torch.ones(1, 7, 7, dtype=torch.bool),
+        )
+    for a, b in zip(mine, original):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_padding_changes_nothing():
+    ours, _ = encoders()
+    vision, position, text = torch.randn(1, TOKENS, 32), torch.randn(1, TOKENS, 32), torch.randn(1, 4, 32)
+    padded = torch.cat([text, torch.randn(1, 5, 32)], 1)
+    padding = torch.arange(9)[None] >= 4
+    with torch.no_grad():
+        short = ours(vision, position, SHAPES, text, padding[:, :4])
+        long = ours(vision, position, SHAPES, padded, padding)
+    torch.testing.assert_close(short[0], long[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(short[1], long[1][:, :4], atol=1e-5, rtol=1e-5)

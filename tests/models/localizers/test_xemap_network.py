@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from tests.models.localizers.localizer_tester import TEXTS, LocalizerTester, make_images, make_samples
+from tests.models.tiny import tiny_network
+from xemap.errors import ConfigError
+from xemap.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+FUSION_SIDE = ('neck.', 'text_feat_map.', 'level_embed', 'encoder.')
+
+
+def build(**overrides) -> nn.Module:
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(tiny_network(**overrides))
+        model.init_weights()
+    return model
+
+
+def optimizer_of(model: nn.Module):
+    config = dict(
+        type='TrainableParamsConstructor',
+        optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-2)),
+    )
+    with DefaultScope.overwrite_default_scope('xemap'):
+        return OPTIM_WRAPPER_CONSTRUCTORS.build(config)(model)
+
+
+class TestXeMapNetwork(LocalizerTester):
+    config = tiny_network()
+
+
+class TestXeMapNetworkMaxPooling(LocalizerTester):
+    config = tiny_network(head=dict(type='HMSAHead', pooling='max'))
+
+
+def test_frozen_parts_do_not_move_and_the_rest_does():
+    model = build()
+    optimizer = optimizer_of(model)
+    before = copy.deepcopy(model.state_dict())
+    model.train()
+    for step in range(3):
+        loss = model(make_images(2, (64, 64), step), make_samples([TEXTS[:2], TEXTS[2:]], (64, 64)), mode='loss')
+        optimizer.update_params(loss['loss_map'])
+    after = model.state_dict()
+    for name, value in before.items():
+        if name.startswith(FUSION_SIDE):
+            continue
+        assert torch.equal(value, after[name]), f'{name} is frozen and changed (weights and running statistics)'
+    still = [n for n, p in model.named_parameters() if p.requires_grad and torch.equal(p, before[n])]
+    assert still == []
+
+
+def test_only_the_fusion_side_is_trainable_and_in_the_optimizer():
+    model = build()
+    trainable = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert trainable == {n for n, _ in model.named_parameters() if n.startswith(FUSION_SIDE)}
+    in_optimizer = {id(p) for group in optimizer_of(model).param_groups for p in group['params']}
+    assert in_optimizer == {id(p) for n, p in model.named_parameters() if n in trainable}
+
+
+def test_frozen_parts_stay_in_eval_mode_and_build_no_graph():
+    model = build().train()
+    assert model.training and model.encoder.training
+    frozen = [m for name in ('backbone', 'language_model') for m in getattr(model, name).modules()]
+    assert not any(m.training for m in frozen)
+    features = []
+    hook = model.backbone.register_forward_hook(lambda module, args, output: features.extend(output))
+    model(make_images(1, (64, 64)), make_samples([TEXTS[:1]], (64, 64)), mode='loss')
+    hook.remove()
+    assert features and not any(f.requires_grad for f in features)
+
+
+def test_unfrozen_encoders_train():
+    model = build(frozen=()).train()
+    assert all(p.requires_grad for p in model.parameters())
+    loss = model(make_images(2, (64, 64)), make_samples([TEXTS[:2], TEXTS[2:]], (64, 64)), mode='loss')
+    loss['loss_map'].backward()
+    assert model.backbone.conv1.weight.grad.abs().sum() > 0
+    assert model.language_model.model.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+
+
+def test_an_image_and_a_repeated_text_are_encoded_once(monkeypatch):
+    model = build().eval()
+    images_seen, texts_seen = [], []
+    backbone, language_model = model.backbone.forward, model.language_model.forward
+    monkeypatch.setattr(model.backbone, 'forward', lambda x: images_seen.append(len(x)) or backbone(x))
+    monkeypatch.setattr(model.language_model, 'forward', lambda t: texts_seen.extend(t) or language_model(t))
+    with torch.no_grad():
+        model(make_images(2, (64, 64)), make_samples([TEXTS, TEXTS], (64, 64)))
+    assert images_seen == [2]
+    assert texts_seen == TEXTS
+
+
+def test_prediction_in_chunks_is_the_same():
+    model = build().eval()
+    images, queries = make_images(2, (64, 64)), [TEXTS, TEXTS[:3]]
+    with torch.no_grad():
+        whole = model(images, make_samples(queries, (64, 64)))
+        model.max_pairs = 2
+        parts = model(images, make_samples(queries, (64, 64)), mode='predict')
+    torch.testing.assert_close(torch.cat([s.pred_maps for s in parts]), whole, atol=1e-6, rtol=0)
+
+
+def test_images_of_two_sizes_are_refused():
+    samples = make_samples([TEXTS[:1]], (64, 64)) + make_samples([TEXTS[:1]], (32, 64))
+    with pytest.raises(ConfigError, match=r'\(32, 64\) and \(64, 64\)'):
+        build()(make_images(2, (64, 64)), samples)
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        (dict(frozen=('backbon',)), '"backbon" is no part'),
+        (dict(head=dict(type='HMSAHead', pooling='avg')), 'pooling "avg"'),
+        (dict(head=dict(type='HMSAHead', poolin='max')), 'did you mean "pooling"'),
+        (dict(positional_encoding=dict(num_feats=8)), 'num_feats is 8'),
+    ],
+)
+def test_bad_configs_name_the_key(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        build(**overrides)

@@ -1,0 +1,22 @@
+"""Models: localizers and the parts they are made of."""
+
+from xemap.compat import setup
+
+setup()  # before anything imports mmdet.models
+
+from xemap.models.build import build_localizer  # noqa: E402
+from xemap.models.fusion import FusionEncoder  # noqa: E402
+from xemap.models.heads import HMSAHead  # noqa: E402
+from xemap.models.localizers import XeMapNetwork  # noqa: E402
+from xemap.models.losses import BalancedMapL1Loss, MapL1Loss  # noqa: E402
+from xemap.models.text_encoders import HuggingFaceTextEncoder  # noqa: E402
+
+__all__ = [
+    'BalancedMapL1Loss',
+    'FusionEncoder',
+    'HMSAHead',
+    'HuggingFaceTextEncoder',
+    'MapL1Loss',
+    'XeMapNetwork',
+    'build_localizer',
+]

@@ -1,0 +1,65 @@
+"""Losses between a predicted and an annotated correlation map."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from xemap.errors import ConfigError
+from xemap.registry import MODELS
+
+EPS = 1e-6
+
+
+@MODELS.register_module()
+class MapL1Loss(nn.Module):
+    """Absolute differences, summed over the map (paper eq. 4) or averaged over it.
+
+    With targets that are mostly zero, predicting background everywhere is this loss's median solution:
+    train from pretrained weights, or use :class:`BalancedMapL1Loss`.
+
+    Args:
+        reduction: ``'sum'`` (eq. 4) or ``'mean'`` over the pixels of a map.
+        weight: factor on the result.
+    """
+
+    def __init__(self, reduction: str = 'sum', weight: float = 1.0) -> None:
+        super().__init__()
+        if reduction not in ('sum', 'mean'):
+            raise ConfigError(f'{type(self).__name__}: reduction "{reduction}" is unknown; use "sum" or "mean"')
+        self.reduction = reduction
+        self.weight = weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One value a map.
+
+        Args:
+            prediction, target: (N, H, W) in [0, 1].
+
+        Returns:
+            (N,) losses; the caller decides how pairs are averaged.
+        """
+        per_map = (prediction - target).abs().flatten(1)
+        return self.weight * (per_map.sum(1) if self.reduction == 'sum' else per_map.mean(1))
+
+
+@MODELS.register_module()
+class BalancedMapL1Loss(nn.Module):
+    """L1 averaged separately over target and background, so that neither side can be ignored.
+
+    ``(sum t|x - t| / sum t + sum (1 - t)|x - t| / sum (1 - t)) / 2`` with t the target map as soft
+    membership; a side without any weight counts as zero.
+
+    Args:
+        weight: factor on the result.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Arguments and result as :meth:`MapL1Loss.forward`; each value is in [0, weight]."""
+        error, target = (prediction - target).abs().flatten(1), target.flatten(1)
+        inside = (target * error).sum(1) / target.sum(1).clamp(min=EPS)
+        outside = ((1 - target) * error).sum(1) / (1 - target).sum(1).clamp(min=EPS)
+        return self.weight * (inside + outside) / 2

