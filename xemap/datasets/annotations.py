@@ -1,0 +1,210 @@
+"""The annotation file: one format for every source and split, image-grouped and memory-mapped.
+
+An Arrow IPC file, uncompressed, so that a process that opens it maps the pages and copies nothing;
+ranks and workers on one node share them. One row an image:
+
+========  ================  ==================================================================
+column    type              meaning
+========  ================  ==================================================================
+image     string            path relative to the data set's root, ``/`` as separator
+width     int32             pixels
+height    int32             pixels
+source    string            data set the image comes from
+queries   list of struct    see below
+========  ================  ==================================================================
+
+A query is ``text`` (string), ``category`` (string, null = none), ``kind`` (string, null = unknown;
+one of :data:`xemap.structures.QUERY_KINDS`), ``hops`` and ``referents`` (int32, null = unknown), and
+its region: either ``polygons`` (list of flat float64 lists x0, y0, x1, y1… in pixels of the original
+image) or ``rle`` (binary, COCO run-length counts for an image of the row's size); the other is null.
+
+The schema's metadata holds ``xemap_annotations`` (the format's version) and ``xemap_info`` (JSON: a
+free dictionary about the data set). Readers refuse other versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from xemap.errors import DataError
+from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query
+
+FORMAT_VERSION = 1
+_VERSION_KEY, _INFO_KEY = b'xemap_annotations', b'xemap_info'
+
+_QUERY = pa.struct(
+    [
+        ('text', pa.string()),
+        ('category', pa.string()),
+        ('kind', pa.string()),
+        ('hops', pa.int32()),
+        ('referents', pa.int32()),
+        ('polygons', pa.list_(pa.list_(pa.float64()))),
+        ('rle', pa.binary()),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        ('image', pa.string()),
+        ('width', pa.int32()),
+        ('height', pa.int32()),
+        ('source', pa.string()),
+        ('queries', pa.list_(_QUERY)),
+    ]
+)
+
+ROWS_A_BATCH = 2048
+
+
+def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: dict | None = None) -> dict[str, int]:
+    """Write an annotation file; it appears under ``path`` only when it is complete.
+
+    Args:
+        path: file to write, conventionally ``*.arrow``.
+        records: consumed as a stream, so a generator may be larger than memory.
+        info: JSON-serialisable facts about the data set (name, split, options of the converter).
+
+    Returns:
+        ``{'images': …, 'queries': …}`` written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = SCHEMA.with_metadata({_VERSION_KEY: str(FORMAT_VERSION), _INFO_KEY: json.dumps(info or {})})
+    part = path.with_name(f'{path.name}.{os.getpid()}.part')
+    counts = {'images': 0, 'queries': 0}
+    rows = iter(records)
+    try:
+        with pa.OSFile(str(part), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
+            while batch := list(islice(rows, ROWS_A_BATCH)):
+                writer.write_batch(pa.RecordBatch.from_pylist([_to_row(r) for r in batch], schema=schema))
+                counts['images'] += len(batch)
+                counts['queries'] += sum(len(r.queries) for r in batch)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return counts
+
+
+class AnnotationFile:
+    """Random access to an annotation file without loading it.
+
+    Pickles as its path, so worker processes map the file anew instead of copying it.
+
+    Args:
+        path: an annotation file.
+
+    Raises:
+        DataError: the file is missing, truncated, no annotation file, or of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise DataError(f'annotation file {self.path} does not exist; tools/convert_dataset.py makes one')
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+            self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f'{self.path} is not a complete annotation file ({error}); convert the data set again'
+            ) from error
+        metadata = reader.schema.metadata or {}
+        version = metadata.get(_VERSION_KEY, b'none').decode(errors='replace')
+        if version != str(FORMAT_VERSION):
+            raise DataError(
+                f'{self.path} has annotation format version {version}, this xemap reads {FORMAT_VERSION}; '
+                'convert the data set again with this version'
+            )
+        if not reader.schema.equals(SCHEMA):
+            raise DataError(f'{self.path} has unexpected columns: {reader.schema.names}; convert the data set again')
+        try:
+            self.info: dict = dict(json.loads(metadata.get(_INFO_KEY, b'{}')))
+        except (ValueError, TypeError) as error:
+            raise DataError(f'{self.path} has broken information ({error}); convert the data set again') from error
+        self._starts = np.cumsum([0] + [batch.num_rows for batch in self._batches])
+
+    def __reduce__(self):
+        return AnnotationFile, (self.path,)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> ImageRecord:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'image {index} of {len(self)}')
+        index %= len(self)
+        which = int(np.searchsorted(self._starts, index, side='right')) - 1
+        row = self._batches[which].slice(int(index - self._starts[which]), 1)
+        try:
+            row.validate(full=True)  # a damaged file must not send the reader to foreign memory
+            return _from_row(row.to_pylist()[0])
+        except (pa.ArrowException, UnicodeDecodeError, TypeError, AttributeError, DataError) as error:
+            raise DataError(f'{self.path}, row {index}: {error}; convert the data set again') from error
+
+    def __iter__(self) -> Iterator[ImageRecord]:
+        return (self[i] for i in range(len(self)))
+
+    def image_column(self, name: str) -> pa.ChunkedArray:
+        """One column of all images, mapped and not copied: ``image``, ``width``, ``height`` or ``source``."""
+        return pa.chunked_array([batch.column(name) for batch in self._batches], SCHEMA.field(name).type)
+
+    def query_column(self, name: str) -> pa.ChunkedArray:
+        """One field of all queries, image after image, mapped and not copied; :meth:`query_counts` splits it."""
+        chunks = [batch.column('queries').flatten().field(name) for batch in self._batches]
+        return pa.chunked_array(chunks, _QUERY.field(name).type)
+
+    def query_counts(self) -> np.ndarray:
+        """Number of queries of every image, (len(self),) int32."""
+        counts = [np.diff(batch.column('queries').offsets.to_numpy()) for batch in self._batches]
+        return np.concatenate(counts).astype(np.int32) if counts else np.zeros(0, np.int32)
+
+
+def _to_row(record: ImageRecord) -> dict:
+    return {
+        'image': record.image,
+        'width': record.width,
+        'height': record.height,
+        'source': record.source,
+        'queries': [_to_struct(query, record) for query in record.queries],
+    }
+
+
+def _to_struct(query: Query, record: ImageRecord) -> dict:
+    region, polygons, rle = query.region, None, None
+    if query.kind is not None and query.kind not in QUERY_KINDS:
+        raise DataError(f'{record.image}: kind "{query.kind}" of "{query.text}"; use one of {QUERY_KINDS} or None')
+    if isinstance(region, MaskRegion):
+        if tuple(region.rle['size']) != record.size:
+            raise DataError(
+                f'{record.image}: mask of "{query.text}" has size {tuple(region.rle["size"])}, '
+                f'the image {record.size} (height, width); fix the record before writing it'
+            )
+        rle = region.rle['counts']
+    else:
+        polygons = [polygon.reshape(-1).tolist() for polygon in region.polygons(record.size)]
+    return {
+        'text': query.text,
+        'category': query.category,
+        'kind': query.kind,
+        'hops': query.hops,
+        'referents': query.referents,
+        'polygons': polygons,
+        'rle': rle,
+    }
+
+
+def _from_row(row: dict) -> ImageRecord:
+    size = [row['height'], row['width']]
+    queries = []
+    for query in row.pop('queries'):
+        polygons, rle = query.pop('polygons'), query.pop('rle')
+        region = PolygonRegion(polygons) if rle is None else MaskRegion({'size': size, 'counts': rle})
+        queries.append(Query(region=region, **query))
+    return ImageRecord(queries=queries, **row)

@@ -1,0 +1,21 @@
+"""Steps of a data pipeline; the keys they exchange are described in :class:`XeMapDataset`.
+
+Pixel normalisation is not a step: samples stay uint8 until the model's data preprocessor, which
+normalises whole batches on the device.
+"""
+
+from xemap.datasets.transforms.formatting import PackXeMapInputs
+from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
+from xemap.datasets.transforms.loading import LoadImage, read_image
+from xemap.datasets.transforms.photometric import PhotometricAugment
+from xemap.datasets.transforms.targets import GenerateCorrelationMaps
+
+__all__ = [
+    'GenerateCorrelationMaps',
+    'LoadImage',
+    'PackXeMapInputs',
+    'PhotometricAugment',
+    'RandomFlip',
+    'ResizeImage',
+    'read_image',
+]

@@ -1,0 +1,90 @@
+"""Resizing and flipping; a flip also rewrites the direction words of the queries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+from mmcv.transforms import BaseTransform
+
+from xemap.datasets.directions import mirror_directions
+from xemap.errors import ConfigError
+from xemap.registry import TRANSFORMS
+from xemap.structures.region import FLIP_AXES
+
+
+@TRANSFORMS.register_module()
+class ResizeImage(BaseTransform):
+    """Resize ``img`` to a fixed size; the aspect ratio is not kept (as in the paper).
+
+    Averages areas when shrinking, interpolates linearly when enlarging. Regions stay in original
+    pixels: targets are made from them at the new size.
+
+    Args:
+        size: (height, width) in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int] = (512, 512)) -> None:
+        height, width = size
+        if height < 1 or width < 1:
+            raise ConfigError(f'ResizeImage: size={size!r}; give a positive (height, width)')
+        self.size = (int(height), int(width))
+
+    def transform(self, results: dict) -> dict:
+        img = results['img']
+        if img.shape[:2] != self.size:
+            shrinks = self.size[0] <= img.shape[0] and self.size[1] <= img.shape[1]
+            interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            results['img'] = cv2.resize(img, self.size[::-1], interpolation=interpolation)
+        results['img_shape'] = self.size
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'
+
+
+@TRANSFORMS.register_module()
+class RandomFlip(BaseTransform):
+    """Mirror the image, the regions and the direction words of its queries.
+
+    "left" becomes "right" (see :func:`~xemap.datasets.directions.mirror_directions`). An image with a
+    query that cannot be rewritten safely is left as it is. Place it after :class:`ResizeImage`, where it
+    costs least, and before :class:`GenerateCorrelationMaps`. Sets ``flip`` and ``flip_direction``
+    ('horizontal', 'vertical' or None).
+
+    Args:
+        prob: probability of trying to flip.
+        direction: 'horizontal', 'vertical', or a list of them, from which one is drawn.
+    """
+
+    def __init__(self, prob: float = 0.5, direction: str | list[str] = 'horizontal') -> None:
+        self.directions = [direction] if isinstance(direction, str) else list(direction)
+        if not 0 <= prob <= 1:
+            raise ConfigError(f'RandomFlip: prob={prob!r}; give a probability in [0, 1]')
+        if not self.directions or not set(self.directions) <= set(FLIP_AXES):
+            raise ConfigError(f'RandomFlip: direction={direction!r}; give "horizontal", "vertical" or both in a list')
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        if 'gt_maps' in results:
+            raise ConfigError('RandomFlip stands after GenerateCorrelationMaps; move it before, or maps stay unflipped')
+        rng = results['rng']
+        # Both numbers are drawn always, so that what follows does not depend on the texts.
+        wanted, direction = rng.random() < self.prob, self.directions[rng.integers(len(self.directions))]
+        results['flip'], results['flip_direction'] = False, None
+        if not wanted:
+            return results
+        texts = [mirror_directions(query.text, direction) for query in results['queries']]
+        if any(text is None for text in texts):
+            return results
+        size = results['ori_shape']
+        results['queries'] = [
+            replace(query, text=text, region=query.region.flipped(size, direction))
+            for query, text in zip(results['queries'], texts)
+        ]
+        results['img'] = cv2.flip(results['img'], FLIP_AXES[direction])
+        results['flip'], results['flip_direction'] = True, direction
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob}, direction={self.directions})'

@@ -1,0 +1,184 @@
+"""The data set: images with their queries, read from one annotation file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from xemap.datasets.annotations import AnnotationFile
+from xemap.errors import ConfigError, DataError
+from xemap.registry import DATASETS, TRANSFORMS
+from xemap.structures import QUERY_KINDS
+
+
+@DATASETS.register_module()
+class XeMapDataset(BaseDataset):
+    """Images with their queries.
+
+    The annotations stay in the memory-mapped file and are shared by all processes; a data set holds one
+    integer and one count an image. Images without queries are left out.
+
+    ``dataset[i]`` is image i in epoch 0, ``dataset[epoch, i]`` the same image with the augmentation of
+    that epoch: everything random in a sample comes from a generator seeded by (seed, epoch, i).
+
+    A pipeline step takes and returns a dictionary with
+
+    - ``img_path``, ``source``, ``ori_shape`` (h, w), ``sample_idx`` (row of the annotation file),
+    - ``queries``: list of :class:`~xemap.structures.Query`, ``query_ids``: place of each in its row,
+    - ``rng``: the generator that every random step draws from,
+    - after :class:`LoadImage` ``img`` (H, W, 3) uint8 RGB and ``img_shape`` (h, w),
+    - after :class:`GenerateCorrelationMaps` ``gt_maps`` (Q, H, W) float32 in [0, 1].
+
+    Args:
+        ann_file: annotation file; a relative path is tried as it stands, then under ``data_root``.
+        data_root: folder that the image paths in the file are relative to.
+        pipeline: steps, as configs or callables.
+        max_queries: in training, queries a sample at most, a random subset where there are more.
+        test_mode: evaluation; every query of every image, so ``max_queries`` must be None.
+        seed: of everything random.
+        indices: only the first n images (int; negative: the last), or the images listed.
+        sources: only images of these sources.
+        kinds: only queries of these kinds (:data:`~xemap.structures.QUERY_KINDS`).
+        metainfo: entries to add to the file's own information.
+        lazy_init: read the annotation file on first use.
+
+    Raises:
+        DataError: the annotation file is missing, broken or of another version, or has an empty query.
+        ConfigError: an argument that does not fit, or filters that leave nothing.
+    """
+
+    ann_file: str
+    _metainfo: dict
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        pipeline: Sequence[dict | Callable] = (),
+        max_queries: int | None = None,
+        test_mode: bool = False,
+        seed: int = 0,
+        indices: int | Sequence[int] | None = None,
+        sources: Sequence[str] | None = None,
+        kinds: Sequence[str] | None = None,
+        metainfo: dict | None = None,
+        lazy_init: bool = False,
+    ) -> None:
+        if max_queries is not None and (test_mode or max_queries < 1):
+            reason = 'is at least 1' if max_queries < 1 else 'would leave queries out of an evaluation; set it to None'
+            raise ConfigError(f'XeMapDataset: max_queries={max_queries} {reason}')
+        if unknown := set(kinds or ()) - set(QUERY_KINDS):
+            raise ConfigError(f'XeMapDataset: kinds has {sorted(unknown)}; known kinds are {list(QUERY_KINDS)}')
+        self.max_queries, self.seed = max_queries, seed
+        self.sources = None if sources is None else list(sources)
+        self.kinds = None if kinds is None else list(kinds)
+        # Built here and not by the parent's Compose, so that our registry checks the keys.
+        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            indices=indices,
+            pipeline=steps,
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            serialize_data=False,  # data_list holds row numbers only
+        )
+
+    def _join_prefix(self) -> None:
+        if not os.path.isfile(self.ann_file) and self.data_root:
+            self.ann_file = os.path.join(self.data_root, self.ann_file)
+
+    def load_data_list(self) -> np.ndarray:
+        """Open the annotation file; the list is that of the rows with a query to ask, (n,) int64."""
+        self.annotations = AnnotationFile(self.ann_file)
+        self._metainfo = {'dataset_type': type(self).__name__, **self.annotations.info, **self._metainfo}
+        self._reject_empty_texts()
+        counts = self._counts_of_kinds()
+        asked = counts > 0
+        if self.sources is not None:
+            asked &= _is_in(self.annotations.image_column('source'), self.sources)
+        self._row_counts = counts
+        rows = np.flatnonzero(asked)
+        if not len(rows):
+            raise ConfigError(
+                f'{self.ann_file}: none of its {len(counts)} images has a query with sources={self.sources} and '
+                f'kinds={self.kinds}; tools/dataset_info.py shows what it has'
+            )
+        if left_out := len(counts) - len(rows):
+            print_log(
+                f'{self.ann_file}: {left_out} of {len(counts)} images have no query that fits and are left out',
+                logger='current',
+                level=logging.INFO,
+            )
+        return rows
+
+    def query_counts(self) -> np.ndarray:
+        """Number of queries of every sample, at most ``max_queries``; (len(self),) int64."""
+        if not self._fully_initialized:
+            self.full_init()
+        counts = self._row_counts[np.asarray(self.data_list)].astype(np.int64)
+        return counts if self.max_queries is None else np.minimum(counts, self.max_queries)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Image ``idx`` with all its queries, before the pipeline and without ``rng``."""
+        if not self._fully_initialized:
+            self.full_init()
+        row = int(self.data_list[idx])
+        record = self.annotations[row]
+        ids = [i for i, query in enumerate(record.queries) if self.kinds is None or query.kind in self.kinds]
+        return {
+            'img_path': str(Path(self.data_root) / record.image),
+            'source': record.source,
+            'ori_shape': record.size,
+            'sample_idx': row,
+            'queries': [record.queries[i] for i in ids],
+            'query_ids': ids,
+        }
+
+    def __getitem__(self, idx: int | tuple[int, int]) -> Any:
+        """The sample ``idx``, or ``(epoch, idx)``, after the pipeline."""
+        epoch, index = idx if isinstance(idx, tuple) else (0, idx)
+        index = range(len(self))[index]
+        results = self.get_data_info(index)
+        results['rng'] = rng = np.random.default_rng([self.seed, epoch, index])
+        available = len(results['queries'])
+        if self.max_queries is not None and available > self.max_queries:
+            chosen = np.sort(rng.choice(available, self.max_queries, replace=False))
+            for key in ('queries', 'query_ids'):
+                results[key] = [results[key][i] for i in chosen]
+        return self.pipeline(results)
+
+    def _counts_of_kinds(self) -> np.ndarray:
+        counts = self.annotations.query_counts()
+        if self.kinds is None:
+            return counts
+        fits = _is_in(self.annotations.query_column('kind'), self.kinds)
+        fits_before = np.concatenate([[0], np.cumsum(fits)])
+        return np.diff(fits_before[np.concatenate([[0], np.cumsum(counts)])])
+
+    def _reject_empty_texts(self) -> None:
+        texts = self.annotations.query_column('text')
+        empty = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts.fill_null(''))), 0)
+        position = pc.index(empty, True).as_py()
+        if position < 0:
+            return
+        ends = np.cumsum(self.annotations.query_counts())
+        row = int(np.searchsorted(ends, position, side='right'))
+        raise DataError(
+            f'{self.ann_file}: {self.annotations[row].image} (row {row}) has an empty query; '
+            'give it a text or remove it, and convert the data set again'
+        )
+
+
+def _is_in(column: pa.ChunkedArray, values: list[str]) -> np.ndarray:
+    return pc.is_in(column, value_set=pa.array(values, pa.string())).to_numpy()

@@ -1,0 +1,31 @@
+"""Files that appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that is renamed to it when the block ends without an error.
+
+    The temporary name keeps the suffix, by which image writers choose the format. The folder is made. An
+    error or an interruption leaves an existing file as it was, and nothing half-written behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file under its name only when it is complete."""
+    with replacing(path) as part:
+        part.write_text(text, encoding='utf-8')
