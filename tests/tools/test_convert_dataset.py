@@ -1,0 +1,154 @@
+"""tools/convert_dataset.py from outside: exit codes, messages, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xemap.datasets.annotations import AnnotationFile
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_tool(*args: object) -> subprocess.CompletedProcess:
+    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'COLUMNS': '200'}
+    command = [sys.executable, str(ROOT / 'tools/convert_dataset.py'), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """Two images that serve all three formats."""
+    for name in 'ab':
+        pixels = np.full((30, 50, 3), (0x9B, 0x9B, 0x9B), np.uint8)
+        pixels[5:15, 10:30] = (0x3C, 0x10, 0x98)
+        for folder, suffix in (('images', 'jpg'), ('masks', 'png')):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / f'{folder}/{name}.{suffix}')
+    (tmp_path / 'classes.csv').write_text('color,name,ignore\n#3C1098,building,\n#9B9B9B,,true\n')
+    (tmp_path / 'objects.csv').write_text(
+        'file,geometry,class\n'
+        'a.jpg,"[(10, 5), (30, 5), (30, 15), (10, 15), (10, 5)]",Building\n'
+        'b.jpg,"[(10, 5), (60, 5), (60, 15), (10, 15)]",Building\n'
+    )
+    content = {
+        'images': [{'id': i, 'file_name': f'{name}.jpg', 'width': 50, 'height': 30} for i, name in enumerate('ab')],
+        'categories': [{'id': 1, 'name': 'building'}],
+        'annotations': [{'id': i, 'image_id': i, 'category_id': 1, 'bbox': [10, 5, 20, 10]} for i in range(2)],
+    }
+    (tmp_path / 'instances.json').write_text(json.dumps(content))
+    return tmp_path
+
+
+def arguments(tree: Path, kind: str) -> list:
+    common = [kind, '--data-root', tree, '--images', 'images', '--out', tree / 'out', '--source', 'mine']
+    return (
+        common
+        + {
+            'coco': ['--annotations', 'instances.json'],
+            'boxes-csv': ['--annotations', 'objects.csv', '--image-column', 'file'],
+            'color-masks': ['--masks', 'masks', '--classes', tree / 'classes.csv'],
+        }[kind]
+    )
+
+
+@pytest.mark.parametrize('kind', ['coco', 'boxes-csv', 'color-masks'])
+def test_every_format_from_end_to_end(tree, kind):
+    (tree / 'templates.json').write_text('{"categories": {"building": {"singular": ["house"]}}}')
+    done = run_tool(*arguments(tree, kind), '--test', 0.5, '--json', '--templates', tree / 'templates.json')
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert {split: made['queries'] for split, made in summary['splits'].items()} == {'train': 1, 'test': 1}
+    assert summary['counts'].get('polygons_clipped', {}).get('count') == (1 if kind == 'boxes-csv' else None)
+    (record,) = AnnotationFile(tree / 'out/test.arrow')
+    assert record.source == 'mine' and record.image.startswith('images/') and record.size == (30, 50)
+    (query,) = record.queries
+    assert 'house' in query.text and query.category.lower() == 'building'
+    assert query.region.mask(record.size)[10, 11:29].all() and not query.region.mask(record.size)[:4].any()
+
+
+def test_table_for_people_and_progress(tree):
+    done = run_tool(*arguments(tree, 'color-masks'))
+    assert done.returncode == 0, done.stderr
+    for text in ('building', 'queries', 'mask pixels of ignored classes', 'train.arrow'):
+        assert text in done.stdout
+    assert '2/2' in done.stderr
+
+
+def one_line_error(done: subprocess.CompletedProcess) -> str:
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert 'Traceback' not in done.stderr and not done.stdout
+    errors = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    return errors[0]
+
+
+def break_mask_size(tree):
+    Image.new('RGB', (20, 20)).save(tree / 'masks/b.png')
+
+
+def break_mask_colour(tree):
+    Image.new('RGB', (50, 30), (1, 2, 3)).save(tree / 'masks/b.png')
+
+
+def break_image(tree):
+    (tree / 'images/b.jpg').write_bytes(b'no image')
+
+
+def remove_image(tree):
+    (tree / 'images/b.jpg').unlink()
+
+
+def break_polygon(tree):
+    (tree / 'objects.csv').write_text('file,geometry,class\na.jpg,"[(1, 1), (2, 2)]",Building\n')
+
+
+@pytest.mark.parametrize(
+    'kind, fault, texts',
+    [
+        ('color-masks', break_mask_size, ['b.jpg is 50 x 30', 'b.png 20 x 20']),
+        ('color-masks', break_mask_colour, ['b.png', '1500 pixels', '#010203', 'classes.csv']),
+        ('coco', break_image, ['b.jpg is not a readable image']),
+        ('coco', remove_image, ['b.jpg does not exist']),
+        ('boxes-csv', break_polygon, ['objects.csv line 2', '2 vertices', '--skip-bad']),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tree, kind, fault, texts):
+    fault(tree)
+    message = one_line_error(run_tool(*arguments(tree, kind)))
+    for text in texts:
+        assert text in message
+    assert not list((tree / 'out').glob('*'))
+
+
+def test_bad_pairs_are_skipped_when_asked(tree):
+    break_mask_size(tree)
+    done = run_tool(*arguments(tree, 'color-masks'), '--skip-bad', '--json')
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary['splits']['train']['images'] == 1 and summary['counts']['bad_images']['count'] == 1
+
+
+def test_debug_shows_the_traceback(tree):
+    remove_image(tree)
+    done = run_tool(*arguments(tree, 'coco'), '--debug')
+    assert done.returncode != 0 and 'Traceback' in done.stderr
+
+
+def test_help_has_an_example_and_loads_nothing_heavy():
+    for kind in ('coco', 'boxes-csv', 'color-masks'):
+        done = run_tool(kind, '--help')
+        assert done.returncode == 0 and f'convert_dataset.py {kind} --data-root' in done.stdout
+    code = (
+        'import sys; sys.path.insert(0, "tools"); import convert_dataset\n'
+        'heavy = {"torch", "mmengine", "cv2", "pyarrow", "numpy"} & set(sys.modules); assert not heavy, heavy'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

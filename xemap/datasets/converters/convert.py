@@ -1,0 +1,102 @@
+"""Running a converter: splits, progress, and files that appear only when all of them are complete."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from xemap.datasets.annotations import write_annotations
+from xemap.datasets.converters.base import Converter, Item
+from xemap.datasets.converters.report import ConversionReport
+from xemap.datasets.converters.splits import SplitRule
+from xemap.errors import DataError
+from xemap.structures import ImageRecord
+
+
+def convert(
+    converter: Converter, out: str | Path, splits: SplitRule | None = None, show_progress: bool = False
+) -> ConversionReport:
+    """Write ``<out>/<split>.arrow`` for every split.
+
+    All files appear together at the end, each by one rename: a conversion that fails or is
+    interrupted leaves what was there before.
+
+    Args:
+        converter: a converter that has not run yet.
+        out: folder for the annotation files, made if needed.
+        splits: which image goes where; None = everything into ``train``.
+        show_progress: draw a bar on stderr.
+
+    Raises:
+        DataError: the source is bad (see the converter), or a split comes out without a query.
+    """
+    splits, out, report = splits or SplitRule(), Path(out), converter.report
+    items = converter.items()
+    if not items:
+        raise DataError(f'{report.source}: no image to convert; check the folders and annotation files given')
+    split_of = splits.assign([item.name for item in items])
+    members: dict[str, list[Item]] = {}
+    for item in items:
+        if item.name in split_of:
+            members.setdefault(split_of[item.name], []).append(item)
+        else:
+            report.count('images_in_no_split', item.name)
+    wanted = [*splits.files] or [splits.name, *splits.fractions]
+
+    out.mkdir(parents=True, exist_ok=True)
+    progress = Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not show_progress,
+    )
+    with tempfile.TemporaryDirectory(dir=out, prefix='.converting-') as work, progress:
+        for split in wanted:
+            part = Path(work) / f'{split}.arrow'
+            records = _records(converter, split, members.get(split, []), progress)
+            written = write_annotations(part, records, _info(converter, split, splits))
+            if not written['queries']:
+                raise DataError(
+                    f'{report.source}: split {split!r} has {len(members.get(split, []))} images and no query; '
+                    'give other fractions, lists, --min-area or --map'
+                )
+        converter.check_category_map()
+        for split in wanted:
+            os.replace(Path(work) / f'{split}.arrow', out / f'{split}.arrow')
+            report.files[split] = str(out / f'{split}.arrow')
+    report.other_files = sorted(str(file) for file in out.glob('*.arrow') if file.stem not in wanted)
+    return report
+
+
+def _records(converter: Converter, split: str, items: list[Item], progress: Progress) -> Iterator[ImageRecord]:
+    for item in progress.track(items, description=f'{converter.report.source} {split}'):
+        record = converter.record(item)
+        if record is not None:
+            converter.report.written(split, record)
+            yield record
+
+
+def _info(converter: Converter, split: str, splits: SplitRule) -> dict:
+    """Facts that let a person repeat the conversion; no absolute paths, so that files can be compared."""
+    return {
+        'name': converter.report.source,
+        'split': split,
+        'converter': type(converter).__name__,
+        'min_area': converter.min_area,
+        'category_map': converter.category_map,
+        'skip_bad': converter.skip_bad,
+        'split_fractions': splits.fractions,
+        'split_lists': {name: file.name for name, file in splits.files.items()},
+        'group_regex': splits.group_regex,
+        'split_seed': splits.seed,
+        'text_seed': converter.phrases.seed,
+        'templates': converter.phrases.path.name if converter.phrases.path else None,
+    }

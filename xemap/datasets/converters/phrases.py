@@ -1,0 +1,144 @@
+"""From a category to the sentence that asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+from xemap.errors import DataError
+
+FORMS = ('singular', 'plural', 'mass')
+_IRREGULAR = {
+    'aircraft': 'aircraft',
+    'person': 'people',
+    'people': 'people',
+    'man': 'men',
+    'woman': 'women',
+    'child': 'children',
+    'foot': 'feet',
+    'sheep': 'sheep',
+}
+
+
+def category_words(category: str) -> str:
+    """A class name as lower-case words: ``StorageTank``, ``storage-tank``, ``storage_tank`` are one."""
+    spaced = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', ' ', category)
+    return ' '.join(re.split(r'[\s_\-]+', spaced.strip(' _-\t\n'))).lower()
+
+
+def plural(noun: str) -> str:
+    """English plural of a noun phrase by its last word; a word that looks plural already stays."""
+    head, _, last = noun.rpartition(' ')
+    if last in _IRREGULAR:
+        last = _IRREGULAR[last]
+    elif re.search(r'(ss|us|is|as|x|z|ch|sh)$', last):
+        last += 'es'
+    elif re.search(r'[^aeiou]y$', last):
+        last = f'{last[:-1]}ies'
+    elif not last.endswith('s'):
+        last += 's'
+    return f'{head} {last}' if head else last
+
+
+class PhraseTable:
+    """Names of categories and phrases around them, from an editable JSON file.
+
+    The file has two optional parts::
+
+        {
+          "phrases": {"singular": ["the {name}"], "plural": ["all {name}"], "mass": ["{name}"]},
+          "categories": {"water": {"mass": ["water"], "plural": ["bodies of water"]}}
+        }
+
+    A category gives names in up to three forms: ``singular`` is used where one instance is in the
+    image, ``plural`` where there are several or their number is unknown, ``mass`` in both cases. A
+    category may bring its own ``phrases`` of the same make. A form without a name is filled from the
+    category's words, and a category that is not in the table is used by its words and their English
+    plural. Keys are compared as words, so ``Storage_Tank`` finds ``"storage tank"``.
+
+    Args:
+        path: a file whose entries replace those of the table that comes with the package, category
+            by category and form by form; None = that table alone.
+        seed: another seed, other wording.
+
+    Raises:
+        DataError: the file is missing or of another make.
+    """
+
+    def __init__(self, path: str | Path | None = None, seed: int = 0) -> None:
+        self.seed = seed
+        self.path = None if path is None else Path(path)
+        default = resources.files(__package__) / 'templates.json'
+        self._phrases, self._categories = _parse(json.loads(default.read_text('utf-8')), 'templates.json')
+        if self.path is not None:
+            try:
+                content = json.loads(self.path.read_text('utf-8-sig'))
+            except (OSError, ValueError, RecursionError) as error:
+                raise DataError(f'template table {self.path} cannot be read as JSON: {error}') from error
+            phrases, categories = _parse(content, str(self.path))
+            self._phrases.update(phrases)
+            self._categories.update(categories)
+
+    def text(self, category: str, referents: int | None, image: str) -> str:
+        """The query for a category in an image; the same arguments and seed give the same text.
+
+        Args:
+            category: class name as the annotation gives it.
+            referents: number of instances, None = unknown.
+            image: name of the image.
+        """
+        words = category_words(category)
+        entry = self._categories.get(words, {})
+        form = 'singular' if referents == 1 else 'plural'
+        pairs = [(name, form) for name in entry.get(form, ())] + [(name, 'mass') for name in entry.get('mass', ())]
+        if not pairs:
+            pairs = [(words if form == 'singular' else plural(words), form)]
+        own = entry.get('phrases', {})
+        digest = hashlib.sha256(f'{self.seed}\n{image}\n{category}'.encode()).digest()
+        name, form = pairs[int.from_bytes(digest[:8], 'big') % len(pairs)]
+        phrases = own.get(form) or self._phrases[form]
+        # replace, not format: a name or table from elsewhere is text and nothing more.
+        return phrases[int.from_bytes(digest[8:16], 'big') % len(phrases)].replace('{name}', name)
+
+
+def _parse(content, file: str) -> tuple[dict, dict]:
+    _check_keys(content, ('phrases', 'categories'), file, 'the table')
+    phrases = _parse_phrases(content.get('phrases', {}), file, '"phrases"')
+    categories = {}
+    entries = content.get('categories', {})
+    if not isinstance(entries, dict):
+        raise DataError(f'{file}: "categories" must be an object from category to its forms')
+    for category, entry in entries.items():
+        where = f'category {category!r}'
+        _check_keys(entry, (*FORMS, 'phrases'), file, where)
+        forms = {form: _parse_texts(entry[form], file, f'{where} {form}') for form in FORMS if form in entry}
+        own = _parse_phrases(entry.get('phrases', {}), file, f'{where} "phrases"')
+        categories[category_words(category)] = {**forms, 'phrases': own}
+    return phrases, categories
+
+
+def _parse_phrases(content, file: str, where: str) -> dict[str, list[str]]:
+    _check_keys(content, FORMS, file, where)
+    phrases = {form: _parse_texts(texts, file, f'{where} {form}') for form, texts in content.items()}
+    for form, texts in phrases.items():
+        for text in texts:
+            if text.count('{name}') != 1:
+                raise DataError(f'{file}: {where} {form}: phrase {text!r} must hold {{name}} once')
+    return phrases
+
+
+def _parse_texts(content, file: str, where: str) -> list[str]:
+    if not isinstance(content, list) or not content or not all(isinstance(t, str) and t.strip() for t in content):
+        raise DataError(f'{file}: {where} must be a list of texts that are not empty, found {content!r}')
+    return content
+
+
+def _check_keys(content, allowed: tuple[str, ...], file: str, where: str) -> None:
+    if not isinstance(content, dict):
+        raise DataError(f'{file}: {where} must be a JSON object, found {type(content).__name__}')
+    unknown = [key for key in content if key not in allowed]
+    if unknown:
+        raise DataError(f'{file}: {where} has unknown key {unknown[0]!r}; known are {", ".join(allowed)}')

@@ -1,0 +1,114 @@
+"""What a conversion made, and what it left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from xemap.structures import ImageRecord
+
+REASONS = {
+    'polygons_clipped': 'polygons cut at the image border',
+    'polygons_outside': 'polygons without area inside the image, dropped',
+    'objects_too_small': 'objects without a pixel of area, dropped',
+    'objects_ignored': 'objects marked to be ignored, dropped',
+    'crowds': 'crowd annotations, taken as plural of unknown number',
+    'categories_dropped': 'objects or masks of a category that --map drops',
+    'queries_too_small': 'category and image with less than --min-area, dropped',
+    'pixels_ignored': 'mask pixels of ignored classes',
+    'pixels_nearest': 'mask pixels of unknown colour, given the nearest class',
+    'images_without_queries': 'images without any query, left out',
+    'images_in_no_split': 'images that no split list names, left out',
+    'images_not_annotated': 'images in the folder that the annotations do not name',
+    'bad_annotations': 'bad annotations, skipped (--skip-bad)',
+    'bad_images': 'bad images, masks or pairs, skipped (--skip-bad)',
+}
+"""Everything a converter may change or leave out: the key in the JSON summary, and its meaning."""
+
+EXAMPLES_KEPT = 20
+EXAMPLES_SHOWN = 3
+
+
+class ConversionReport:
+    """Counts of a conversion: what was written for each split, and everything that was not.
+
+    Args:
+        source: name of the data set.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.images: Counter[str] = Counter()
+        self.queries: dict[str, Counter[str]] = defaultdict(Counter)
+        self.counts: Counter[str] = Counter()
+        self.files: dict[str, str] = {}
+        self.other_files: list[str] = []
+        self._examples: dict[str, list[str]] = defaultdict(list)
+
+    def count(self, reason: str, where: str, number: int = 1) -> None:
+        """Record that something was changed or left out.
+
+        Args:
+            reason: a key of :data:`REASONS`.
+            where: file, line or object, so that a person can look at it; the first few are kept.
+            number: how many (objects, pixels, …).
+        """
+        if reason not in REASONS:
+            raise KeyError(f'{reason!r} is no reason of the conversion report; add it to REASONS with its meaning')
+        self.counts[reason] += number
+        if len(self._examples[reason]) < EXAMPLES_KEPT:
+            self._examples[reason].append(where)
+
+    def written(self, split: str, record: ImageRecord) -> None:
+        """Record an image that goes into ``split``."""
+        self.images[split] += 1
+        self.queries[split].update(query.category or '(none)' for query in record.queries)
+
+    def as_dict(self) -> dict:
+        """For programs: JSON-serialisable, keys as in :data:`REASONS`."""
+        return {
+            'source': self.source,
+            'splits': {
+                split: {
+                    'file': self.files.get(split),
+                    'images': self.images[split],
+                    'queries': sum(self.queries[split].values()),
+                    'categories': dict(sorted(self.queries[split].items())),
+                }
+                for split in self.images
+            },
+            'counts': {
+                reason: {'count': number, 'meaning': REASONS[reason], 'examples': self._examples[reason]}
+                for reason, number in self.counts.items()
+            },
+            'other_files': self.other_files,
+        }
+
+    def tables(self) -> Group:
+        """For people: one table of what was written, one of what was changed or left out."""
+        splits = list(self.images)
+        made = Table(title=f'{self.source}: what was written')
+        made.add_column('')
+        for split in splits:
+            made.add_column(split, justify='right')
+        made.add_row('images', *(str(self.images[split]) for split in splits))
+        made.add_row('queries', *(str(sum(self.queries[split].values())) for split in splits), end_section=True)
+        for category in sorted(set().union(*(self.queries[split] for split in splits))):
+            made.add_row(escape(category), *(str(self.queries[split][category]) for split in splits))
+        parts: list = [made]
+        if self.counts:
+            left_out = Table(title=f'{self.source}: what was changed or left out')
+            left_out.add_column('count', justify='right')
+            left_out.add_column('what')
+            left_out.add_column('for example', overflow='fold')
+            for reason, number in self.counts.items():
+                examples = '\n'.join(self._examples[reason][:EXAMPLES_SHOWN])
+                left_out.add_row(f'{number:,}', escape(REASONS[reason]), escape(examples))
+            parts.append(left_out)
+        parts += [f'{escape(split)}: {escape(file)}' for split, file in self.files.items()]
+        if self.other_files:
+            parts.append(f'not touched: {escape(", ".join(self.other_files))} (delete what an earlier split left)')
+        return Group(*parts)
