@@ -25,7 +25,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file under its name only when it is complete."""
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file that appears under its name only when it is complete."""
     with replacing(path) as part:
-        part.write_text(text, encoding='utf-8')
+        part.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file, line ends as they are in ``text``; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())

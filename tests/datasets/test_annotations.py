@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import xemap.datasets.annotations as module
-from xemap.datasets.annotations import SCHEMA, AnnotationFile, write_annotations
+from xemap.datasets.annotations import SCHEMA, AnnotationFile, merge_annotations, write_annotations
 from xemap.errors import DataError
 from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query
 
@@ -192,3 +192,22 @@ assert refused > 10, refused
     command = [sys.executable, '-c', code, str(tmp_path / 'good.arrow'), str(tmp_path / 'bad.arrow')]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_merged_files_hold_the_images_of_all_in_order(tmp_path) -> None:
+    first, second = numbered(5), [replace(r, image=f'b/{r.image}') for r in numbered(3)]
+    write_annotations(tmp_path / 'a.arrow', first, {'name': 'a'})
+    write_annotations(tmp_path / 'b.arrow', second)
+    counts = merge_annotations([tmp_path / 'a.arrow', tmp_path / 'b.arrow'], tmp_path / 'both.arrow')
+    both = AnnotationFile(tmp_path / 'both.arrow')
+    assert list(both) == first + second
+    assert counts['images'] == 8
+    assert both.info['merged'][0] == {'file': 'a.arrow', 'name': 'a'}
+
+
+def test_an_image_in_two_files_is_not_merged(tmp_path) -> None:
+    for name in 'ab':
+        write_annotations(tmp_path / f'{name}.arrow', numbered(2))
+    with pytest.raises(DataError, match=r'0\.png is in .*a\.arrow and in .*b\.arrow'):
+        merge_annotations([tmp_path / 'a.arrow', tmp_path / 'b.arrow'], tmp_path / 'both.arrow')
+    assert not (tmp_path / 'both.arrow').exists()

@@ -25,15 +25,15 @@ free dictionary about the data set). Readers refuse other versions.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from xemap.errors import DataError
+from xemap.files import replacing
 from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query
 
 FORMAT_VERSION = 1
@@ -74,22 +74,40 @@ def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: di
     Returns:
         ``{'images': …, 'queries': …}`` written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     schema = SCHEMA.with_metadata({_VERSION_KEY: str(FORMAT_VERSION), _INFO_KEY: json.dumps(info or {})})
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
     counts = {'images': 0, 'queries': 0}
     rows = iter(records)
-    try:
-        with pa.OSFile(str(part), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
-            while batch := list(islice(rows, ROWS_A_BATCH)):
-                writer.write_batch(pa.RecordBatch.from_pylist([_to_row(r) for r in batch], schema=schema))
-                counts['images'] += len(batch)
-                counts['queries'] += sum(len(r.queries) for r in batch)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, pa.OSFile(str(part), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
+        while batch := list(islice(rows, ROWS_A_BATCH)):
+            writer.write_batch(pa.RecordBatch.from_pylist([_to_row(r) for r in batch], schema=schema))
+            counts['images'] += len(batch)
+            counts['queries'] += sum(len(r.queries) for r in batch)
     return counts
+
+
+def merge_annotations(paths: Sequence[str | Path], out: str | Path) -> dict[str, int]:
+    """Write the images of several annotation files, one file after another, into one.
+
+    Image paths are kept, so the files must have been made with the same data root.
+
+    Args:
+        paths: annotation files; an image may be in one of them only.
+        out: file to write.
+
+    Returns:
+        ``{'images': …, 'queries': …}`` written.
+
+    Raises:
+        DataError: a file cannot be read, or an image is in two of them.
+    """
+    files = [AnnotationFile(path) for path in paths]
+    seen: dict[str, Path] = {}
+    for file in files:
+        for image in file.image_column('image').to_pylist():
+            if image in seen:
+                raise DataError(f'{image} is in {seen[image]} and in {file.path}; merge each file once')
+            seen[image] = file.path
+    return write_annotations(out, chain(*files), {'merged': [{'file': f.path.name, **f.info} for f in files]})
 
 
 class AnnotationFile:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +13,7 @@ import numpy as np
 from xemap.datasets.annotations import AnnotationFile
 from xemap.datasets.mcmg import GRIDS, SIGMA, correlation_maps
 from xemap.errors import ConfigError, DataError
+from xemap.files import replacing, write_bytes, write_text
 from xemap.structures import ImageRecord
 
 
@@ -52,25 +52,20 @@ def export_maps(
     settings = {'size': size, 'grids': list(grids), 'sigma': sigma, 'images': len(annotations), 'queries': queries}
     _claim(out_dir, settings)
     counts = {'written': 0, 'kept': 0}
-    part = out_dir / f'index.csv.{os.getpid()}.part'
-    try:
-        with open(part, 'w', newline='', encoding='utf-8') as file:
-            index = csv.writer(file)
-            index.writerow(['map', 'image', 'query', 'text'])
-            for done, record in enumerate(annotations, start=1):
-                paths = [_map_path(record, i) for i in range(len(record.queries))]
-                index.writerows([p, record.image, i, q.text] for i, (p, q) in enumerate(zip(paths, record.queries)))
-                missing = [i for i, path in enumerate(paths) if not (out_dir / path).exists()]
-                maps = record_maps(record, missing, size, grids, sigma)
-                for i, pixels in zip(missing, maps):
-                    _write_png(out_dir / paths[i], pixels)
-                counts['written'] += len(missing)
-                counts['kept'] += len(paths) - len(missing)
-                if progress:
-                    progress(done, len(annotations))
-        os.replace(part, out_dir / 'index.csv')
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(out_dir / 'index.csv') as part, part.open('w', newline='', encoding='utf-8') as file:
+        index = csv.writer(file)
+        index.writerow(['map', 'image', 'query', 'text'])
+        for done, record in enumerate(annotations, start=1):
+            paths = [_map_path(record, i) for i in range(len(record.queries))]
+            index.writerows([p, record.image, i, q.text] for i, (p, q) in enumerate(zip(paths, record.queries)))
+            missing = [i for i, path in enumerate(paths) if not (out_dir / path).exists()]
+            maps = record_maps(record, missing, size, grids, sigma)
+            for i, pixels in zip(missing, maps):
+                _write_png(out_dir / paths[i], pixels)
+            counts['written'] += len(missing)
+            counts['kept'] += len(paths) - len(missing)
+            if progress:
+                progress(done, len(annotations))
     return counts
 
 
@@ -100,15 +95,8 @@ def _claim(out_dir: Path, settings: dict) -> None:
         if before != settings:
             raise ConfigError(f'{out_dir} holds maps of {before}, not {settings}; choose another folder or delete it')
         return
-    _replace(path, json.dumps(settings).encode())
+    write_text(path, json.dumps(settings))
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, cv2.imencode('.png', pixels)[1].tobytes())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    part.write_bytes(content)
-    os.replace(part, path)
+    write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())

@@ -10,13 +10,12 @@ import csv
 import io
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from xemap.errors import DataError
+from xemap.files import replacing
 from xemap.structures import QUERY_KINDS
 
 Row = dict[str, Any]
@@ -141,7 +140,7 @@ def format_table(summary: dict[str, Any], title: str | None = None) -> str:
 
 def write_rows_csv(rows: Iterable[Row], path: str | Path) -> None:
     """Write rows with a header; None and NaN become empty cells. The file appears when complete."""
-    with _replacing(path) as file:
+    with replacing(path) as part, part.open('w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, ROW_FIELDS, lineterminator='\n')
         writer.writeheader()
         for row in rows:
@@ -150,7 +149,7 @@ def write_rows_csv(rows: Iterable[Row], path: str | Path) -> None:
 
 def write_summary_json(summary: dict[str, Any], path: str | Path) -> None:
     """Write a summary; the file appears when complete."""
-    with _replacing(path) as file:
+    with replacing(path) as part, part.open('w', encoding='utf-8') as file:
         json.dump(summary, file, indent=2, allow_nan=False, ensure_ascii=False)
         file.write('\n')
 
@@ -186,17 +185,3 @@ def _is_number(value: Any) -> bool:
 
 def _four_digits(value: float | None) -> str:
     return '' if value is None else f'{value:.4f}'
-
-
-@contextmanager
-def _replacing(path: str | Path) -> Iterator[io.TextIOWrapper]:
-    """A text file that takes its name when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        with part.open('w', encoding='utf-8', newline='') as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
