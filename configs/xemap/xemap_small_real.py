@@ -1,0 +1,37 @@
+# Real imagery on a CPU budget: Dubai land cover and Airbus aircraft (docs/results.md tells how to convert
+# them), starting from the quickstart's weights.
+_base_ = [
+    '../_base_/models/xemap_network_small.py',
+    '../_base_/datasets/synthetic_128.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/default_runtime.py',
+]
+data_root = 'data/'
+ann_root = 'data/real/'
+image_size = (256, 256)
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='ResizeImage', size=image_size),
+    dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
+    dict(type='PhotometricAugment'),
+    dict(type='GenerateCorrelationMaps'),
+    dict(type='PackXeMapInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='ResizeImage', size=image_size),
+    dict(type='PackXeMapInputs'),
+]
+train_dataloader = dict(
+    dataset=dict(data_root=data_root, ann_file=ann_root + 'train.arrow', pipeline=train_pipeline, max_queries=5)
+)
+val_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'val.arrow', pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'test.arrow', pipeline=test_pipeline))
+
+max_epochs = 25
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=2, convert_to_iter_based=True),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=True, begin=2, end=max_epochs, convert_to_iter_based=True),
+]
+load_from = 'work_dirs/quickstart/epoch_4.pth'

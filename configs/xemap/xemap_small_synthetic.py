@@ -1,0 +1,7 @@
+# The quickstart: a small network from scratch on synthetic scenes, minutes on two CPU cores.
+_base_ = [
+    '../_base_/models/xemap_network_small.py',
+    '../_base_/datasets/synthetic_128.py',
+    '../_base_/schedules/adamw_small.py',
+    '../_base_/default_runtime.py',
+]
