@@ -1,0 +1,127 @@
+"""A kill at any moment leaves a checkpoint from which the run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.engine.toy import write_config
+from xemap.engine import CheckpointHook, build_runner, checkpoint_hook, find_newest_checkpoint, load_config
+from xemap.engine.checkpoint_hook import PART_SUFFIX, AtomicLocalBackend
+from xemap.errors import ConfigError
+
+
+class HalfWritten:
+    """A file whose process is killed when half of the content is on the disk."""
+
+    def __init__(self, path):
+        self.file = open(path, 'wb')  # noqa: SIM115
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, data):
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_until_killed(config: Path, work_dir: Path, victim: str) -> None:
+    def opened(path, mode):
+        return HalfWritten(path) if Path(path).name.startswith(victim) else open(path, mode)
+
+    checkpoint_hook.open = opened
+    options = {'default_hooks.checkpoint.max_keep_ckpts': 1}
+    build_runner(load_config(config, options), work_dir).train()
+
+
+@pytest.mark.parametrize(
+    'victim, newest',
+    [('epoch_2.pth', 'epoch_1.pth'), ('best_rmi_epoch_2.pth', 'epoch_2.pth'), ('last_checkpoint', 'epoch_1.pth')],
+)
+def test_killed_while_writing(toy_runner, start_process, tmp_path, victim, newest):
+    """Even when only one checkpoint is kept."""
+    work_dir = tmp_path / 'run'
+    process = start_process(train_until_killed, write_config(tmp_path), work_dir, victim)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    left = {path.name for path in work_dir.iterdir() if path.is_file()}
+    assert any(name.endswith(PART_SUFFIX) for name in left)
+    if victim != 'last_checkpoint':
+        assert 'best_rmi_epoch_1.pth' in left and 'best_rmi_epoch_2.pth' not in left
+    assert find_newest_checkpoint(work_dir).name == newest
+
+    resumed = toy_runner('run', resume='auto')
+    resumed.train()
+    assert resumed.epoch == 2
+    assert not list(work_dir.glob(f'*{PART_SUFFIX}'))
+    assert find_newest_checkpoint(work_dir).name == 'epoch_2.pth'
+
+
+def test_keeps_the_newest_and_the_best(toy_runner, tmp_path):
+    options = {'default_hooks.checkpoint.max_keep_ckpts': 2, 'train_cfg.max_epochs': 4}
+    runner = toy_runner(options=options)
+    runner.train()
+    work_dir = tmp_path / 'run'
+    assert {p.name for p in work_dir.glob('epoch_*.pth')} == {'epoch_3.pth', 'epoch_4.pth'}
+    scalars = next(work_dir.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    scores = [row['rmi'] for row in map(json.loads, scalars) if 'rmi' in row]
+    best = max(range(4), key=scores.__getitem__) + 1
+    assert [p.name for p in work_dir.glob('best_*.pth')] == [f'best_rmi_epoch_{best}.pth']
+    assert Path((work_dir / 'last_checkpoint').read_text()) == work_dir / 'epoch_4.pth'
+
+
+class Writes:
+    """The part of a runner that the hook calls to write a checkpoint; remembers what lay there."""
+
+    def __init__(self, folder: Path, epoch: int, hub):
+        self.work_dir, self.epoch, self.iter, self.message_hub = str(folder), epoch, 0, hub
+        self.seen: list[set[str]] = []
+
+    class logger:
+        info = staticmethod(lambda text: None)
+
+    def save_checkpoint(self, out_dir, filename, **kwargs):
+        self.seen.append({p.name for p in Path(out_dir).glob('*.pth')})
+        Path(out_dir, filename).write_bytes(b'x')
+
+
+def test_writes_before_it_deletes(tmp_path):
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub.get_instance('writes_before_it_deletes')
+    hook = CheckpointHook(interval=1, max_keep_ckpts=1, save_best='rmi', rule='greater')
+    runner = Writes(tmp_path, 0, hub)
+    hook.before_train(runner)
+    for epoch in (1, 2):
+        runner.epoch = epoch - 1
+        hook._save_checkpoint(runner)
+        runner.epoch = epoch
+        hook._save_best_checkpoint(runner, {'rmi': epoch / 10})
+    # epoch_1, best_1, epoch_1 again, epoch_2, best_2, epoch_2 again
+    assert 'epoch_1.pth' in runner.seen[3]
+    assert 'best_rmi_epoch_1.pth' in runner.seen[4]
+    assert {p.name for p in tmp_path.glob('*.pth')} == {'epoch_2.pth', 'best_rmi_epoch_2.pth'}
+    hook._save_best_checkpoint(runner, {'rmi': 0.0})  # not better: the best stays
+    assert hook.best_ckpt_path.endswith('best_rmi_epoch_2.pth') and Path(hook.best_ckpt_path).is_file()
+
+
+def test_unknown_metric_is_named(toy_runner):
+    with pytest.raises(ConfigError, match='save_best: "mAP" is no metric.*ras, rda, rmi'):
+        toy_runner(options={'default_hooks.checkpoint.save_best': 'mAP'}).train()
+
+
+def test_backend_leaves_the_old_content_when_writing_fails(tmp_path):
+    path = tmp_path / 'a.pth'
+    backend = AtomicLocalBackend()
+    backend.put(b'old', path)
+    with pytest.raises(TypeError):
+        backend.put('no bytes', path)
+    assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]

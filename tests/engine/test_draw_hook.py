@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.engine.toy import ToyDataset, write_config
+from xemap.datasets.mcmg import correlation_map
+from xemap.engine import evaluate_model, load_config
+from xemap.engine.draw_hook import draw_query, even_choice, to_rgb
+
+
+def test_choice_is_even_and_without_repetition():
+    assert even_choice(10, 2) == [2, 7]
+    assert even_choice(3, 5) == [0, 1, 2]
+    assert even_choice(0, 5) == [] and even_choice(5, 0) == []
+    chosen = even_choice(1000, 7)
+    assert len(set(np.diff(chosen))) <= 2 and chosen[0] == 71
+
+
+def test_same_queries_every_epoch_in_files_and_back_ends(toy_runner, tmp_path):
+    toy_runner().train()
+    folders = sorted((tmp_path / 'run' / 'vis_data').iterdir())
+    assert [folder.name for folder in folders] == ['epoch_001', 'epoch_002']
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    # 5 images, 2 to draw: images 1 and 3; the second drawn image shows its query 1 % 1 = 0
+    assert names == [['00001_q00_img_1.png', '00003_q00_img_3.png']] * 2
+    pictures = sorted(path.name for path in tmp_path.glob('run/*/vis_data/vis_image/*.png'))
+    assert len(pictures) == 4 and pictures[0] == 'val_00001_q00_img_1_1.png'
+    events = next(tmp_path.glob('run/*/vis_data/events*')).read_bytes()
+    assert b'val_00001_q00_img_1' in events and b'rmi' in events
+
+
+def test_every_query_of_a_test_is_drawn_on_demand(tmp_path):
+    config = write_config(tmp_path)
+    evaluate_model(load_config(config), None, tmp_path / 'run')
+    assert not list(tmp_path.glob('**/*.png'))
+    evaluate_model(load_config(config), None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
+    assert len(list((tmp_path / 'pictures').iterdir())) == 1 + 2 + 3 + 1 + 2
+
+
+@pytest.mark.parametrize('with_target', [True, False])
+def test_picture_of_a_query(with_target):
+    item = ToyDataset(test_mode=not with_target)[2]
+    sample = item['data_samples']
+    sample.pred_maps = torch.zeros(3, 16, 16)
+    dark = draw_query(to_rgb(item['inputs']), sample, 1)
+    sample.pred_maps[1] = 1.0
+    bright = draw_query(to_rgb(item['inputs']), sample, 1)
+    assert bright.shape == dark.shape and bright.mean() > dark.mean()
+    sample.pred_maps[0] = 0.5  # another query's map
+    assert np.array_equal(bright, draw_query(to_rgb(item['inputs']), sample, 1))
+
+
+def test_image_comes_back_to_its_own_proportions():
+    item = ToyDataset(test_mode=True)[0]
+    sample = item['data_samples']
+    sample.pred_maps = torch.zeros(1, 16, 16)
+    sample.set_metainfo(dict(ori_shape=(500, 1000)))
+    image = torch.full((3, 64, 64), 77, dtype=torch.uint8)
+    panel = draw_query(to_rgb(image), sample, 0)
+    rows, columns = np.nonzero((panel == 77).all(-1))
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert (height, width) == (192, 384)
+
+
+def test_target_comes_from_the_region_where_the_sample_has_none():
+    item = ToyDataset(test_mode=True)[0]
+    sample = item['data_samples']
+    sample.pred_maps = torch.zeros(1, 16, 16)
+    drawn = draw_query(to_rgb(item['inputs']), sample, 0)
+    sample.gt_maps = torch.from_numpy(correlation_map(sample.queries[0].region.coverage((16, 16), (16, 16))))[None]
+    assert np.array_equal(drawn, draw_query(to_rgb(item['inputs']), sample, 0))
+
+
+def test_written_pictures_can_be_read(tmp_path):
+    config = write_config(tmp_path)
+    evaluate_model(load_config(config), None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
+    for path in (tmp_path / 'pictures').iterdir():
+        assert np.asarray(Image.open(path)).shape[2] == 3

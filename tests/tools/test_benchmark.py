@@ -1,0 +1,64 @@
+"""tools/benchmark.py as a command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.tools.small_run import ROOT, write_run
+from tests.tools.test_train import load_tool
+from xemap.benchmark import PARTS
+from xemap.cli import run
+
+
+def tool(*words) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / 'tools/benchmark.py', *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def positive_numbers(part) -> bool:
+    values = part.values() if isinstance(part, dict) else part if isinstance(part, list) else None
+    return part > 0 if values is None else all(positive_numbers(value) for value in values)
+
+
+def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
+    out = tmp_path / 'new' / 'speed.json'
+    small = ('--repeats', 1, '--scenes', 1, '--map-size', 64, '--threads', 1, '--image-size', 32, 40)
+    options = ['model.encoder.num_layers=1', 'model.language_model.max_tokens=4']
+    done = tool(write_run(tmp_path), *small, '--out', out, '--cfg-options', *options)
+    assert done.returncode == 0, done.stderr
+    assert 'is cut to 4' in done.stderr  # mmengine writes its warnings to stdout
+    report = json.loads(done.stdout)
+    assert json.loads(out.read_text()) == report
+    assert report['config'] == 'small' and report['settings']['image_size'] == [32, 40]
+    assert report['settings']['cfg_options'] == options
+    assert report['train']['pairs_per_step'] == 4 and report['train']['images_per_step'] == 2
+    assert [row['queries_per_image'] for row in report['infer']] == [1, 4, 9]
+    report['train'].pop('peak_memory_of')
+    for row in report['infer']:
+        assert 0 <= row.pop('max_difference') < 1e-5
+    assert all(positive_numbers(report[part]) for part in PARTS)
+    assert 'pairs/s' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_mistakes_are_one_line(capsys):
+    module = load_tool('benchmark')
+    assert run(module.main, module.parse_args(['no/config.py'])) == 2
+    out, err = capsys.readouterr()
+    assert out == '' and err == 'error: config no/config.py does not exist; configs/ has those of this project\n'
+
+
+def test_default_config_exists():
+    assert Path(load_tool('benchmark').parse_args([]).config).is_file()
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        f"import sys, runpy; sys.argv = ['benchmark.py', '--help']\n"
+        f"try: runpy.run_path('{ROOT}/tools/benchmark.py', run_name='__main__')\n"
+        "finally: print([m for m in ('torch', 'mmengine', 'numpy', 'cv2', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and '--image-size' in done.stdout and done.stdout.endswith('[]\n')

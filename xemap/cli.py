@@ -1,0 +1,51 @@
+"""What all command-line tools share: a ``--debug`` flag and one-line errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+
+from xemap.errors import XeMapError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def make_parser(doc: str | None, **kwargs) -> argparse.ArgumentParser:
+    """A parser described by a tool's docstring, with ``--debug``."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
+    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser
+
+
+def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:
+    """Call ``main(args)``; an :class:`XeMapError` becomes one line on stderr and status 2."""
+    try:
+        return main(args) or 0
+    except XeMapError as error:
+        if args.debug:
+            raise
+        rank = os.environ.get('RANK')
+        print(f'error: {f"[rank {rank}] " if rank else ""}{message_of(error)}', file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print('interrupted; what was finished is kept', file=sys.stderr)
+        return INTERRUPTED
+
+
+def message_of(error: XeMapError) -> str:
+    """The message as one line, without what libraries put around it.
+
+    A data loader's worker sends its error as text with a traceback in front.
+    """
+    text = str(error)
+    if 'Original Traceback' in text:
+        text = text.rpartition(f'{type(error).__module__}.{type(error).__qualname__}: ')[2]
+    return re.sub(r'\s+', ' ', text).strip()

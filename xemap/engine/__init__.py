@@ -1,0 +1,24 @@
+from xemap.engine.checkpoint import check_weights, find_newest_checkpoint
+from xemap.engine.checkpoint_hook import CheckpointHook
+from xemap.engine.config import load_config
+from xemap.engine.draw_hook import DrawHook
+from xemap.engine.loops import EpochBasedTrainLoop
+from xemap.engine.optim import TrainableParamsConstructor
+from xemap.engine.randomness import SeedByIterationHook
+from xemap.engine.runner import XeMapRunner
+from xemap.engine.runner_setup import build_runner, evaluate_model, train_model
+
+__all__ = [
+    'CheckpointHook',
+    'DrawHook',
+    'EpochBasedTrainLoop',
+    'SeedByIterationHook',
+    'TrainableParamsConstructor',
+    'XeMapRunner',
+    'build_runner',
+    'check_weights',
+    'evaluate_model',
+    'find_newest_checkpoint',
+    'load_config',
+    'train_model',
+]

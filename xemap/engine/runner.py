@@ -1,0 +1,171 @@
+"""mmengine's Runner with what it lacks for us."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
+from torch import nn
+
+from xemap.engine.checkpoint import check_weights
+from xemap.errors import ConfigError, XeMapError
+from xemap.registry import BY_NAME, unknown_type
+
+_NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')
+_BAD_CALL = re.compile(r'__init__\(\) (got an unexpected|missing \d+ required|got multiple values)')
+
+_SCHEDULE_FROM_CONFIG = {'begin', 'end', 'T_max', 'total_iters'}
+"""State of mmengine's schedulers that follows from the config. A checkpoint would bring back the length
+of the run that wrote it, and a run resumed for more epochs would end with a frozen learning rate."""
+
+
+@contextmanager
+def config_errors(part: str) -> Iterator[None]:
+    """Report what building a part of the config fails on as :class:`ConfigError`.
+
+    Args:
+        part: name of the part, for the message.
+    """
+    try:
+        yield
+    except XeMapError:
+        raise
+    except KeyError as error:
+        match = _NO_TYPE.match(str(error.args[0]) if error.args else '')
+        if match is None:
+            raise
+        raise unknown_type(match['name'], match['registry'], part) from error
+    except TypeError as error:
+        if not _BAD_CALL.search(str(error)):
+            raise
+        raise ConfigError(f'{part}: {error}; correct the key in the config or in --cfg-options') from error
+
+
+class XeMapRunner(Runner):
+    """Trains and tests.
+
+    Differences from :class:`mmengine.runner.Runner`: a checkpoint of another architecture is refused
+    instead of leaving random weights; learning rates scale with (image, query) pairs; the schedule of a
+    resumed run is that of its config; a misspelt config is reported as
+    :class:`~xemap.errors.ConfigError`.
+    """
+
+    _exact_weights = False
+    _resuming = False
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        self._exact_weights = self._resuming = True
+        super().resume(filename, *args, **kwargs)
+
+    def val(self) -> dict:
+        self._exact_weights = True
+        return super().val()
+
+    def test(self) -> dict:
+        self._exact_weights = True
+        return super().test()
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable = 'cpu',
+        strict: bool = False,
+        revise_keys: list = [(r'^module\.', '')],  # noqa: B006  (the parent's signature)
+    ) -> dict:
+        """Load weights; testing and resuming need all of them, initialising a training at least some.
+
+        Raises:
+            CheckpointError: the file cannot be read, or is of another architecture.
+        """
+        checkpoint = _load_checkpoint(filename, map_location=map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model: nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
+        check_weights(model, checkpoint, filename, strict or self._exact_weights)
+        _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
+        if self._resuming:
+            for state in checkpoint.get('param_schedulers', []):
+                for key in _SCHEDULE_FROM_CONFIG & state.keys():
+                    del state[key]
+        self._has_loaded = True
+        self.logger.info(f'loaded the checkpoint {filename}')
+        return checkpoint
+
+    def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scale learning rates by pairs a step over ``auto_scale_lr['base_batch_size']`` pairs.
+
+        Raises:
+            ConfigError: the config does not say how many pairs a step has.
+        """
+        if not auto_scale_lr or not auto_scale_lr.get('enable', False):
+            return
+        pairs = self.pairs_per_step(optim_wrapper)
+        base = auto_scale_lr['base_batch_size']
+        self.logger.info(f'{pairs} pairs a step, learning rates are for {base}: scaled by {pairs / base:g}')
+        for group in optim_wrapper.optimizer.param_groups:
+            group['lr'] *= pairs / base
+
+    def pairs_per_step(self, optim_wrapper) -> int:
+        """(image, query) pairs per optimizer step, over all ranks and accumulated batches."""
+        loader = self.cfg.train_dataloader
+        pairs = (loader.get('batch_sampler') or {}).get('pairs_per_batch')
+        queries = loader.dataset.get('max_queries')
+        if pairs is None and queries is not None:
+            pairs = loader.batch_size * queries
+        if pairs is None:
+            raise ConfigError(
+                'auto_scale_lr: pairs a step are unknown; set train_dataloader.batch_sampler.pairs_per_batch '
+                'or train_dataloader.dataset.max_queries'
+            )
+        return pairs * self.world_size * getattr(optim_wrapper, '_accumulative_counts', 1)
+
+    @staticmethod
+    def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False):
+        """As in mmengine; with a ``batch_sampler``, ``sampler`` and ``batch_size`` may be left out."""
+        if isinstance(dataloader, dict):
+            dataloader = dict(dataloader)
+            if dataloader.get('batch_sampler'):
+                dataloader.setdefault('sampler', dict(type='DefaultSampler', shuffle=True))
+                dataloader.setdefault('batch_size', 1)
+            if not dataloader.get('num_workers'):
+                dataloader['persistent_workers'] = False  # torch refuses it without workers
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def build_model(self, model):
+        with config_errors('model'):
+            return super().build_model(model)
+
+    def build_train_loop(self, loop):
+        with config_errors('train_cfg or train_dataloader'):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop):
+        with config_errors('val_cfg, val_dataloader or val_evaluator'):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop):
+        with config_errors('test_cfg, test_dataloader or test_evaluator'):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper):
+        if isinstance(optim_wrapper, dict):
+            kind = optim_wrapper.get('optimizer', {}).get('type')
+            if isinstance(kind, str) and BY_NAME['optimizer'].get(kind) is None:
+                raise unknown_type(kind, 'optimizer', 'optim_wrapper.optimizer')
+        with config_errors('optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler):
+        with config_errors('param_scheduler'):
+            return super().build_param_scheduler(scheduler)
+
+    def build_visualizer(self, visualizer=None):
+        with config_errors('visualizer'):
+            return super().build_visualizer(visualizer)
+
+    def register_hook(self, hook, priority=None) -> None:
+        with config_errors('default_hooks or custom_hooks'):
+            super().register_hook(hook, priority)

@@ -1,0 +1,190 @@
+"""From a config and the options of a command line to a Runner."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from xemap.compat.distributed import close_distributed, prepare_distributed
+from xemap.engine.checkpoint import find_newest_checkpoint
+from xemap.engine.runner import XeMapRunner
+from xemap.errors import ConfigError
+
+_runs = count()
+
+
+def build_runner(
+    cfg: Config,
+    work_dir: str | Path | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | bool | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    launcher: str = 'none',
+    seed: int | None = None,
+    deterministic: bool = False,
+) -> XeMapRunner:
+    """A Runner ready for ``train()`` or ``test()``.
+
+    Args:
+        cfg: the config, see :func:`xemap.engine.load_config`; changed in place.
+        work_dir: where everything is written; default ``cfg.work_dir``, then ``work_dirs/CONFIG_NAME``.
+        checkpoint: weights to start from.
+        resume: True or ``'auto'`` goes on from the newest readable checkpoint in ``work_dir``, or starts
+            anew if there is none; a path goes on from that one.
+        amp: mixed precision: bfloat16 where the GPU has it, else float16 with loss scaling.
+        auto_scale_lr: scale learning rates with the pairs a step, see :meth:`XeMapRunner.scale_lr`.
+        launcher: none, pytorch, slurm or mpi.
+        seed: of model and data; default ``cfg.randomness.seed``.
+        deterministic: use only deterministic CUDA algorithms.
+
+    Raises:
+        ConfigError: the config or an option does not fit.
+        CheckpointError: the checkpoint to resume cannot be read.
+    """
+    name = _name(cfg)
+    cfg.work_dir = _work_dir(cfg, work_dir)
+    cfg.launcher = launcher
+    # Loggers and visualizers are kept by name and second; two runs of a process must not share them.
+    run = next(_runs)
+    cfg.experiment_name = f'{name}_{run}' if run else name
+    if checkpoint is not None:
+        cfg.load_from = str(checkpoint)
+    _set_resume(cfg, resume)
+    _set_randomness(cfg, seed, deterministic)
+    if amp:
+        _set_amp(cfg)
+    if auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise ConfigError('--auto-scale-lr: set auto_scale_lr = dict(base_batch_size=…) in the config, in pairs')
+        cfg.auto_scale_lr.enable = True
+    prepare_distributed(cfg)
+    try:
+        return XeMapRunner.from_cfg(cfg)
+    except ValueError as error:
+        if 'either all None or not None' not in str(error):
+            raise
+        raise ConfigError(f'config {cfg.filename}: {error}') from error
+
+
+def train_model(cfg: Config, work_dir: str | Path | None = None, **options) -> None:
+    """Train; arguments as for :func:`build_runner`."""
+    try:
+        build_runner(cfg, work_dir, **options).train()
+    finally:
+        close_distributed()
+
+
+def evaluate_model(
+    cfg: Config,
+    checkpoint: str | Path | None,
+    work_dir: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    protocol: str | None = None,
+    **options,
+) -> dict[str, float]:
+    """Score on ``cfg.test_dataloader``.
+
+    Args:
+        cfg: the config; changed in place.
+        checkpoint: weights, all of which must fit; None scores the model as training would start with it.
+        work_dir: where logs go.
+        out: prefix of the result files; default ``WORK_DIR/test``.
+        show_dir: folder for a picture of every query.
+        protocol: of the SeLo metrics, ``'reference'`` or ``'paper'``; default the config's.
+        options: as for :func:`build_runner`.
+
+    Returns:
+        the metrics, on every rank the same.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: what does not fit.
+    """
+    cfg.work_dir = _work_dir(cfg, work_dir)
+    cfg.load_from = None  # a training would start from it, a test must not
+    set_test_options(cfg, protocol, out, show_dir)
+    try:
+        runner = build_runner(cfg, checkpoint=checkpoint, resume=False, **options)
+        if checkpoint is None:
+            runner._init_model_weights()
+        return runner.test()
+    finally:
+        close_distributed()
+
+
+def set_test_options(
+    cfg: Config, protocol: str | None = None, out: str | Path | None = None, show_dir: str | Path | None = None
+) -> None:
+    """Options of a test that stand at several places of a config; changed in place.
+
+    Args:
+        cfg: the config.
+        protocol: of the SeLo metrics, ``'reference'`` or ``'paper'``.
+        out: prefix of the files with one row a query and with the summary; default ``cfg.work_dir/test``.
+        show_dir: folder for a picture of every query.
+
+    Raises:
+        ConfigError: the config has no ``test_evaluator`` of type SeLoMetric, or no draw hook.
+    """
+    evaluators = cfg.get('test_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    ours = [evaluator for evaluator in evaluators if evaluator.get('type') == 'SeLoMetric']
+    if not ours and (protocol or out):
+        raise ConfigError(f'config {cfg.filename}: test_evaluator has no SeLoMetric, which --protocol and --out set')
+    for evaluator in ours:
+        if protocol:
+            evaluator.protocol = protocol
+        evaluator.outfile_prefix = str(out or evaluator.get('outfile_prefix') or Path(cfg.work_dir, 'test'))
+    if show_dir:
+        if 'draw' not in (cfg.get('default_hooks') or {}):
+            raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')
+        cfg.default_hooks.draw.show_dir = str(show_dir)
+
+
+def _name(cfg: Config) -> str:
+    return Path(cfg.filename).stem if cfg.filename else 'xemap'
+
+
+def _work_dir(cfg: Config, work_dir: str | Path | None) -> str:
+    return str(work_dir or cfg.get('work_dir') or Path('work_dirs', _name(cfg)))
+
+
+def _set_resume(cfg: Config, resume: str | Path | bool | None) -> None:
+    if resume is None:
+        resume = cfg.get('load_from') or True if cfg.get('resume') else False
+    if resume is False:
+        cfg.resume = False
+    elif resume is True or str(resume) == 'auto':
+        newest = find_newest_checkpoint(cfg.work_dir)
+        cfg.resume = newest is not None
+        if newest is not None:
+            cfg.load_from = str(newest)
+    else:
+        cfg.resume, cfg.load_from = True, str(resume)
+
+
+def _set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
+    randomness = dict(cfg.get('randomness') or {})
+    if seed is None:
+        seed = randomness.get('seed')
+    randomness['seed'] = 0 if seed is None else seed
+    if deterministic:
+        randomness['deterministic'] = True
+    cfg.randomness = randomness
+    if seed is not None and 'train_dataloader' in cfg and cfg.train_dataloader is not None:
+        cfg.train_dataloader.dataset.seed = seed
+
+
+def _set_amp(cfg: Config) -> None:
+    if not torch.cuda.is_available():
+        raise ConfigError('--amp: mixed precision needs a GPU; leave it out on the CPU')
+    dtype = 'bfloat16' if torch.cuda.is_bf16_supported() else 'float16'
+    # bfloat16 has float32's range: Grounding DINO's attention overflows in float16 (mmdetection #10335).
+    scale = {'loss_scale': 'dynamic'} if dtype == 'float16' else {'loss_scale': 1.0}
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype=dtype, **scale)

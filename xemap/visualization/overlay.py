@@ -1,0 +1,98 @@
+"""Maps and outlines on images, on one fixed scale.
+
+A map is never stretched to its own range: 0.11 looks like 0.11 in every picture. Colours are those of
+"inferno", perceptually uniform, dark at 0 and bright at 1, also for the colour-blind and in grey print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from xemap.errors import DataError
+
+OUTLINE = (0, 255, 255)
+"""Cyan: a colour that neither imagery nor the colour map has much of."""
+
+
+def colorize(map: np.ndarray) -> np.ndarray:
+    """Colours of a correlation map.
+
+    Args:
+        map: (H, W) float in [0, 1] (values outside are clipped, NaN counts as 0), or uint8 0..255.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    levels = map if map.dtype == np.uint8 else np.rint(np.clip(np.nan_to_num(map), 0, 1) * 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1].copy()
+
+
+def overlay(image: np.ndarray, map: np.ndarray, alpha: float = 0.6) -> np.ndarray:
+    """A map over the grey version of its image, so that colour means correlation alone.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        map: (h, w) as for :func:`colorize`, of any size; covers the whole image.
+        alpha: weight of the map in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: arrays of another shape.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or map.ndim != 2:
+        raise DataError(f'overlay of a map {map.shape} on an image {image.shape}; give (h, w) and (H, W, 3)')
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    colours = colorize(_resize(map, image.shape[:2]))
+    return cv2.addWeighted(grey, 1 - alpha, colours, alpha, 0)
+
+
+def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray], width: int = 2) -> np.ndarray:
+    """A copy of an image with polygons drawn on it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        polygons: each (V, 2) x, y pixels of this image.
+        width: of the line in pixels; a thin dark rim around it keeps it visible on bright ground.
+    """
+    drawn = image.copy()
+    points = [np.rint(polygon).astype(np.int32).reshape(-1, 1, 2) for polygon in polygons]
+    for colour, thickness in (((0, 0, 0), width + 2), (OUTLINE, width)):
+        cv2.polylines(drawn, points, isClosed=True, color=colour, thickness=thickness, lineType=cv2.LINE_AA)
+    return drawn
+
+
+def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
+    """The image, made smaller so that no side is longer than ``max_side`` pixels; never enlarged."""
+    height, width = image.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def scale_polygons(
+    polygons: Sequence[np.ndarray], size: tuple[int, int], new_size: tuple[int, int]
+) -> list[np.ndarray]:
+    """Polygons after a resize of their image; pixel centres are integers.
+
+    Args:
+        polygons: each (V, 2) x, y pixels.
+        size, new_size: (height, width) before and after.
+    """
+    scale = np.array([new_size[1] / size[1], new_size[0] / size[0]])
+    return [(np.asarray(polygon, np.float64) + 0.5) * scale - 0.5 for polygon in polygons]
+
+
+def _resize(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if map.shape == size:
+        return map
+    if map.dtype != np.uint8:
+        map = map.astype(np.float32, copy=False)
+    shrinks = size[0] < map.shape[0] and size[1] < map.shape[1]
+    return cv2.resize(map, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -1,0 +1,137 @@
+"""Report pictures: one query, its image, target and prediction side by side."""
+
+from __future__ import annotations
+
+import io
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from xemap.visualization.overlay import colorize, draw_outlines, overlay, scale_polygons, shrink
+
+GAP, BAR_WIDTH, TICKS_WIDTH = 8, 14, 30
+MIN_SIDE, MIN_COLUMN = 128, 72
+TITLE_SIZE, CAPTION_SIZE, MAX_TITLE_LINES = 15, 12, 6
+PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
+
+
+def query_panel(
+    image: np.ndarray,
+    query: str,
+    prediction: np.ndarray,
+    target: np.ndarray | None = None,
+    polygons: Sequence[np.ndarray] = (),
+    rmi: float | None = None,
+    max_side: int = 384,
+) -> np.ndarray:
+    """Picture "image with outline | target | prediction" under the query's text, with a 0..1 colour bar.
+
+    Args:
+        image: (H, W, 3) uint8 RGB of any size; shrunk before anything is drawn.
+        query: the text; long ones are wrapped.
+        prediction: (h, w) float in [0, 1] or uint8, any size.
+        target: the same; None leaves its column out.
+        polygons: outlines of the referent, (V, 2) x, y pixels of ``image``.
+        rmi: score to print with the text.
+        max_side: pixels of the longer side of each of the columns; very small images are enlarged.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    small = shrink(image, max_side)
+    if max(small.shape[:2]) < MIN_SIDE:
+        scale = -(-MIN_SIDE // max(small.shape[:2]))
+        small = small.repeat(scale, 0).repeat(scale, 1)
+    outlines = scale_polygons(polygons, image.shape[:2], small.shape[:2])
+    columns = [('image', draw_outlines(small, outlines))]
+    if target is not None:
+        columns.append(('target', overlay(small, target)))
+    columns.append(('prediction', overlay(small, prediction)))
+
+    height, width = small.shape[0], max(small.shape[1], MIN_COLUMN)
+    total = len(columns) * (width + GAP) + GAP + BAR_WIDTH + TICKS_WIDTH
+    title = query if rmi is None else f'{query}   (Rmi {rmi:.3f})'
+    lines = wrap(title, total - 2 * GAP, TITLE_SIZE)
+    line_height, caption_height = TITLE_SIZE + 5, CAPTION_SIZE + 6
+    top = GAP + len(lines) * line_height + caption_height
+    sheet = Image.new('RGB', (total, top + height + GAP), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for i, line in enumerate(lines):
+        draw.text((GAP, GAP + i * line_height), line, INK, font(TITLE_SIZE))
+    x = GAP
+    for name, picture in columns:
+        draw.text((x, top - caption_height), name, FAINT, font(CAPTION_SIZE))
+        sheet.paste(Image.fromarray(picture), (x, top))
+        x += width + GAP
+    ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], BAR_WIDTH, 1)
+    sheet.paste(Image.fromarray(colorize(ramp)), (x, top))
+    for value in (0.0, 0.5, 1.0):
+        y = top + round((1 - value) * (height - CAPTION_SIZE)) - 1
+        draw.text((x + BAR_WIDTH + 4, y), f'{value:g}', INK, font(CAPTION_SIZE))
+    return np.asarray(sheet)
+
+
+def save_panels(path: str | Path, panels: Iterable[np.ndarray]) -> None:
+    """Write several panels below each other as one PNG; narrower ones are filled up with white."""
+    panels = list(panels)
+    width = max(panel.shape[1] for panel in panels)
+    padded = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in panels]
+    save_picture(path, np.concatenate(padded))
+
+
+def save_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Write an (H, W, 3) uint8 RGB picture as PNG; it appears under its name only when complete."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, 'PNG')
+    part = path.with_name(f'{path.name}.{os.getpid()}.part')
+    try:
+        part.write_bytes(buffer.getvalue())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def wrap(text: str, width: int, size: int) -> list[str]:
+    """Lines of at most ``width`` pixels; words longer than a line are broken, the rest is cut with …"""
+    lines: list[str] = []
+    line = ''
+    for word in text.split():
+        while word and len(lines) <= MAX_TITLE_LINES:
+            candidate = f'{line} {word}'.strip()
+            if _length(candidate, size) <= width:
+                line, word = candidate, ''
+            elif line:
+                lines.append(line)
+                line = ''
+            else:
+                fits = bisect_right(range(len(word)), width, key=lambda n: ceil(_length(word[:n], size))) - 1
+                fits = max(1, fits)
+                lines.append(word[:fits])
+                word = word[fits:]
+    lines += [line] if line or not lines else []
+    if len(lines) > MAX_TITLE_LINES:
+        last = lines[MAX_TITLE_LINES - 1]
+        while last and _length(last + ' …', size) > width:
+            last = last[:-1]
+        lines = [*lines[: MAX_TITLE_LINES - 1], last + ' …']
+    return lines
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and covers Latin, Greek, Cyrillic, Arabic and more."""
+    import matplotlib
+
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'), size)
+
+
+def _length(text: str, size: int) -> float:
+    return font(size).getlength(text)
