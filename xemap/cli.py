@@ -16,9 +16,7 @@ INTERRUPTED = 130
 
 def make_parser(doc: str | None, **kwargs) -> argparse.ArgumentParser:
     """A parser described by a tool's docstring, with ``--debug``."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs
-    )
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser
 

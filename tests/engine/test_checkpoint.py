@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from xemap.engine import check_weights, find_newest_checkpoint
+from xemap.engine import find_newest_checkpoint
 from xemap.errors import CheckpointError
+from xemap.models.checkpoint import check_weights
 
 
 def save(path, seconds, content=None):

@@ -32,9 +32,7 @@ def train(config: Path, options: dict, work_dir: Path, ranks: int) -> None:
 
 
 def evaluate(config: Path, checkpoint: Path, out: Path, ranks: int) -> None:
-    evaluate_model(
-        load_config(config), checkpoint, out.parent, out=out, launcher='pytorch' if ranks > 1 else 'none'
-    )
+    evaluate_model(load_config(config), checkpoint, out.parent, out=out, launcher='pytorch' if ranks > 1 else 'none')
 
 
 @pytest.fixture

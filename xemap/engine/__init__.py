@@ -1,4 +1,4 @@
-from xemap.engine.checkpoint import check_weights, find_newest_checkpoint
+from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.checkpoint_hook import CheckpointHook
 from xemap.engine.config import load_config
 from xemap.engine.draw_hook import DrawHook
@@ -16,7 +16,6 @@ __all__ = [
     'TrainableParamsConstructor',
     'XeMapRunner',
     'build_runner',
-    'check_weights',
     'evaluate_model',
     'find_newest_checkpoint',
     'load_config',

@@ -45,9 +45,7 @@ class DrawHook(Hook):
         self._chosen = [dataset.get_data_info(i)['sample_idx'] for i in indices]
         self._drawn = {}
 
-    def after_val_iter(
-        self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[XeMapDataSample] = ()
-    ) -> None:
+    def after_val_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[XeMapDataSample] = ()) -> None:
         for image, sample in zip(data_batch['inputs'], outputs):
             if sample.sample_idx in self._chosen:
                 query = self._chosen.index(sample.sample_idx) % len(sample.queries)

@@ -11,8 +11,8 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 from torch import nn
 
-from xemap.engine.checkpoint import check_weights
 from xemap.errors import ConfigError, XeMapError
+from xemap.models.checkpoint import check_weights
 from xemap.registry import BY_NAME, unknown_type
 
 _NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')

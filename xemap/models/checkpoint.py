@@ -20,6 +20,8 @@ FROM_GROUNDING_DINO = {
 }
 """Prefixes of MMDetection's Grounding DINO that have a counterpart here -> ours."""
 
+SHOWN_KEYS = 3
+
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Weights of a checkpoint, without executing anything in it.
@@ -34,14 +36,53 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, truncated, needs code to be loaded, or holds no weights.
     """
-    content = load_checkpoint_file(path)
-    for key in ('state_dict', 'model'):
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not any(isinstance(value, Tensor) for value in content.values()):
+    weights = weights_of(load_checkpoint_file(path))
+    if not any(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f'checkpoint {path} holds no weights; give a state dict or a training checkpoint')
-    return {k.removeprefix('module.'): v for k, v in content.items() if isinstance(v, Tensor)}
+    return {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+
+
+def weights_of(checkpoint: dict) -> dict[str, Tensor]:
+    """The weights by name in a loaded checkpoint, without DDP's ``module.`` in front."""
+    for key in ('state_dict', 'model'):
+        if isinstance(checkpoint.get(key), dict):
+            checkpoint = checkpoint[key]
+            break
+    return {name.removeprefix('module.'): value for name, value in checkpoint.items()}
+
+
+def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: bool) -> None:
+    """Compare a checkpoint's weights with a model's, by name and shape.
+
+    Args:
+        model: what they are to be loaded into.
+        checkpoint: as loaded.
+        path: its file, for the message.
+        exact: every weight must be there and none be left over, as testing and resuming need; otherwise
+            at least one must fit, as for initialising a training.
+
+    Raises:
+        CheckpointError: they do not fit; the message counts what does and names what does not.
+    """
+    wanted, given = model.state_dict(), weights_of(checkpoint)
+    shared = wanted.keys() & given.keys()
+    differing = sorted(k for k in shared if wanted[k].shape != getattr(given[k], 'shape', None))
+    missing, unknown = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    fitting = len(shared) - len(differing)
+    if fitting == len(wanted) and not unknown:
+        return
+    problems = [
+        f'{len(keys)} {what} ({", ".join(keys[:SHOWN_KEYS])}{", …" if len(keys) > SHOWN_KEYS else ""})'
+        for what, keys in (('missing', missing), ('of another shape', differing), ('unknown to the model', unknown))
+        if keys
+    ]
+    summary = f'{fitting} of {len(wanted)} weights of {type(model).__name__} match; ' + ', '.join(problems)
+    if exact or not fitting:
+        raise CheckpointError(
+            f'checkpoint {path} is of another architecture: {summary}; '
+            'use the config that it was trained with (a copy lies in its work_dir)'
+        )
+    print_log(f'checkpoint {path} fits in part: {summary}', logger='current', level=30)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
@@ -51,23 +92,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         CheckpointError: as :func:`read_state_dict`, or names or shapes differ.
     """
     state = read_state_dict(path)
-    own = model.state_dict()
-    missing = sorted(own.keys() - state.keys())
-    extra = sorted(state.keys() - own.keys())
-    misshapen = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
-    if missing or extra or misshapen:
-        first = (misshapen or missing or extra)[0]
-        how = (
-            f'shape {tuple(state[first].shape)} for {tuple(own[first].shape)}'
-            if misshapen
-            else ('missing' if missing else 'unknown to the model')
-        )
-        fitting = len(own) - len(missing) - len(misshapen)
-        raise CheckpointError(
-            f"checkpoint {path} is of another architecture: {fitting} of the {type(model).__name__}'s {len(own)} "
-            f'entries fit, {len(missing)} are missing, {len(misshapen)} have another shape, {len(extra)} are unknown '
-            f'(first: {first}, {how}); use the config it was trained with'
-        )
+    check_weights(model, state, path, exact=True)
     model.load_state_dict(state)
 
 
