@@ -8,7 +8,7 @@ from PIL import Image
 from tests.engine.toy import ToyDataset, write_config
 from xemap.datasets.mcmg import correlation_map
 from xemap.engine import evaluate_model, load_config
-from xemap.engine.draw_hook import draw_query, even_choice, to_rgb
+from xemap.engine.draw_hook import draw_query, even_choice, picture_of, to_rgb
 
 
 def test_choice_is_even_and_without_repetition():
@@ -79,3 +79,15 @@ def test_written_pictures_can_be_read(tmp_path):
     evaluate_model(load_config(config), None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
     for path in (tmp_path / 'pictures').iterdir():
         assert np.asarray(Image.open(path)).shape[2] == 3
+
+
+def test_the_file_is_shown_sharper_than_the_network_saw_it(tmp_path):
+    item = ToyDataset(test_mode=True)[0]
+    sample = item['data_samples']
+    assert picture_of(sample, item['inputs']).shape == (16, 16, 3)  # no such file: what the network saw
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    sample.set_metainfo(dict(img_path=str(tmp_path / 'a.png'), ori_shape=(40, 60)))
+    assert np.array_equal(picture_of(sample, item['inputs']), pixels)
+    sample.set_metainfo(dict(flip=True))
+    assert picture_of(sample, item['inputs']).shape == (16, 16, 3)

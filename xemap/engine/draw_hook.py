@@ -11,9 +11,10 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from xemap.datasets.mcmg import correlation_map
+from xemap.datasets.transforms.loading import read_image
 from xemap.registry import HOOKS
 from xemap.structures import XeMapDataSample
-from xemap.visualization import query_panel, save_picture, scale_polygons
+from xemap.visualization import query_panel, save_picture, scale_polygons, shrink
 
 MAX_SIDE = 384
 
@@ -49,7 +50,7 @@ class DrawHook(Hook):
         for image, sample in zip(data_batch['inputs'], outputs):
             if sample.sample_idx in self._chosen:
                 query = self._chosen.index(sample.sample_idx) % len(sample.queries)
-                self._drawn[picture_name(sample, query)] = draw_query(to_rgb(image), sample, query)
+                self._drawn[picture_name(sample, query)] = draw_query(picture_of(sample, image), sample, query)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         # Only the first rank's visualizer writes, and the images are spread over all ranks.
@@ -67,7 +68,7 @@ class DrawHook(Hook):
         if self.show_dir is None:
             return
         for image, sample in zip(data_batch['inputs'], outputs):
-            rgb = to_rgb(image)
+            rgb = picture_of(sample, image)
             for query in range(len(sample.queries)):
                 path = Path(self.show_dir, f'{picture_name(sample, query)}.png')
                 save_picture(path, draw_query(rgb, sample, query))
@@ -77,6 +78,22 @@ def even_choice(total: int, number: int) -> list[int]:
     """``number`` different indices spread evenly over ``range(total)``, in order."""
     number = min(number, total)
     return [(2 * i + 1) * total // (2 * number) for i in range(number)]
+
+
+def picture_of(sample: XeMapDataSample, image) -> np.ndarray:
+    """The sample's image file where it is there and was not mirrored, else what the network saw of it.
+
+    Args:
+        sample: with ``img_path``.
+        image: (3, H, W) uint8 RGB tensor, the network's input.
+
+    Returns:
+        (H', W', 3) uint8 RGB, at most ``MAX_SIDE`` pixels long where it comes from the file.
+    """
+    path = Path(sample.get('img_path') or '')
+    if sample.get('flip') or not path.is_file():
+        return to_rgb(image)
+    return shrink(read_image(path), MAX_SIDE)
 
 
 def to_rgb(image) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""Every config of the project loads, builds and says what its name promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from tests.models.localizers.localizer_tester import TEXTS, make_images, make_samples
+from xemap.engine import load_config
+from xemap.registry import DATASETS, METRICS, MODELS
+
+ROOT = Path(__file__).parents[1] / 'configs'
+CONFIGS = sorted(ROOT.glob('[!_]*/*.py'))
+PAPER = ROOT / 'xemap/xemap_swin-t_bert_512_25e.py'
+OFFLINE = {'model.language_model.name': 'minilm', 'model.backbone.init_cfg': None}
+
+
+def offline(path: Path) -> Config:
+    """The config with the packaged text encoder and without weights to fetch."""
+    config = load_config(path)
+    if 'swin' in path.name:
+        config.merge_from_dict(OFFLINE)
+    return config
+
+
+def depth(path: Path) -> int:
+    bases = Config._get_base_files(str(path))
+    return 1 + max((depth((path.parent / base).resolve()) for base in bases), default=-1)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_inherits_at_most_two_levels(path):
+    assert depth(path) <= 2
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_model_builds_and_predicts(path):
+    config = offline(path)
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(config.model).eval()
+        METRICS.build(config.test_evaluator)
+    with torch.no_grad():
+        sample = model(make_images(1, (64, 64)), make_samples([TEXTS[:2]], (64, 64)), mode='predict')[0]
+    assert sample.pred_maps.shape == (2, 64, 64)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_pipelines_have_no_unknown_key(path):
+    config = load_config(path)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        with DefaultScope.overwrite_default_scope('xemap'):
+            DATASETS.build({**config[name].dataset, 'lazy_init': True})
+
+
+def test_the_paper_recipe():
+    config = load_config(PAPER)
+    assert config.optim_wrapper.optimizer == dict(type='AdamW', lr=1e-3, weight_decay=1e-4)
+    assert config.train_cfg.max_epochs == 25
+    assert config.image_size == (512, 512)
+    assert config.train_dataloader.batch_sampler.pairs_per_batch * 10 == config.auto_scale_lr.base_batch_size == 400
+    assert config.model.head == dict(type='HMSAHead', pooling='mean', loss=dict(type='MapL1Loss', reduction='sum'))
+    assert config.model.encoder.num_layers == 6
+    assert config.model.language_model.name == 'bert-base-uncased'
+    assert set(config.model.frozen) == {'backbone', 'language_model'}
+
+
+def test_the_paper_model_has_four_levels_with_strides_8_to_64():
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(offline(PAPER).model).eval()
+    with torch.no_grad():
+        tokens, position, shapes = model.encode_images(torch.zeros(1, 3, 512, 512))
+    assert shapes == [(64, 64), (32, 32), (16, 16), (8, 8)]
+    assert tokens.shape == position.shape == (1, 5440, 256)
+
+
+@pytest.mark.parametrize('pooling', ['max', 'first'])
+def test_an_ablation_changes_the_pooling_and_nothing_else(pooling):
+    path = PAPER.with_name(f'{PAPER.stem}_pool-{pooling}.py')
+    ablation, paper = load_config(path).to_dict(), load_config(PAPER).to_dict()
+    assert ablation['model']['head'].pop('pooling') == pooling
+    assert paper['model']['head'].pop('pooling') == 'mean'
+    assert ablation == paper
+    code = [line for line in path.read_text().splitlines() if line and not line.startswith('#')]
+    assert len(code) <= 3
+
+
+def test_the_fine_tuning_config_freezes_nothing():
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(offline(PAPER.with_name(f'{PAPER.stem}_finetune-all.py')).model)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_docs_name_no_config_that_is_not_there():
+    root = ROOT.parent
+    for page in [root / 'README.md', *root.glob('docs/*.md'), root / 'data/README.md']:
+        for name in re.findall(r'(?:configs|tools|docs)/[\w./-]+\.(?:py|sh|md)', page.read_text()):
+            assert (root / name).exists(), f'{page.name} names {name}'
