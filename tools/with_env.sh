@@ -47,4 +47,6 @@ fi
 
 export PATH="$env_dir/bin:$PATH" VIRTUAL_ENV="$env_dir"
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+# Threads that wait by spinning slow training down tenfold as soon as anything else runs on the machine.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 exec "$@"

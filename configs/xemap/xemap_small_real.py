@@ -34,4 +34,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=2, convert_to_iter_based=True),
     dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=True, begin=2, end=max_epochs, convert_to_iter_based=True),
 ]
-load_from = 'work_dirs/quickstart/epoch_5.pth'
+load_from = 'work_dirs/quickstart/epoch_4.pth'

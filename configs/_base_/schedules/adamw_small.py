@@ -1,5 +1,5 @@
 # From scratch in minutes: warm-up, linear decay, clipped gradients.
-max_epochs = 5
+max_epochs = 4
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
