@@ -8,7 +8,7 @@ _base_ = [
 ]
 data_root = 'data/'
 ann_root = 'data/real/'
-image_size = (256, 256)
+image_size = (192, 192)
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='ResizeImage', size=image_size),
@@ -28,8 +28,8 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'val.arrow', pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'test.arrow', pipeline=test_pipeline))
 
-max_epochs = 25
-train_cfg = dict(max_epochs=max_epochs, val_interval=5)
+max_epochs = 24
+train_cfg = dict(max_epochs=max_epochs, val_interval=6)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=2, convert_to_iter_based=True),
     dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=True, begin=2, end=max_epochs, convert_to_iter_based=True),
