@@ -4,7 +4,7 @@ default_scope = 'xemap'
 default_hooks = dict(
     seed=dict(type='SeedByIterationHook'),
     timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
+    logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='rmi', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
