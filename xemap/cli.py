@@ -31,6 +31,11 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
         rank = os.environ.get('RANK')
         print(f'error: {f"[rank {rank}] " if rank else ""}{message_of(error)}', file=sys.stderr)
         return USER_ERROR
+    except OSError as error:
+        if args.debug or error.filename is None:
+            raise
+        print(f'error: {error.filename}: {error.strerror}; check path, permissions and free space', file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         if args.debug:
             raise

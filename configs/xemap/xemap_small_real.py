@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 data_root = 'data/'
-ann_root = 'data/real/'
+ann_root = 'real/'  # below data_root
 image_size = (192, 192)
 train_pipeline = [
     dict(type='LoadImage'),

@@ -7,6 +7,7 @@ import torch
 
 from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.engine import find_newest_checkpoint
+from xemap.errors import CheckpointError
 
 # mmengine's own timing of the run cannot be equal.
 TIMED = ('time', 'data_time', 'eta')
@@ -94,6 +95,25 @@ def test_resume_from_a_named_checkpoint(toy_runner, tmp_path):
     toy_runner('whole').train()
     toy_runner('other', resume=tmp_path / 'whole' / 'epoch_1.pth').train()
     assert_same_run(tmp_path / 'whole', tmp_path / 'other')
+
+
+def test_resuming_runs_nothing_from_the_file(toy_runner, tmp_path):
+    toy_runner('first', {'train_cfg.max_epochs': 1}).train()
+    content = torch.load(tmp_path / 'first' / 'epoch_1.pth', weights_only=False)
+    content['meta']['config'] = f"a = __import__('pathlib').Path('{tmp_path}/ran').touch()"
+    torch.save(content, tmp_path / 'hostile.pth')
+    toy_runner('second', resume=tmp_path / 'hostile.pth').train()
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('lacking', ['optimizer', 'meta'])
+def test_weights_alone_cannot_be_resumed(toy_runner, tmp_path, lacking):
+    toy_runner('first', {'train_cfg.max_epochs': 1}).train()
+    content = state(tmp_path / 'first', 'epoch_1.pth')
+    del content[lacking]
+    torch.save(content, tmp_path / 'weights.pth')
+    with pytest.raises(CheckpointError, match=f'cannot be resumed: it has no {lacking}'):
+        toy_runner('second', resume=tmp_path / 'weights.pth').train()
 
 
 def test_resume_without_a_checkpoint_starts_anew_from_load_from(toy_runner, tmp_path):

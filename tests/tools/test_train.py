@@ -79,8 +79,8 @@ def test_mistakes_are_one_line(tmp_path, train, capsys, words, message):
     config = write_run(tmp_path)
     words = [word.format(config=config) for word in words]
     assert train(*words, '--work-dir', tmp_path / 'run') == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error:')]
-    assert len(lines) == 1 and message in lines[0]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ') and message in line
 
 
 def test_broken_image_in_a_worker_process_is_one_line(tmp_path, train, capsys):

@@ -125,7 +125,10 @@ class AnnotationFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            raise DataError(f'annotation file {self.path} does not exist; tools/convert_dataset.py makes one')
+            raise DataError(
+                f'annotation file {self.path} does not exist; tools/convert_dataset.py makes one of your data, '
+                'tools/make_synthetic.py of synthetic scenes'
+            )
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]

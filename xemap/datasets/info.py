@@ -118,6 +118,7 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
 
 
 def _samples(annotations: AnnotationFile, counts: np.ndarray, number: int) -> list[dict[str, Any]]:
+    number = max(0, number)
     ends, total = np.cumsum(counts), int(counts.sum())
     shown = []
     for position in np.unique(np.linspace(0, total - 1, min(number, total)).astype(int)):

@@ -77,7 +77,10 @@ def _parse(options: Sequence[str]) -> dict:
             raise ConfigError(f'--cfg-options {option}: give key=value')
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    return parser.parse_args(['--cfg-options', *options]).cfg_options
+    try:
+        return parser.parse_args(['--cfg-options', *options]).cfg_options
+    except AssertionError as error:  # brackets that do not close
+        raise ConfigError(f'--cfg-options {" ".join(options)}: {error}') from error
 
 
 def _require_place(cfg: Config, name: str) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 from torch import nn
 
-from xemap.errors import ConfigError, XeMapError
+from xemap.errors import CheckpointError, ConfigError, XeMapError
 from xemap.models.checkpoint import check_weights
-from xemap.registry import BY_NAME, unknown_type
+from xemap.registry import BY_NAME, suggestion, unknown_type
 
 _NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')
-_BAD_CALL = re.compile(r'__init__\(\) (got an unexpected|missing \d+ required|got multiple values)')
 
+_CLIP_KEYS = {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}
 _SCHEDULE_FROM_CONFIG = {'begin', 'end', 'T_max', 'total_iters'}
 """State of mmengine's schedulers that follows from the config. A checkpoint would bring back the length
 of the run that wrote it, and a run resumed for more epochs would end with a frozen learning rate."""
@@ -39,10 +41,8 @@ def config_errors(part: str) -> Iterator[None]:
         if match is None:
             raise
         raise unknown_type(match['name'], match['registry'], part) from error
-    except TypeError as error:
-        if not _BAD_CALL.search(str(error)):
-            raise
-        raise ConfigError(f'{part}: {error}; correct the key in the config or in --cfg-options') from error
+    except (TypeError, ValueError, AssertionError) as error:  # a wrong key or value; --debug shows where
+        raise ConfigError(f'{part}: {error}; correct the key or its value in the config or in --cfg-options') from error
 
 
 class XeMapRunner(Runner):
@@ -69,6 +69,14 @@ class XeMapRunner(Runner):
         self._exact_weights = True
         return super().test()
 
+    def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """As in mmengine; where CUDA has no deterministic algorithm (grid_sample's backward), warn and go on."""
+        if deterministic:
+            os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # cuBLAS refuses to work without
+        super().set_randomness(seed, diff_rank_seed, deterministic)
+        if deterministic:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
     def load_checkpoint(
         self,
         filename: str,
@@ -87,12 +95,24 @@ class XeMapRunner(Runner):
         check_weights(model, checkpoint, filename, strict or self._exact_weights)
         _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
         if self._resuming:
+            self._require_training_state(checkpoint, filename)
+            # The parent runs this text as Python, for a key (gpu_ids) that MMEngine 0.10 does not write.
+            checkpoint['meta'].pop('config', None)
             for state in checkpoint.get('param_schedulers', []):
                 for key in _SCHEDULE_FROM_CONFIG & state.keys():
                     del state[key]
         self._has_loaded = True
         self.logger.info(f'loaded the checkpoint {filename}')
         return checkpoint
+
+    @staticmethod
+    def _require_training_state(checkpoint: dict, filename: str) -> None:
+        missing = sorted({'meta', 'optimizer', 'message_hub'} - checkpoint.keys())
+        if missing:
+            raise CheckpointError(
+                f'checkpoint {filename} cannot be resumed: it has no {", ".join(missing)}; resume from epoch_N.pth '
+                '(best_*.pth holds weights only), or start a training from it with --cfg-options load_from=…'
+            )
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
         """Scale learning rates by pairs a step over ``auto_scale_lr['base_batch_size']`` pairs.
@@ -152,6 +172,9 @@ class XeMapRunner(Runner):
 
     def build_optim_wrapper(self, optim_wrapper):
         if isinstance(optim_wrapper, dict):
+            for key in optim_wrapper.get('clip_grad') or {}:  # otherwise used for the first time in a step
+                if key not in _CLIP_KEYS:
+                    raise ConfigError(f'optim_wrapper.clip_grad: unknown key "{key}"; {suggestion(key, _CLIP_KEYS)}')
             kind = optim_wrapper.get('optimizer', {}).get('type')
             if isinstance(kind, str) and BY_NAME['optimizer'].get(kind) is None:
                 raise unknown_type(kind, 'optimizer', 'optim_wrapper.optimizer')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from itertools import count
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from xemap.engine.runner import XeMapRunner
 from xemap.errors import ConfigError
 
 _runs = count()
+
+_LAUNCHED_WITH = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+"""What a launcher leaves in the environment."""
 
 
 def build_runner(
@@ -49,6 +54,9 @@ def build_runner(
     name = _name(cfg)
     cfg.work_dir = _work_dir(cfg, work_dir)
     cfg.launcher = launcher
+    variable = _LAUNCHED_WITH.get(launcher)
+    if variable and variable not in os.environ:
+        raise ConfigError(f'--launcher {launcher}: {variable} is not set; use tools/dist_*.sh or tools/slurm_*.sh')
     # Loggers and visualizers are kept by name and second; two runs of a process must not share them.
     run = next(_runs)
     cfg.experiment_name = f'{name}_{run}' if run else name
@@ -66,7 +74,7 @@ def build_runner(
     try:
         return XeMapRunner.from_cfg(cfg)
     except ValueError as error:
-        if 'either all None or not None' not in str(error):
+        if not re.search('either all None or not None|Seed must be', str(error)):
             raise
         raise ConfigError(f'config {cfg.filename}: {error}') from error
 
@@ -141,6 +149,7 @@ def set_test_options(
         if protocol:
             evaluator.protocol = protocol
         evaluator.outfile_prefix = str(out or evaluator.get('outfile_prefix') or Path(cfg.work_dir, 'test'))
+        Path(evaluator.outfile_prefix).parent.mkdir(parents=True, exist_ok=True)  # fails before scoring, not after
     if show_dir:
         if 'draw' not in (cfg.get('default_hooks') or {}):
             raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')

@@ -53,4 +53,9 @@ def _read(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise DataError(f'{path} does not exist; tools/test.py --out PREFIX writes PREFIX.summary.json')
-    return json.loads(path.read_text())
+    try:
+        summary = json.loads(path.read_text())
+        _ = [_scores(summary[part]) for part in ('overall', 'floor', 'ceiling')], summary['by_kind']
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f'{path} is no summary of tools/test.py ({error!r}); score the model again') from error
+    return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -100,13 +101,13 @@ def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
     """Initialise backbone, neck, text projection and fusion from a (MM-)Grounding-DINO checkpoint.
 
     Entries without a counterpart (decoder, box head) are left out; entries of ours that the checkpoint
-    lacks keep their values. The log says how many were taken.
+    lacks keep their values. The log says how many were taken, left and missing, by part.
 
     Raises:
         CheckpointError: nothing fits, or an entry has another shape.
     """
     own = model.state_dict()
-    taken = {}
+    taken, left = {}, []
     for name, value in read_state_dict(path).items():
         for theirs, ours in FROM_GROUNDING_DINO.items():
             renamed = ours + name[len(theirs) :]
@@ -117,7 +118,21 @@ def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
                         "use a config with the checkpoint's backbone and widths"
                     )
                 taken[renamed] = value
+                break
+        else:
+            left.append(name)
     if not taken:
         raise CheckpointError(f'{path} is no Grounding DINO checkpoint of MMDetection: none of its entries fit')
     model.load_state_dict(taken, strict=False)
-    print_log(f"{path}: took {len(taken)} of the model's {len(own)} entries", logger='current')
+    missing = [name for name in own if name not in taken]
+    print_log(
+        f"{path}: took {len(taken)} of the model's {len(own)} entries; left {_summary(left)} of the checkpoint's; "
+        f'missing there {_summary(missing)}',
+        logger='current',
+    )
+
+
+def _summary(names: list[str]) -> str:
+    """How many, and of which parts: '12 (decoder 10, bbox_head 2)'."""
+    parts = Counter(name.partition('.')[0] for name in names)
+    return f'{len(names)} ({", ".join(f"{part} {count}" for part, count in parts.items())})' if names else '0'

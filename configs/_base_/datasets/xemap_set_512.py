@@ -23,7 +23,7 @@ train_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file=data_root + 'train.arrow',
+        ann_file='train.arrow',
         pipeline=train_pipeline,
         max_queries=10,
     ),
@@ -36,7 +36,7 @@ val_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file=data_root + 'val.arrow',
+        ann_file='val.arrow',
         pipeline=test_pipeline,
         test_mode=True,
     ),
@@ -49,7 +49,7 @@ test_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file=data_root + 'test.arrow',
+        ann_file='test.arrow',
         pipeline=test_pipeline,
         test_mode=True,
     ),

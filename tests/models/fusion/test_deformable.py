@@ -77,3 +77,12 @@ def test_module_equals_mmcv(shapes):
         level_start_index=None,
     )
     torch.testing.assert_close(ours(query, position, points, shapes), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_positions_are_exact_where_values_are_bfloat16():
+    torch.manual_seed(0)
+    value, weights = torch.randn(1, 64 * 64, 4, 8), torch.ones(1, 500, 4, 1, 2)
+    locations = torch.rand(1, 500, 4, 1, 2, 2)
+    exact = sample_levels(value, [(64, 64)], locations, weights)
+    mixed = sample_levels(value.bfloat16(), [(64, 64)], locations, weights)
+    torch.testing.assert_close(mixed.float(), exact, atol=0.05, rtol=0)

@@ -126,3 +126,15 @@ def test_images_of_two_sizes_are_refused():
 def test_bad_configs_name_the_key(overrides, message):
     with pytest.raises(ConfigError, match=message):
         build(**overrides)
+
+
+def test_mixed_precision_keeps_maps_and_positions_exact():
+    model = build().train()
+    samples = make_samples([TEXTS[:2], TEXTS[2:]], (64, 64))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        maps = model(make_images(2, (64, 64)), samples)
+        loss = model(make_images(2, (64, 64)), samples, mode='loss')['loss_map']
+    assert maps.dtype == torch.float32
+    assert len(maps.unique()) > 1000  # in bfloat16 there were about a hundred values
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)

@@ -65,7 +65,10 @@ class CocoConverter(Converter):
             key = self._field(annotation, 'image_id', (int, str), 'annotation')
             if key not in images:
                 where = f'{self.file}: annotation {annotation.get("id")}'
-                self.bad(DataError(f'{where} names image {key}, which is not in "images"'), 'bad_annotations')
+                self.bad(
+                    DataError(f'{where} names image {key}, which is not in "images"; add it or pass --skip-bad'),
+                    'bad_annotations',
+                )
                 continue
             images[key][1].append(annotation)
         items = []
@@ -94,7 +97,8 @@ class CocoConverter(Converter):
 
     def _instance(self, annotation: dict, size: tuple[int, int], where: str) -> Instance | None:
         if annotation.get('category_id') not in self._names:
-            raise DataError(f'{where} has category_id {annotation.get("category_id")!r}, which is not in "categories"')
+            category = annotation.get('category_id')
+            raise DataError(f'{where} has category_id {category!r}, which is not in "categories"; add it there')
         category = self._names[annotation['category_id']]
         if annotation.get('ignore'):
             self.report.count('objects_ignored', where)
@@ -163,7 +167,9 @@ def _checked_rle(rle: dict, size: tuple[int, int], where: str) -> dict:
     else:
         raise DataError(f'{where} has run-length counts that are neither a string nor a list of numbers')
     if not runs.size or (runs < 0).any() or runs.sum() != size[0] * size[1]:
-        raise DataError(f'{where} has run-length counts that do not add up to {size[0]} x {size[1]} pixels')
+        raise DataError(
+            f'{where} has run-length counts that do not add up to {size[0]} x {size[1]} pixels; encode it again'
+        )
     if isinstance(counts, str):
         return {'size': list(size), 'counts': counts}
     return coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)

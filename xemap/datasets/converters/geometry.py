@@ -30,7 +30,7 @@ def as_polygon(points) -> np.ndarray:
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError('polygon that is no list of x, y numbers; give [(x, y), (x, y), (x, y), …]') from error
     if not (flat.ndim == 1 and flat.size % 2 == 0 or flat.ndim == 2 and flat.shape[1] == 2):
-        raise DataError(f'polygon of shape {flat.shape}; give x, y pairs')
+        raise DataError(f'polygon of shape {flat.shape}; give x, y pairs, or pass --skip-bad')
     if not np.isfinite(flat).all():
         raise DataError('polygon with a coordinate that is not finite; give pixels')
     vertices = flat.reshape(-1, 2)

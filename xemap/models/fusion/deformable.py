@@ -43,8 +43,10 @@ def sample_levels(value: Tensor, shapes: LevelShapes, locations: Tensor, weights
     out = value.new_zeros(n * heads, dim, queries)
     for level, (height, width), grid, weight in zip(value.split([h * w for h, w in shapes], 1), shapes, grids, weights):
         features = level.permute(0, 2, 3, 1).reshape(n * heads, dim, height, width)
-        samples = F.grid_sample(features, grid.to(features.dtype), padding_mode='zeros', align_corners=False)
-        out = out + (samples * weight).sum(-1)  # (N * heads, d, Q)
+        # Positions need more than half precision, also where autocast made the values bfloat16.
+        wide = torch.promote_types(features.dtype, grid.dtype)
+        samples = F.grid_sample(features.to(wide), grid.to(wide), padding_mode='zeros', align_corners=False)
+        out = out + (samples.to(features.dtype) * weight).sum(-1)  # (N * heads, d, Q)
     return out.view(n, heads * dim, queries).transpose(1, 2)
 
 
@@ -69,14 +71,16 @@ class DeformableAttention(MultiScaleDeformableAttention):
         grid = (n, p, self.num_heads, self.num_levels, self.num_points)
         offsets = self.sampling_offsets(asked).view(*grid, 2)
         weights = self.attention_weights(asked).view(n, p, self.num_heads, -1).softmax(-1).view(grid)
-        extent = torch.tensor([(w, h) for h, w in shapes], dtype=offsets.dtype, device=offsets.device)
+        extent = torch.tensor([(w, h) for h, w in shapes], dtype=torch.float32, device=offsets.device)
         # Sub-pixel positions need more than half precision.
-        locations = reference_points[:, None, None, None] + offsets.float() / extent[:, None].float()
+        locations = reference_points[:, None, None, None] + offsets.float() / extent[:, None]
         if value.is_cuda and has_compiled_ops():
             areas = torch.tensor([h * w for h, w in shapes], device=value.device)
+            # The operator wants a step that divides the batch.
+            step = next(s for s in range(min(n, self.im2col_step), 0, -1) if n % s == 0)
             starts = torch.cat([areas.new_zeros(1), areas.cumsum(0)[:-1]])
             sampled = MultiScaleDeformableAttnFunction.apply(
-                value.float(), extent.flip(1).long(), starts, locations, weights.float(), self.im2col_step
+                value.float(), extent.flip(1).long(), starts, locations, weights.float(), step
             ).to(value.dtype)
         else:
             sampled = sample_levels(value, shapes, locations, weights)

@@ -69,8 +69,9 @@ class HMSAHead(nn.Module):
         Returns:
             (N, H, W) float32 in [0, 1].
         """
-        semantic = F.normalize(pool_text(text.float(), text_padding, self.pooling), dim=-1)  # (N, C)
-        correlation = torch.einsum('npc,nc->np', F.normalize(vision.float(), dim=-1), semantic)
+        with torch.autocast(vision.device.type, enabled=False):  # the product would be of half precision
+            semantic = F.normalize(pool_text(text.float(), text_padding, self.pooling), dim=-1)  # (N, C)
+            correlation = torch.einsum('npc,nc->np', F.normalize(vision.float(), dim=-1), semantic)
         levels = ((correlation + 1) / 2).split([h * w for h, w in shapes], dim=1)
         maps = [
             F.interpolate(level.view(-1, 1, *shape), size, mode='bilinear', align_corners=False)

@@ -182,6 +182,8 @@ class XeMapNetwork(BaseModel):
             features = self.backbone(inputs)
         with self._graph_of('neck'):
             levels = self.neck(features)
+        if len(levels) != len(self.level_embed):
+            raise ConfigError(f'num_levels is {len(self.level_embed)}; the neck returns {len(levels)}, set it to that')
         shapes = [tuple(level.shape[-2:]) for level in levels]
         tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)
         positions = [self.positional_encoding(None, level[:1]).flatten(2).transpose(1, 2) for level in levels]

@@ -10,6 +10,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from xemap.errors import ConfigError, DataError
 from xemap.registry import MODELS
@@ -52,6 +53,7 @@ class HuggingFaceTextEncoder(nn.Module):
     def __init__(self, name: str = 'bert-base-uncased', max_tokens: int | None = None, pretrained: bool = True) -> None:
         super().__init__()
         source = resolve_name(name)
+        disable_progress_bar()  # a bar for a file that is read in a moment, on every rank
         try:
             config = AutoConfig.from_pretrained(source)
             self.tokenizer = AutoTokenizer.from_pretrained(source)
