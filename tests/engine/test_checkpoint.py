@@ -45,6 +45,16 @@ def test_the_note_may_name_a_file_elsewhere(tmp_path):
     assert find_newest_checkpoint(tmp_path) == path
 
 
+def test_a_copied_folder_goes_on_from_the_named_checkpoint(tmp_path):
+    newest = save(tmp_path / 'epoch_10.pth', 100)
+    save(tmp_path / 'epoch_9.pth', 200)  # copied later
+    (tmp_path / 'last_checkpoint').write_text('gone/epoch_10.pth')
+    assert find_newest_checkpoint(tmp_path) == newest
+    (tmp_path / 'last_checkpoint').unlink()
+    save(tmp_path / 'epoch_10.pth', 200)
+    assert find_newest_checkpoint(tmp_path) == newest  # of the same time, the larger number
+
+
 class Net(nn.Module):
     def __init__(self, layers: int = 2, width: int = 3):
         super().__init__()

@@ -7,7 +7,7 @@ import torch
 
 from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.engine import find_newest_checkpoint
-from xemap.errors import CheckpointError
+from xemap.errors import CheckpointError, ConfigError
 
 # mmengine's own timing of the run cannot be equal.
 TIMED = ('time', 'data_time', 'eta')
@@ -104,6 +104,13 @@ def test_resuming_runs_nothing_from_the_file(toy_runner, tmp_path):
     torch.save(content, tmp_path / 'hostile.pth')
     toy_runner('second', resume=tmp_path / 'hostile.pth').train()
     assert not (tmp_path / 'ran').exists()
+
+
+def test_another_seed_cannot_go_on(toy_runner, tmp_path):
+    toy_runner('first', {'train_cfg.max_epochs': 1}, seed=3).train()
+    with pytest.raises(ConfigError, match=r'written with seed 3, this run has 0; resume with --seed 3'):
+        toy_runner('first', resume='auto').train()
+    toy_runner('first', resume='auto', seed=3).train()
 
 
 @pytest.mark.parametrize('lacking', ['optimizer', 'meta'])

@@ -40,6 +40,11 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path):
         assert not (tmp_path / 'ran').exists()
 
 
+def test_an_address_is_fetched():
+    with pytest.raises(CheckpointError, match='cannot be downloaded.*give its path'):
+        read_state_dict('http://127.0.0.1:9/weights.pth')  # nobody listens there
+
+
 def test_missing_truncated_and_empty_files(tmp_path):
     with pytest.raises(CheckpointError, match='does not exist'):
         read_state_dict(tmp_path / 'none.pth')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -24,12 +25,15 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
     """
     work_dir = Path(work_dir)
     found = {*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')}
-    note = work_dir / 'last_checkpoint'
+    note, named = work_dir / 'last_checkpoint', None
     if note.is_file():
         named = Path(note.read_text().strip() or work_dir)
-        if named.is_file() and named.resolve() not in {path.resolve() for path in found}:
+        if (work_dir / named.name) in found:  # also where the folder was copied or renamed
+            named = work_dir / named.name
+        elif named.is_file():
             found.add(named)
-    for path in sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True):
+    # Times alone do not tell: copying a folder mixes them up.
+    for path in sorted(found, key=lambda p: (p == named, p.stat().st_mtime_ns, _number(p)), reverse=True):
         try:
             content = load_checkpoint_file(path, mmap=True)
         except CheckpointError as error:
@@ -39,3 +43,8 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
             return path
         print_log(f'{path} holds no optimizer state, so it cannot be resumed', logger='current', level=30)
     return None
+
+
+def _number(path: Path) -> int:
+    digits = re.search(r'\d+$', path.stem)
+    return int(digits.group()) if digits else -1

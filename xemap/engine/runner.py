@@ -89,13 +89,17 @@ class XeMapRunner(Runner):
         Raises:
             CheckpointError: the file cannot be read, or is of another architecture.
         """
-        checkpoint = _load_checkpoint(filename, map_location=map_location)
+        try:
+            checkpoint = _load_checkpoint(filename, map_location=map_location)
+        except KeyError as error:  # of MMEngine's table of names
+            raise CheckpointError(f'checkpoint {filename}: {error} is no known name; give a path or an address') from error
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model: nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename, strict or self._exact_weights)
         _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
         if self._resuming:
             self._require_training_state(checkpoint, filename)
+            self._require_same_seed(checkpoint['meta'], filename)
             # The parent runs this text as Python, for a key (gpu_ids) that MMEngine 0.10 does not write.
             checkpoint['meta'].pop('config', None)
             for state in checkpoint.get('param_schedulers', []):
@@ -112,6 +116,14 @@ class XeMapRunner(Runner):
             raise CheckpointError(
                 f'checkpoint {filename} cannot be resumed: it has no {", ".join(missing)}; resume from epoch_N.pth '
                 '(best_*.pth holds weights only), or start a training from it with --cfg-options load_from=…'
+            )
+
+    def _require_same_seed(self, meta: dict, filename: str) -> None:
+        wanted, written = self._randomness_cfg.get('seed'), meta.get('seed')
+        if wanted is not None and written is not None and wanted != written:
+            raise ConfigError(
+                f'checkpoint {filename} was written with seed {written}, this run has {wanted}; resume with '
+                f'--seed {written}, or start a training from it with --cfg-options load_from=…'
             )
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from xemap.compat.checkpoint_loading import load_checkpoint_file
+from xemap.compat import setup
 from xemap.errors import CheckpointError
 
 FROM_GROUNDING_DINO = {
@@ -28,8 +29,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Weights of a checkpoint, without executing anything in it.
 
     Args:
-        path: ``.pth`` of MMEngine or torch (a state dict, or a dict with ``state_dict`` or ``model``), or
-            ``.safetensors``.
+        path: file or address of a ``.pth`` of MMEngine or torch (a state dict, or a dict with ``state_dict``
+            or ``model``), or a ``.safetensors``.
 
     Returns:
         names without a leading ``module.`` -> tensors on the CPU.
@@ -37,7 +38,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, truncated, needs code to be loaded, or holds no weights.
     """
-    weights = weights_of(load_checkpoint_file(path))
+    setup()  # makes MMEngine's loader the safe one
+    weights = weights_of(CheckpointLoader.load_checkpoint(str(path), map_location='cpu'))
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f'checkpoint {path} holds no weights; give a state dict or a training checkpoint')
     return {name: value for name, value in weights.items() if isinstance(value, Tensor)}

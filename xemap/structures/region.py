@@ -88,7 +88,8 @@ class PolygonRegion(Region):
             if flat.size % 2 or flat.size < 4:
                 raise DataError(f'polygon with {flat.size} coordinates; give x, y pairs of at least 2 vertices')
             if not np.isfinite(flat).all():
-                raise DataError(f'polygon with a coordinate that is not finite: {flat.tolist()}')
+                where = int(np.flatnonzero(~np.isfinite(flat))[0])
+                raise DataError(f'polygon with a coordinate that is not finite: {flat[where]} at vertex {where // 2}')
             self._polygons.append(flat.reshape(-1, 2))
 
     def __eq__(self, other) -> bool:

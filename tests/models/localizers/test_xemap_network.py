@@ -121,6 +121,7 @@ def test_images_of_two_sizes_are_refused():
         (dict(head=dict(type='HMSAHead', pooling='avg')), 'pooling "avg"'),
         (dict(head=dict(type='HMSAHead', poolin='max')), 'did you mean "pooling"'),
         (dict(positional_encoding=dict(num_feats=8)), 'num_feats is 8'),
+        (dict(max_pairs=0), 'max_pairs is 0'),
     ],
 )
 def test_bad_configs_name_the_key(overrides, message):
@@ -138,3 +139,18 @@ def test_mixed_precision_keeps_maps_and_positions_exact():
     assert len(maps.unique()) > 1000  # in bfloat16 there were about a hundred values
     loss.backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+def test_gpu_gives_the_maps_and_gradients_of_the_cpu():
+    results = []
+    for device in ('cpu', 'cuda'):
+        model = build().to(device).train()
+        samples = [s.to(device) for s in make_samples([TEXTS[:2], TEXTS[2:]], (64, 64))]
+        images = make_images(2, (64, 64)).to(device)
+        maps = model(images, samples)
+        model(images, samples, mode='loss')['loss_map'].backward()
+        gradients = torch.cat([p.grad.flatten().cpu() for p in model.parameters() if p.requires_grad])
+        results.append((maps.detach().cpu(), gradients))
+    torch.testing.assert_close(results[0], results[1], atol=1e-4, rtol=1e-3)

@@ -40,7 +40,8 @@ class XeMapNetwork(BaseModel):
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: a name in ``frozen`` that is no sub-module, or widths that do not fit.
+        ConfigError: a name in ``frozen`` that is no sub-module, a positional encoding of another width than
+            the fusion layers, or ``max_pairs`` below 1.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class XeMapNetwork(BaseModel):
         head: dict,
         positional_encoding: dict,
         num_levels: int = 4,
-        frozen: tuple[str, ...] = ('backbone', 'language_model'),
+        frozen: tuple[str, ...] | str = ('backbone', 'language_model'),
         max_pairs: int = 16,
         grounding_dino: str | None = None,
         data_preprocessor: dict | None = None,
@@ -74,9 +75,11 @@ class XeMapNetwork(BaseModel):
         self.text_feat_map = nn.Linear(self.language_model.width, width)
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
+        if max_pairs < 1:
+            raise ConfigError(f'max_pairs is {max_pairs}; give at least 1 pair to be fused at a time')
         self.max_pairs = max_pairs
         self.grounding_dino = grounding_dino
-        self.frozen = tuple(frozen)
+        self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         for name in self.frozen:
             if not isinstance(getattr(self, name, None), nn.Module):
                 known = ', '.join(name for name, _ in self.named_children())

@@ -54,6 +54,7 @@ class HuggingFaceTextEncoder(nn.Module):
         super().__init__()
         source = resolve_name(name)
         disable_progress_bar()  # a bar for a file that is read in a moment, on every rank
+        logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # its retries without a network
         try:
             config = AutoConfig.from_pretrained(source)
             self.tokenizer = AutoTokenizer.from_pretrained(source)
