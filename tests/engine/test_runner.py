@@ -146,9 +146,9 @@ def test_misspelt_configs(toy_runner, options, message):
 
 def test_options_of_a_test(tmp_path):
     cfg = load_config(write_config(tmp_path))
-    cfg.work_dir = 'w'
+    cfg.work_dir = str(tmp_path)
     set_test_options(cfg, 'paper', None, 'pictures')
-    assert cfg.test_evaluator.protocol == 'paper' and cfg.test_evaluator.outfile_prefix == 'w/test'
+    assert cfg.test_evaluator.protocol == 'paper' and cfg.test_evaluator.outfile_prefix == str(tmp_path / 'test')
     assert cfg.default_hooks.draw.show_dir == 'pictures'
     cfg.test_evaluator = dict(type='Other')
     with pytest.raises(ConfigError, match='no SeLoMetric'):
