@@ -34,7 +34,7 @@ setup(
         'lite': [line for line in RUNTIME if line.startswith('mmcv')],
         'geo': ['rasterio>=1.3'],
         'clip': ['open_clip_torch>=2.24'],
-        'demo': ['gradio>=4.0'],
+        'demo': ['gradio>=6.0'],
         'dev': requirements('requirements-dev.txt'),
     },
 )
