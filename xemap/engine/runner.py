@@ -92,7 +92,7 @@ class XeMapRunner(Runner):
         try:
             checkpoint = _load_checkpoint(filename, map_location=map_location)
         except KeyError as error:  # of MMEngine's table of names
-            raise CheckpointError(f'checkpoint {filename}: {error} is no known name; give a path or an address') from error
+            raise CheckpointError(f'checkpoint {filename}: {error} is no known name; give a path') from error
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model: nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
         check_weights(model, checkpoint, filename, strict or self._exact_weights)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xemap.datasets.transforms import LoadImage, read_image
+from xemap.datasets.image_io import read_image
+from xemap.datasets.transforms import LoadImage
 from xemap.errors import ConfigError, DataError
 
 
@@ -28,6 +29,17 @@ def test_rgb_order(tmp_path, rgb, suffix) -> None:
 def test_jpeg(tmp_path, rgb) -> None:
     cv2.imwrite(str(tmp_path / 'a.jpg'), rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])
     assert np.abs(read_image(tmp_path / 'a.jpg').astype(int) - rgb).mean() < 6
+
+
+@pytest.mark.parametrize('at_least, size', [(10, (100, 75)), (75, (100, 75)), (76, (200, 150)), (400, (800, 600))])
+def test_large_jpeg_is_decoded_at_a_fraction(tmp_path, rgb, at_least, size) -> None:
+    large = cv2.resize(rgb, (800, 600))
+    cv2.imwrite(str(tmp_path / 'a.jpg'), large[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])
+    read = read_image(tmp_path / 'a.jpg', at_least=at_least)
+    assert read.shape == (*size[::-1], 3)
+    assert np.abs(read.astype(int) - cv2.resize(large, size, interpolation=cv2.INTER_AREA)).mean() < 3
+    cv2.imwrite(str(tmp_path / 'a.png'), large[..., ::-1])
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png', at_least=at_least), large)
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.tif'])
@@ -121,7 +133,7 @@ def test_large_images_are_no_bomb_but_have_a_limit(tmp_path, rgb, monkeypatch, r
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow alone would warn or refuse
     assert read_image(tmp_path / 'large.png').shape == rgb.shape
     assert not recwarn.list and Image.MAX_IMAGE_PIXELS == 1000
-    monkeypatch.setattr('xemap.datasets.transforms.loading.MAX_PIXELS', 500)
+    monkeypatch.setattr('xemap.datasets.image_io.MAX_PIXELS', 500)
     with pytest.raises(DataError, match=r'large\.png'):
         read_image(tmp_path / 'large.png')
 

@@ -6,7 +6,7 @@ normalises whole batches on the device.
 
 from xemap.datasets.transforms.formatting import PackXeMapInputs
 from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
-from xemap.datasets.transforms.loading import LoadImage, read_image
+from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
 from xemap.datasets.transforms.targets import GenerateCorrelationMaps
 
@@ -17,5 +17,4 @@ __all__ = [
     'PhotometricAugment',
     'RandomFlip',
     'ResizeImage',
-    'read_image',
 ]

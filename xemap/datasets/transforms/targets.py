@@ -32,7 +32,7 @@ class GenerateCorrelationMaps(BaseTransform):
         coverage = np.empty((len(results['queries']), height, width), np.float32)
         for query, out in zip(results['queries'], coverage):
             out[...] = query.region.coverage(results['ori_shape'], (height, width))
-        results['gt_maps'] = correlation_maps(coverage, self.grids, self.sigma)
+        results['gt_maps'] = correlation_maps(coverage, self.grids, self.sigma, out=coverage)
         return results
 
     def __repr__(self) -> str:
