@@ -4,7 +4,14 @@
   boxes-csv    a CSV file with one box or polygon a line
   color-masks  segmentation masks as images, with a table of colours
 
-Each category in an image becomes one query. Images stay where they are; the annotation files hold
+Each category in an image becomes one query. In test partitions drawn by hand, each expression is one:
+
+  polygons       the project's own JSON
+  labelme        one JSON of labelme an image, labels are expressions
+  coco-captions  COCO JSON, captions or category names are expressions
+  airslt         the test set of the SeLo papers
+
+Public data sets of the paper: tools/prepare_xemap_set.py. Images stay where they are; the annotation files hold
 their paths relative to --data-root. Details and examples: `convert_dataset.py FORMAT --help`.
 """
 
@@ -14,6 +21,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from xemap import cli
 
@@ -39,6 +47,29 @@ example:
   python tools/convert_dataset.py color-masks --data-root data/dubai_seg --images image --masks mask \\
       --classes data/dubai_seg/class_table.json --out data/dubai_seg \\
       --val 0.12 --test 0.25 --group-regex 't(\\d+)\\.'
+"""
+POLYGONS = """Expressions with polygons in the project's own JSON; docs/xemap_set.md describes it.
+
+example:
+  python tools/convert_dataset.py polygons --data-root data/mine --annotations test.json --images images \\
+      --out data/mine
+"""
+LABELME = """A folder of labelme's JSON files. The label of a polygon or rectangle is the expression; shapes with
+the same label are one query; a flag or description multi_hop marks multi-hop expressions.
+
+example:
+  python tools/convert_dataset.py labelme --data-root data/mine --annotations marked --out data/mine
+"""
+COCO_CAPTIONS = """COCO JSON in which the "caption" of an annotation, or else its category's name, is the expression.
+
+example:
+  python tools/convert_dataset.py coco-captions --data-root data/mine --annotations instances.json \\
+      --images images --out data/mine
+"""
+AIRSLT = """AIR-SLT in its published layout: annotations/anno.json and imgs.
+
+example:
+  python tools/convert_dataset.py airslt --data-root data --folder airslt --out data/airslt
 """
 
 
@@ -73,6 +104,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='take an unknown colour for the nearest class up to this distance in RGB, and count it (default: never)',
     )  # fmt: skip
     _add_common(masks, min_area=2e-4)
+
+    polygons = _add_format(formats, 'polygons', POLYGONS)
+    captions = _add_format(formats, 'coco-captions', COCO_CAPTIONS)
+    for drawn in (polygons, captions):
+        drawn.add_argument('--annotations', required=True, help='the JSON file')
+        drawn.add_argument('--images', default='.', help='folder of the images (default: the data root)')
+    captions.add_argument('--boxes-only', action='store_true', help='use boxes even where there are polygons')
+    labelme = _add_format(formats, 'labelme', LABELME)
+    labelme.add_argument('--annotations', default='.', help='folder of the JSON files (default: the data root)')
+    airslt = _add_format(formats, 'airslt', AIRSLT)
+    airslt.add_argument('--folder', default='airslt', help='where it lies (default: %(default)s)')
+    for drawn in (polygons, captions, labelme, airslt):
+        _add_common(drawn, min_area=None, split='test')
     return parser.parse_args(argv)
 
 
@@ -80,14 +124,17 @@ def _add_format(formats, name: str, text: str) -> argparse.ArgumentParser:
     return formats.add_parser(name, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def _add_common(parser: argparse.ArgumentParser, min_area: float) -> None:
+def _add_common(parser: argparse.ArgumentParser, min_area: float | None, split: str = 'train') -> None:
+    """Arguments of all formats; those about wording and size only with a ``min_area``."""
     where = parser.add_argument_group('where (annotations, images and masks are relative to the data root)')
     where.add_argument('--data-root', required=True, metavar='DIR', help='folder that image paths will be relative to')
     where.add_argument('--out', required=True, metavar='DIR', help='folder for train.arrow and so on')
     where.add_argument('--source', metavar='NAME', help='name of the data set (default: that of the data root)')
 
     splits = parser.add_argument_group('splits')
-    splits.add_argument('--split', default='train', metavar='NAME', help='split of all images, or of the rest')
+    splits.add_argument(
+        '--split', default=split, metavar='NAME', help='split of all images, or of the rest (default: %(default)s)'
+    )
     splits.add_argument('--val', type=float, metavar='F', help='share of the images for val, e.g. 0.15')
     splits.add_argument('--test', type=float, metavar='F', help='share of the images for test')
     splits.add_argument(
@@ -100,12 +147,17 @@ def _add_common(parser: argparse.ArgumentParser, min_area: float) -> None:
     )  # fmt: skip
     splits.add_argument('--seed', type=int, default=0, help='of the split and the wording (default: %(default)s)')
 
-    queries = parser.add_argument_group('queries')
-    queries.add_argument('--templates', metavar='FILE', help='your names and phrases for categories, JSON')
-    queries.add_argument(
-        '--min-area', type=float, default=min_area, metavar='F',
-        help='no query for a category with a smaller share of the image (default: %(default)s)',
-    )  # fmt: skip
+    if min_area is not None:
+        queries = parser.add_argument_group('queries')
+        queries.add_argument('--templates', metavar='FILE', help='your names and phrases for categories, JSON')
+        queries.add_argument(
+            '--min-area', type=float, default=min_area, metavar='F',
+            help='no query for a category with a smaller share of the image (default: %(default)s)',
+        )  # fmt: skip
+        queries.add_argument(
+            '--expressions', action='store_true',
+            help='ask for attributes, positions and relations of the labelled objects as well (docs/expressions.md)',
+        )  # fmt: skip
     parser.add_argument('--skip-bad', action='store_true', help='count and leave out bad files instead of failing')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help='show tracebacks of errors')
@@ -129,13 +181,16 @@ def main(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from xemap.datasets import converters
+    from xemap.datasets.converters import airslt, polygons
+    from xemap.datasets.expressions import ExpressionGenerator
 
-    options = {
-        'phrases': converters.PhraseTable(args.templates, seed=args.seed),
-        'source': args.source,
-        'min_area': args.min_area,
-        'skip_bad': args.skip_bad,
-    }
+    options: dict[str, Any] = {'skip_bad': args.skip_bad}
+    if args.source is not None:
+        options['source'] = args.source
+    if 'templates' in args:
+        options['phrases'] = converters.PhraseTable(args.templates, seed=args.seed)
+        options['min_area'] = args.min_area
+        options['expressions'] = ExpressionGenerator(seed=args.seed) if args.expressions else None
     fractions = {'val': args.val, 'test': args.test}
     splits = converters.SplitRule(
         name=args.split,
@@ -156,11 +211,21 @@ def main(args: argparse.Namespace) -> None:
             image_column=args.image_column, geometry_column=args.geometry_column, class_column=args.class_column,
             image_suffix=args.image_suffix, category_map=dict(args.map), **options,
         )  # fmt: skip
-    else:
+    elif args.format == 'color-masks':
         converter = converters.ColorMasksConverter(
             args.data_root, args.images, args.masks, converters.ClassTable(args.classes),
             mask_suffix=args.mask_suffix, tolerance=args.tolerance, **options,
         )  # fmt: skip
+    elif args.format == 'polygons':
+        converter = polygons.PolygonsConverter(args.data_root, args.annotations, args.images, **options)
+    elif args.format == 'labelme':
+        converter = polygons.LabelmeConverter(args.data_root, args.annotations, **options)
+    elif args.format == 'coco-captions':
+        converter = polygons.CocoCaptionsConverter(
+            args.data_root, args.annotations, args.images, boxes_only=args.boxes_only, **options
+        )
+    else:
+        converter = airslt.AirSltConverter(args.data_root, args.folder, **options)
     report = converters.convert(converter, args.out, splits, show_progress=True)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))

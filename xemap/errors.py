@@ -19,5 +19,9 @@ class DataError(XeMapError):
     """A file that is missing, broken, or not what it claims to be."""
 
 
+class LayoutError(DataError):
+    """A file or folder of another make than its source's documented one; converters never skip it."""
+
+
 class CheckpointError(XeMapError):
     """A checkpoint that cannot be read safely or belongs to another architecture."""

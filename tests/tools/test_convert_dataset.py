@@ -59,6 +59,44 @@ def arguments(tree: Path, kind: str) -> list:
     )
 
 
+def write_drawn(tree: Path, kind: str) -> list:
+    """One expression on ``a.jpg`` in a format of test partitions, and the arguments that name it."""
+    triangle = [[10, 5], [60, 5.5], [10, 15]]  # past the border
+    if kind == 'airslt':
+        (tree / 'slt/imgs').mkdir(parents=True)
+        (tree / 'images/a.jpg').rename(tree / 'slt/imgs/a.jpg')
+        content: dict | list = [{'caption': 'the old house\n', 'jpg_name': 'a.jpg', 'points': [triangle]}]
+        (tree / 'slt/anno.json').write_text(json.dumps(content))
+        return ['--folder', 'slt']
+    if kind == 'polygons':
+        query = {'text': 'the old house', 'polygons': [triangle], 'multi_hop': True}
+        images = [{'image': 'a.jpg', 'queries': [query]}]
+        content = {'format': 'xemap-polygons', 'version': 1, 'images': images}
+    elif kind == 'labelme':
+        shape = {'label': 'the old house', 'points': triangle, 'shape_type': 'polygon', 'flags': {'multi_hop': True}}
+        content = {'imagePath': '../images/a.jpg', 'imageWidth': 50, 'imageHeight': 30, 'shapes': [shape]}
+    else:
+        content = json.loads((tree / 'instances.json').read_text())
+        content['annotations'] = [{**content['annotations'][0], 'caption': 'the old house', 'multi_hop': True}]
+        content['annotations'][0]['segmentation'] = [[10, 5, 60, 5.5, 10, 15]]
+    (tree / 'drawn').mkdir()
+    (tree / 'drawn/a.json').write_text(json.dumps(content))
+    return ['--annotations', 'drawn'] if kind == 'labelme' else ['--annotations', 'drawn/a.json', '--images', 'images']
+
+
+@pytest.mark.parametrize('kind', ['airslt', 'polygons', 'labelme', 'coco-captions'])
+def test_expressions_drawn_by_hand(tree, kind):
+    where = write_drawn(tree, kind)
+    done = run_tool(kind, '--data-root', tree, *where, '--out', tree / 'out', '--json')
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['splits']['test']['queries'] == 1
+    (record,) = AnnotationFile(tree / 'out/test.arrow')
+    (query,) = record.queries
+    assert query.text == 'the old house' and query.hops == (None if kind == 'airslt' else 2)
+    assert [p.tolist() for p in query.region.polygons(record.size)] == [[[10, 5], [60, 5.5], [10, 15]]]
+    assert record.source == ('airslt' if kind == 'airslt' else tree.name)
+
+
 @pytest.mark.parametrize('kind', ['coco', 'boxes-csv', 'color-masks'])
 def test_every_format_from_end_to_end(tree, kind):
     (tree / 'templates.json').write_text('{"categories": {"building": {"singular": ["house"]}}}')
@@ -143,7 +181,7 @@ def test_debug_shows_the_traceback(tree):
 
 
 def test_help_has_an_example_and_loads_nothing_heavy():
-    for kind in ('coco', 'boxes-csv', 'color-masks'):
+    for kind in ('coco', 'boxes-csv', 'color-masks', 'polygons', 'labelme', 'coco-captions', 'airslt'):
         done = run_tool(kind, '--help')
         assert done.returncode == 0 and f'convert_dataset.py {kind} --data-root' in done.stdout
     code = (

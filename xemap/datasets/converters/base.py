@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from xemap.datasets.converters.geometry import as_polygon, clip_polygon, region_
 from xemap.datasets.converters.images import image_size
 from xemap.datasets.converters.phrases import PhraseTable
 from xemap.datasets.converters.report import ConversionReport
-from xemap.errors import ConfigError, DataError
+from xemap.datasets.image_io import read_image
+from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.structures import ImageRecord, PolygonRegion, Query, Region
+
+if TYPE_CHECKING:
+    from xemap.datasets.expressions import ExpressionGenerator
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Item:
         image: path of the image file.
         name: the same relative to the data root, ``/`` as separator.
         annotation: whatever the converter needs to make the instances.
+        split: where the source itself puts the image; None = it has no opinion.
     """
 
     image: Path
     name: str
     annotation: Any
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Instance:
 
 class Converter(ABC):
     """Makes one query of each category in an image. A source implements :meth:`items`, which lists
-    its images cheaply, and :meth:`instances`, which reads one image's annotation.
+    its images cheaply, and :meth:`instances`, which reads one image's annotation; or, where it has
+    expressions of its own, :meth:`queries`.
 
     Args:
         data_root: folder that image paths in the annotation file are relative to.
@@ -58,8 +65,15 @@ class Converter(ABC):
         source: name of the data set; None = name of the data root.
         min_area: a category whose region in an image is a smaller share of it makes no query.
         category_map: new name by class name of the source; an empty name drops the class.
-        skip_bad: count and leave out what is wrong instead of failing at the first.
+        skip_bad: count and leave out what is wrong instead of failing at the first; a
+            :class:`~xemap.errors.LayoutError` is never skipped.
+        expressions: makes further queries of the same labels, where they are :attr:`complete`; None = none.
     """
+
+    true_color: ClassVar[bool] = True
+    """Colours in the images are what people see, so that expressions may name them."""
+    complete: ClassVar[bool] = True
+    """Every object of a labelled class is labelled, so that "the largest car" can be known."""
 
     def __init__(
         self,
@@ -70,6 +84,7 @@ class Converter(ABC):
         min_area: float = 0.0,
         category_map: dict[str, str] | None = None,
         skip_bad: bool = False,
+        expressions: ExpressionGenerator | None = None,
     ) -> None:
         self.data_root = Path(data_root)
         if not self.data_root.is_dir():
@@ -80,6 +95,7 @@ class Converter(ABC):
         self.min_area = min_area
         self.category_map = category_map or {}
         self.skip_bad = skip_bad
+        self.expressions = expressions
         self.report = ConversionReport(source or self.data_root.resolve().name)
         self._categories_seen: set[str] = set()
 
@@ -91,9 +107,8 @@ class Converter(ABC):
             DataError: the source's files are missing or of another make.
         """
 
-    @abstractmethod
     def instances(self, item: Item, size: tuple[int, int]) -> Iterable[Instance]:
-        """Annotated objects of an image.
+        """Annotated objects of an image, for the queries of their categories.
 
         Args:
             item: one of :meth:`items`.
@@ -102,21 +117,20 @@ class Converter(ABC):
         Raises:
             DataError: the annotation is wrong, or does not belong to the image.
         """
+        raise NotImplementedError(f'{type(self).__name__} has neither instances nor queries of its own')
 
-    def record(self, item: Item) -> ImageRecord | None:
-        """The image with its queries; None where it has none, or where it is bad and ``skip_bad``.
+    def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
+        """Queries of an image: here one a category of its :meth:`instances`, and the expressions.
+
+        Args:
+            item: one of :meth:`items`.
+            size: (height, width) of the image file.
 
         Raises:
-            DataError: image or annotation is bad, and not ``skip_bad``.
+            DataError: the annotation is wrong, or does not belong to the image.
         """
-        try:
-            size = image_size(item.image)
-            instances = list(self.instances(item, size))
-        except DataError as error:
-            self.bad(error, 'bad_images')
-            return None
         by_category: dict[str, list[Instance]] = {}
-        for instance in instances:
+        for instance in self.instances(item, size):
             self._categories_seen.add(instance.category)
             category = self.category_map.get(instance.category, instance.category)
             if category:
@@ -128,6 +142,34 @@ class Converter(ABC):
             query = self._query(item, size, category, members)
             if query is not None:
                 queries.append(query)
+        if self.expressions is not None and self.complete:
+            named = [replace(member, category=name) for name, members in by_category.items() for member in members]
+            queries += self.expressions.queries(named, size, item.name, self._pixels(item))
+        return queries
+
+    def _pixels(self, item: Item) -> Callable[[], np.ndarray] | None:
+        return (lambda: read_image(item.image)) if self.true_color else None
+
+    def item_size(self, item: Item) -> tuple[int, int]:
+        """(height, width) of the image file, which :meth:`queries` may still have to make.
+
+        Raises:
+            DataError: the file is missing or unreadable.
+        """
+        return image_size(item.image)
+
+    def record(self, item: Item) -> ImageRecord | None:
+        """The image with its queries; None where it has none, or where it is bad and ``skip_bad``.
+
+        Raises:
+            DataError: image or annotation is bad, and not ``skip_bad``.
+        """
+        try:
+            size = self.item_size(item)
+            queries = self.queries(item, size)
+        except DataError as error:
+            self.bad(error, 'bad_images')
+            return None
         if not queries:
             self.report.count('images_without_queries', item.name)
             return None
@@ -186,7 +228,7 @@ class Converter(ABC):
 
     def bad(self, error: DataError, reason: str) -> None:
         """Raise an error of the data, or count it under ``reason`` where ``skip_bad``."""
-        if not self.skip_bad:
+        if not self.skip_bad or isinstance(error, LayoutError):
             raise error
         self.report.count(reason, str(error))
 

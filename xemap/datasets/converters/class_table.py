@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,34 @@ _YES, _NO = {'1', 'true', 'yes'}, {'', '0', 'false', 'no'}
 _UNKNOWN = -1
 
 
+class LabelError(DataError):
+    """A mask with a colour or number that its class table does not have."""
+
+
 class ClassTable:
     """Classes of a segmentation mask, by RGB colour or by number.
 
-    Read from JSON, a list of ``{"color": "#3C1098", "name": "building"}``, or from CSV with the same
-    names in its header line. ``id`` in place of ``color`` is for masks that hold class numbers. A
-    class with ``ignore`` makes no query and needs no name. Several colours may share a name.
+    Given for a public source, or read from JSON, a list of ``{"color": "#3C1098", "name": "building"}``,
+    or from CSV with the same names in its header line. ``id`` in place of ``color`` is for masks that
+    hold class numbers. A class with ``ignore`` makes no query and needs no name. Several colours may
+    share a name.
 
     Args:
-        path: ``*.json`` or ``*.csv``.
+        path: ``*.json`` or ``*.csv``; with ``classes``, the name of the source instead.
+        classes: name by id or colour, such as ``{0: None, 2: 'building'}`` or ``{'#0000FF': 'building'}``;
+            None = ignore.
 
     Raises:
         DataError: the file is missing or of another make, or gives a colour or id twice.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, classes: Mapping[int, str | None] | Mapping[str, str | None] | None = None):
         self.path = Path(path)
+        self._editable = classes is None
         self.names: list[str] = []
         self.ignored: list[bool] = []
         self.values: list[int] = []
-        entries = _read(self.path)
+        entries = _read(self.path) if classes is None else _entries(str(path), classes)
         self.by_color = bool(entries) and bool(entries[0][1].get('color'))
         for where, entry in entries:
             self._add(where, entry)
@@ -86,20 +95,23 @@ class ClassTable:
 
         Returns:
             (H, W) integers: 0xRRGGBB, or the id.
+
+        Raises:
+            LabelError: the mask holds colours where the table has ids, or the other way round.
         """
         if self.by_color:
             if mask.mode.startswith(('I', 'F')):
-                raise DataError(f'{where} has {mask.mode} pixels, no colours; give the class table ids, not colours')
+                raise self._other_kind(f'{where} has {mask.mode} pixels, no colours', 'ids, not colours')
             rgb = np.asarray(mask.convert('RGB'), dtype=np.int32)
             return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
         values = np.asarray(mask)
         if values.ndim == 3:
             if (values[..., :1] != values[..., 1:3]).any():
-                raise DataError(f'{where} has colours, the class table {self.path} has ids; give it colours')
+                raise self._other_kind(f'{where} has colours, the class table {self.path} has ids', 'colours')
             values = values[..., 0]
         values = values.astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise DataError(f'{where} has values from {values.min()} to {values.max()}; ids lie between 0 and 65535')
+            raise LabelError(f'{where} has values from {values.min()} to {values.max()}; ids lie between 0 and 65535')
         return values
 
     def classes(self, values: np.ndarray, where: str, tolerance: float = 0.0) -> tuple[np.ndarray, int]:
@@ -115,7 +127,7 @@ class ClassTable:
             (H, W) int16, and the number of pixels whose colour was not exactly a class's.
 
         Raises:
-            DataError: an unknown colour or id remains.
+            LabelError: an unknown colour or id remains.
         """
         classes = self._lookup[values]
         unknown = classes == _UNKNOWN
@@ -132,19 +144,35 @@ class ClassTable:
         if strange.any():
             worst = int(np.argmax(np.where(strange, counts, 0)))
             others = f' and {strange.sum() - 1} more unknown values' if strange.sum() > 1 else ''
-            key, value = ('color', f'"#{found[worst]:06X}"') if self.by_color else ('id', str(found[worst]))
-            hint = ', or pass --tolerance to take the nearest class' if self.by_color else ''
-            raise DataError(
-                f'{where} has {counts[worst]} pixels of unknown {self.label(int(found[worst]))}{others}; add '
-                f'{{"{key}": {value}, "name": …}} (or "ignore": true) to {self.path}{hint}'
+            raise LabelError(
+                f'{where} has {counts[worst]} pixels of unknown {self.label(int(found[worst]))}{others}; '
+                f'{self._remedy(int(found[worst]))}'
             )
         classes[unknown] = nearest[inverse.reshape(-1)]
         return classes, int(unknown.sum())
+
+    def _other_kind(self, what: str, wanted: str) -> LabelError:
+        return LabelError(f'{what}; {f"give it {wanted}" if self._editable else self._remedy()}')
+
+    def _remedy(self, value: int | None = None) -> str:
+        if not self._editable:
+            return f'{self.path} has {", ".join(map(self.label, self.values))}: copy the published file again'
+        key, text = ('color', f'"#{value:06X}"') if self.by_color else ('id', str(value))
+        hint = ', or pass --tolerance to take the nearest class' if self.by_color else ''
+        return f'add {{"{key}": {text}, "name": …}} (or "ignore": true) to {self.path}{hint}'
 
 
 def _rgb(values: np.ndarray) -> np.ndarray:
     """0xRRGGBB to (…, 3) float64."""
     return np.stack([values >> 16 & 255, values >> 8 & 255, values & 255], -1).astype(np.float64)
+
+
+def _entries(source: str, classes: Mapping[int, str | None] | Mapping[str, str | None]) -> list[tuple[str, dict]]:
+    """As :func:`_read`."""
+    return [
+        (source, {'id' if isinstance(value, int) else 'color': str(value), 'name': name or '', 'ignore': str(not name)})
+        for value, name in classes.items()
+    ]
 
 
 def _read(path: Path) -> list[tuple[str, dict[str, str]]]:

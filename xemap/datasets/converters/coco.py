@@ -105,7 +105,7 @@ class CocoConverter(Converter):
             return None
         segmentation = None if self.boxes_only else annotation.get('segmentation')
         if isinstance(segmentation, dict):
-            region = MaskRegion(_checked_rle(segmentation, size, where))
+            region = MaskRegion(checked_rle(segmentation, size, where))
             if not region.area:
                 self.report.count('objects_too_small', where)
                 return None
@@ -149,7 +149,7 @@ class CocoConverter(Converter):
         return value
 
 
-def _checked_rle(rle: dict, size: tuple[int, int], where: str) -> dict:
+def checked_rle(rle: dict, size: tuple[int, int], where: str) -> dict:
     """A run-length code that fits the image, compressed.
 
     pycocotools writes where the numbers point it, so they are checked before it sees them.

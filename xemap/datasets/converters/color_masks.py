@@ -6,18 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xemap.datasets.converters.base import Converter, Instance, Item
 from xemap.datasets.converters.class_table import ClassTable
 from xemap.datasets.converters.geometry import count_components
-from xemap.datasets.converters.images import find_images, open_image, relative_name
+from xemap.datasets.converters.images import find_images, relative_name
+from xemap.datasets.converters.masks import MIN_AREA, class_pixels, load_mask
 from xemap.errors import ConfigError, DataError
 from xemap.structures import MaskRegion
-
-MIN_AREA = 2e-4
-"""Default least share of the image for a query, and for a part to count as a referent: label noise
-of a few pixels should be neither. About 50 pixels of a 512 x 512 image."""
 
 
 class ColorMasksConverter(Converter):
@@ -78,25 +73,7 @@ class ColorMasksConverter(Converter):
 
     def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
         path: Path = item.annotation
-        with open_image(path) as mask:
-            if (mask.height, mask.width) != size:
-                raise DataError(
-                    f'image {item.image} is {size[1]} x {size[0]} pixels and its mask {path} '
-                    f'{mask.width} x {mask.height}; they do not belong together'
-                )
-            values = self.classes.mask_values(mask, str(path))
-        indices, guessed = self.classes.classes(values, str(path), self.tolerance)
-        if guessed:
-            self.report.count('pixels_nearest', path.name, guessed)
-        pixels = np.bincount(indices.reshape(-1), minlength=len(self.classes.names))
-        min_pixels = self.min_area * size[0] * size[1]
-        by_name: dict[str, list[int]] = {}
-        for index in np.flatnonzero(pixels).tolist():
-            if self.classes.ignored[index]:
-                value = self.classes.label(self.classes.values[index])
-                self.report.count('pixels_ignored', f'{path.name}: {value}', int(pixels[index]))
-            else:
-                by_name.setdefault(self.classes.names[index], []).append(index)
-        for name, members in by_name.items():
-            of_class = np.isin(indices, members)
-            yield Instance(name, MaskRegion.from_mask(of_class), count_components(of_class, min_pixels))
+        mask = load_mask(path, item.image, size)
+        for name, pixels in class_pixels(mask, self.classes, str(path), self.report, self.tolerance):
+            count = count_components(pixels, self.min_area * pixels.size)
+            yield Instance(name, MaskRegion.from_mask(pixels), count)

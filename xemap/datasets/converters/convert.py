@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,11 @@ from xemap.structures import ImageRecord
 
 
 def convert(
-    converter: Converter, out: str | Path, splits: SplitRule | None = None, show_progress: bool = False
+    converter: Converter,
+    out: str | Path,
+    splits: SplitRule | None = None,
+    show_progress: bool = False,
+    on_image: Callable[[int, int], None] | None = None,
 ) -> ConversionReport:
     """Write ``<out>/<split>.arrow`` for every split.
 
@@ -29,24 +34,38 @@ def convert(
     Args:
         converter: a converter that has not run yet.
         out: folder for the annotation files, made if needed.
-        splits: which image goes where; None = everything into ``train``.
+        splits: which image goes where; None = where the source puts it, or everything into ``train``
+            where the source has no splits.
         show_progress: draw a bar on stderr.
+        on_image: called with the number of images done so far and of all to be done.
 
     Raises:
         DataError: the source is bad (see the converter), or a split comes out without a query.
     """
-    splits, out, report = splits or SplitRule(), Path(out), converter.report
+    out, report = Path(out), converter.report
     items = converter.items()
     if not items:
         raise DataError(f'{report.source}: no image to convert; check the folders and annotation files given')
-    split_of = splits.assign([item.name for item in items])
+    own_splits = splits is None and any(item.split for item in items)
+    splits = splits or SplitRule()
+    if own_splits:  # by item, not by name: a source may have one image in several splits, with other queries in each
+        placed = [item.split for item in items]
+    else:
+        split_of = splits.assign([item.name for item in items])
+        placed = [split_of.get(item.name) for item in items]
     members: dict[str, list[Item]] = {}
-    for item in items:
-        if item.name in split_of:
-            members.setdefault(split_of[item.name], []).append(item)
-        else:
+    for item, split in zip(items, placed):
+        if split is None:
             report.count('images_in_no_split', item.name)
-    wanted = [*splits.files] or [splits.name, *splits.fractions]
+        else:
+            members.setdefault(split, []).append(item)
+    wanted = list(members) if own_splits else [*splits.files] or [splits.name, *splits.fractions]
+
+    done, total = count(1), sum(map(len, members.values()))
+
+    def tick() -> None:
+        if on_image is not None:
+            on_image(next(done), total)
 
     out.mkdir(parents=True, exist_ok=True)
     progress = Progress(
@@ -61,7 +80,7 @@ def convert(
     with tempfile.TemporaryDirectory(dir=out, prefix='.converting-') as work, progress:
         for split in wanted:
             part = Path(work) / f'{split}.arrow'
-            records = _records(converter, split, members.get(split, []), progress)
+            records = _records(converter, split, members.get(split, []), progress, tick)
             written = write_annotations(part, records, _info(converter, split, splits))
             if not written['queries']:
                 raise DataError(
@@ -76,9 +95,12 @@ def convert(
     return report
 
 
-def _records(converter: Converter, split: str, items: list[Item], progress: Progress) -> Iterator[ImageRecord]:
+def _records(
+    converter: Converter, split: str, items: list[Item], progress: Progress, tick: Callable[[], None]
+) -> Iterator[ImageRecord]:
     for item in progress.track(items, description=f'{converter.report.source} {split}'):
         record = converter.record(item)
+        tick()
         if record is not None:
             converter.report.written(split, record)
             yield record
@@ -98,5 +120,6 @@ def _info(converter: Converter, split: str, splits: SplitRule) -> dict:
         'group_regex': splits.group_regex,
         'split_seed': splits.seed,
         'text_seed': converter.phrases.seed,
+        'expressions': converter.expressions.info() if converter.expressions else None,
         'templates': converter.phrases.path.name if converter.phrases.path else None,
     }

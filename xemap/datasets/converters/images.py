@@ -32,7 +32,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError as error:
         raise DataError(f'{path} is not a readable image; replace the file or leave it out') from error
-    except (OSError, SyntaxError) as error:  # Pillow's PNG reader raises SyntaxError for broken chunks
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow: SyntaxError for PNG chunks, ValueError for TIFF
         raise DataError(f'{path} cannot be read ({error}); it is damaged, copy it again') from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

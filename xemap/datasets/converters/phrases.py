@@ -105,7 +105,7 @@ class PhraseTable:
 
 
 def _parse(content, file: str) -> tuple[dict, dict]:
-    _check_keys(content, ('phrases', 'categories'), file, 'the table')
+    check_keys(content, ('phrases', 'categories'), file, 'the table')
     phrases = _parse_phrases(content.get('phrases', {}), file, '"phrases"')
     categories = {}
     entries = content.get('categories', {})
@@ -113,16 +113,16 @@ def _parse(content, file: str) -> tuple[dict, dict]:
         raise DataError(f'{file}: "categories" must be an object from category to its forms')
     for category, entry in entries.items():
         where = f'category {category!r}'
-        _check_keys(entry, (*FORMS, 'phrases'), file, where)
-        forms = {form: _parse_texts(entry[form], file, f'{where} {form}') for form in FORMS if form in entry}
+        check_keys(entry, (*FORMS, 'phrases'), file, where)
+        forms = {form: parse_texts(entry[form], file, f'{where} {form}') for form in FORMS if form in entry}
         own = _parse_phrases(entry.get('phrases', {}), file, f'{where} "phrases"')
         categories[category_words(category)] = {**forms, 'phrases': own}
     return phrases, categories
 
 
 def _parse_phrases(content, file: str, where: str) -> dict[str, list[str]]:
-    _check_keys(content, FORMS, file, where)
-    phrases = {form: _parse_texts(texts, file, f'{where} {form}') for form, texts in content.items()}
+    check_keys(content, FORMS, file, where)
+    phrases = {form: parse_texts(texts, file, f'{where} {form}') for form, texts in content.items()}
     for form, texts in phrases.items():
         for text in texts:
             if text.count('{name}') != 1:
@@ -130,13 +130,15 @@ def _parse_phrases(content, file: str, where: str) -> dict[str, list[str]]:
     return phrases
 
 
-def _parse_texts(content, file: str, where: str) -> list[str]:
+def parse_texts(content, file: str, where: str) -> list[str]:
+    """A list of texts in a JSON file, none of them empty; ``file`` and ``where`` are for the DataError."""
     if not isinstance(content, list) or not content or not all(isinstance(t, str) and t.strip() for t in content):
         raise DataError(f'{file}: {where} must be a list of texts that are not empty, found {content!r}')
     return content
 
 
-def _check_keys(content, allowed: tuple[str, ...], file: str, where: str) -> None:
+def check_keys(content, allowed: tuple[str, ...], file: str, where: str) -> None:
+    """A JSON object without other keys than those allowed; ``file`` and ``where`` are for the DataError."""
     if not isinstance(content, dict):
         raise DataError(f'{file}: {where} must be a JSON object, found {type(content).__name__}')
     unknown = [key for key in content if key not in allowed]

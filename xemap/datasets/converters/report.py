@@ -12,9 +12,16 @@ from xemap.structures import ImageRecord
 
 REASONS = {
     'polygons_clipped': 'polygons cut at the image border',
+    'polygons_past_border': 'expressions with a polygon that runs past the image border, kept as drawn',
     'polygons_outside': 'polygons without area inside the image, dropped',
     'objects_too_small': 'objects without a pixel of area, dropped',
     'objects_ignored': 'objects marked to be ignored, dropped',
+    'objects_difficult': 'objects marked as difficult, kept',
+    'objects_cut_off': 'objects of which too little lies in a crop, dropped there',
+    'lines_skipped': 'lines that describe no object, skipped',
+    'queries_duplicated': 'queries that repeat the words for the same object, dropped',
+    'queries_of_test': 'queries of test splits, left out',
+    'queries_of_val_images': 'training queries of images that another split list validates on, left out',
     'crowds': 'crowd annotations, taken as plural of unknown number',
     'categories_dropped': 'objects or masks of a category that --map drops',
     'queries_too_small': 'category and image with less than --min-area, dropped',
@@ -23,8 +30,12 @@ REASONS = {
     'images_without_queries': 'images without any query, left out',
     'images_in_no_split': 'images that no split list names, left out',
     'images_not_annotated': 'images in the folder that the annotations do not name',
-    'bad_annotations': 'bad annotations, skipped (--skip-bad)',
-    'bad_images': 'bad images, masks or pairs, skipped (--skip-bad)',
+    'images_duplicated': 'images with the stem or id of another, left out',
+    'annotations_without_image': 'annotations whose image is not there',
+    'labels_unknown': 'masks or objects with a label that the source does not define',
+    'lists_empty': 'split lists or folders without an entry',
+    'bad_annotations': 'bad annotations, skipped',
+    'bad_images': 'bad images, masks or pairs, skipped',
 }
 """Everything a converter may change or leave out: the key in the JSON summary, and its meaning."""
 

@@ -1,15 +1,14 @@
 """The meaning of a query as data, and the one definition of what satisfies it.
 
-Every condition is three-valued: it holds, it does not, or the object lies in the dead band between the
-two, where people would disagree. An expression with any doubtful object has no referents at all, so
-that no query is ambiguous. All lengths are relative: x to the image's width, y to its height, distances
-between outlines to ``sqrt(width * height)``.
+Conditions are three-valued (see :mod:`xemap.datasets.verdicts`): an expression with any doubtful object
+has no referents at all, so that no query is ambiguous. All lengths are relative: x to the image's width,
+y to its height, distances between outlines to ``sqrt(width * height)``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,24 +17,28 @@ import shapely
 from shapely.ops import nearest_points
 
 from xemap.datasets.synthetic.layout import SceneObject
+from xemap.datasets.verdicts import (
+    CORNERS,
+    DIRECTIONS,
+    DOUBT,
+    EXTREMES,
+    NO,
+    SIDES,
+    below,
+    beside,
+    extreme_values,
+    in_zone,
+    leader,
+    selected,
+)
 
-SIDES = ('left', 'right', 'top', 'bottom')
-CORNERS = ('top left', 'top right', 'bottom left', 'bottom right')
-EXTREMES = ('leftmost', 'rightmost', 'topmost', 'bottommost')
 POSITIONS = (*SIDES, *CORNERS, 'center', *EXTREMES)
 """Values of :attr:`Expression.position`."""
 
 NEIGHBOURS = ('next to', 'closest to', 'farthest from')
-DIRECTIONS = ('left of', 'right of', 'above', 'below')
 RELATIONS = (*NEIGHBOURS, *DIRECTIONS, 'between')
 """Values of :attr:`Expression.relation`; ``'between'`` has two anchors, all others one."""
 
-SIDE_BAND = (0.38, 0.5)
-"""A centroid up to the first is on that side, from the second on it is not."""
-SIDE_REACH = 0.64
-"""An object on a side reaches at most this far towards the other."""
-CENTER_BAND = (0.13, 0.25)
-"""The same for the distance of a centroid from the middle, in x and in y."""
 EXTREME_GAP = 0.12
 """The leftmost centroid leads the next one by at least this."""
 SIZE_RATIO = 1.6
@@ -51,10 +54,6 @@ BETWEEN_REACH = (0.35, 0.5)
 WRAP = (0.15, 60.0)
 """An anchor that comes within this share of its nearest distance more than this many degrees aside leaves
 doubt whether anything lies between it and another."""
-DIRECTION_TILT = (0.5, 1.2)
-"""Sideways over forward offset of the centroids: at most the first, or at least the second."""
-DIRECTION_OVERLAP = 0.02
-"""Bounding boxes of an object left of another overlap by at most this in x."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,7 @@ class World:
         if expression.attribute:
             name, value = expression.attribute
             if name == 'size':
-                log_area = np.log(self.area)
-                found = self._extreme(found, lambda i: float(log_area[i]), value == 'large', math.log(SIZE_RATIO))
+                found = self._leader(found, np.log(self.area[list(found)]), value == 'large', math.log(SIZE_RATIO))
             else:
                 found = tuple(i for i in found if self.objects[i].attributes.get(name) == value)
         if expression.position:
@@ -133,48 +131,41 @@ class World:
         return found
 
     def _at(self, found: tuple[int, ...], position: str) -> tuple[int, ...]:
+        center, bounds = self.center[list(found)], self.bounds[list(found)]
         if position in EXTREMES:
-            axis = 0 if position in ('leftmost', 'rightmost') else 1
-            largest = position in ('rightmost', 'bottommost')
-            return self._extreme(found, lambda i: float(self.center[i, axis]), largest, EXTREME_GAP)
-        if position == 'center':
-            return _select(found, lambda i: _below(float(np.abs(self.center[i] - 0.5).max()), *CENTER_BAND))
-        return _select(found, lambda i: _all([self._on_side(i, side) for side in position.split()]))
-
-    def _on_side(self, i: int, side: str) -> bool | None:
-        axis = 0 if side in ('left', 'right') else 1
-        center, reach = self.center[i, axis], self.bounds[i, axis + 2]
-        if side in ('right', 'bottom'):
-            center, reach = 1 - center, 1 - self.bounds[i, axis]
-        verdict = _below(float(center), *SIDE_BAND)
-        return None if verdict and reach > SIDE_REACH else verdict
+            return self._leader(found, *extreme_values(center, position), EXTREME_GAP)
+        return _select(found, in_zone(center, bounds, position))
 
     def _related(self, found: tuple[int, ...], relation: str, anchors: list[tuple[int, ...]]) -> tuple[int, ...]:
         if any(i in group for group in anchors for i in found):
             return ()
         if relation == 'between':
-            return _select(found, lambda i: self._between(i, anchors)) if _single(anchors) else ()
+            verdicts = [self._between(i, anchors) for i in found] if _single(anchors) else []
+            return _select(found, np.array(verdicts))
         if relation in DIRECTIONS:
-            return _select(found, lambda i: self._beside(i, relation, anchors[0][0])) if _single(anchors) else ()
-        gap = {i: min(self.distance(i, j) for j in anchors[0]) for i in found}
+            if not _single(anchors):
+                return ()
+            of = np.array(found, np.intp)
+            return _select(found, beside(self.center, self.bounds, anchors[0][0], of, relation))
+        gap = np.array([min(self.distance(i, j) for j in anchors[0]) for i in found])
         if relation == 'next to':
-            return _select(found, lambda i: _below(gap[i], *NEAR_BAND))
-        return self._extreme(found, gap.__getitem__, relation == 'farthest from', CLOSEST_GAP)
+            return _select(found, below(gap, *NEAR_BAND))
+        return self._leader(found, gap, relation == 'farthest from', CLOSEST_GAP)
 
-    def _between(self, i: int, anchors: list[tuple[int, ...]]) -> bool | None:
+    def _between(self, i: int, anchors: list[tuple[int, ...]]) -> int:
         center = self.outlines[i].centroid
         rays = []
         for (j,) in anchors:
             point = nearest_points(center, self.outlines[j])[1]
             rays.append(np.array([point.x - center.x, point.y - center.y]) / self.side)
-        lengths = [float(np.hypot(*ray)) for ray in rays]
-        if min(lengths) < 1e-6:
-            return False
+        lengths = np.array([float(np.hypot(*ray)) for ray in rays])
+        if lengths.min() < 1e-6:
+            return NO
         cosine = float(np.clip(rays[0] @ rays[1] / (lengths[0] * lengths[1]), -1, 1))
         if any(self._wraps(center, j, ray) for (j,), ray in zip(anchors, rays)):
-            return None
-        opposite = _below(-math.degrees(math.acos(cosine)), *(-angle for angle in BETWEEN_ANGLE))
-        return _all([opposite, *(_below(length, *BETWEEN_REACH) for length in lengths)])
+            return DOUBT
+        opposite = below(np.array([-math.degrees(math.acos(cosine))]), *(-angle for angle in BETWEEN_ANGLE))
+        return int(min(*opposite, *below(lengths, *BETWEEN_REACH)))
 
     def _wraps(self, center: shapely.Point, anchor: int, ray: np.ndarray) -> bool:
         """Whether an anchor comes almost as near in quite another direction as along its nearest ray."""
@@ -184,43 +175,15 @@ class World:
         cosine = offsets @ ray / np.maximum(np.hypot(*offsets.T) * np.hypot(*ray), 1e-9)
         return bool((cosine < math.cos(math.radians(WRAP[1]))).any())
 
-    def _beside(self, i: int, relation: str, anchor: int) -> bool | None:
-        axis = 0 if relation in ('left of', 'right of') else 1
-        offset = self.center[anchor] - self.center[i]
-        overlap = self.bounds[i, axis + 2] - self.bounds[anchor, axis]
-        if relation in ('right of', 'below'):
-            offset = -offset
-            overlap = self.bounds[anchor, axis + 2] - self.bounds[i, axis]
-        forward, sideways = float(offset[axis]), abs(float(offset[1 - axis]))
-        if forward <= 0:
-            return False
-        verdict = _below(sideways / forward, *DIRECTION_TILT)
-        return None if verdict and overlap > DIRECTION_OVERLAP else verdict
-
-    def _extreme(
-        self, found: tuple[int, ...], measure: Callable[[int], float], largest: bool, gap: float
-    ) -> tuple[int, ...]:
-        """The one whose measure leads all others by ``gap``; none where there is nothing to compare with."""
-        if len(found) < 2:
-            return ()
-        ordered = sorted(found, key=measure, reverse=largest)
-        lead = abs(measure(ordered[0]) - measure(ordered[1]))
-        return (ordered[0],) if lead >= gap else ()
+    @staticmethod
+    def _leader(found: tuple[int, ...], values: np.ndarray, largest: bool, lead: float) -> tuple[int, ...]:
+        """The one whose value leads all others."""
+        first = leader(values, largest, lead)
+        return () if first is None else (found[first],)
 
 
-def _below(value: float, yes: float, no: float) -> bool | None:
-    """True up to ``yes``, False from ``no`` on, None between."""
-    return True if value <= yes else False if value >= no else None
-
-
-def _all(verdicts: Sequence[bool | None]) -> bool | None:
-    """Three-valued and: False wins over doubt, doubt over True."""
-    return False if False in verdicts else None if None in verdicts else True
-
-
-def _select(found: tuple[int, ...], verdict: Callable[[int], bool | None]) -> tuple[int, ...]:
-    verdicts = {i: verdict(i) for i in found}
-    return () if None in verdicts.values() else tuple(i for i in found if verdicts[i])
+def _select(found: tuple[int, ...], verdicts: np.ndarray) -> tuple[int, ...]:
+    return tuple(found[i] for i in selected(verdicts))
 
 
 def _single(anchors: list[tuple[int, ...]]) -> bool:

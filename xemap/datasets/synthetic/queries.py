@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from xemap.datasets.synthetic.expressions import (
-    CORNERS,
-    DIRECTIONS,
-    EXTREMES,
-    NEIGHBOURS,
-    SIDES,
-    Expression,
-    World,
-)
+from xemap.datasets.synthetic.expressions import NEIGHBOURS, Expression, World
 from xemap.datasets.synthetic.layout import SceneObject
 from xemap.datasets.synthetic.lexicon import ATTRIBUTES, NOUNS, PLACES, RELATIONS, SHORES
+from xemap.datasets.verdicts import CORNERS, DIRECTIONS, EXTREMES, SIDES
 from xemap.structures import QUERY_KINDS
 
 LINES = ('river', 'road', 'crossroads', 'runway', 'sea')

@@ -1,0 +1,259 @@
+"""Reads an expression back and finds what it means in rasters: no code, no grammar and no geometry of the package.
+
+Thresholds lie in the middle of the bands that docs/expressions.md states. An emitted expression has no
+object in a band, so this must find exactly its referents, although rasters measure to a pixel only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+NOUNS = {
+    'vehicle': 'vehicles?',
+    'storage tank': '(?:storage )?tanks?',
+    'ship': 'ships?|vessels?',
+    'harbor': 'harbors?',
+    'building': 'buildings?',
+    'road': 'roads?',
+    'water': 'bod(?:y|ies) of water|water areas?|water',
+    'tree': 'patch(?:es)? of trees|trees',
+    'agriculture': 'pieces? of (?:farm|crop)land|(?:farm|crop)land',
+    'mystery thing': 'mystery things?',
+}
+ADJECTIVES = {
+    'red': 'red', 'brown': 'brown', 'yellow': 'yellow', 'green': 'green', 'blue': 'blue', 'white': 'white',
+    'gray': 'gr[ae]y', 'black': 'black|dark',
+    'long': 'long|elongated', 'square': 'square', 'round': 'round|circular',
+    'large': 'large|big', 'small': 'small|little',
+    'largest': 'largest|biggest', 'smallest': 'smallest',
+    'leftmost': 'leftmost', 'rightmost': 'rightmost', 'topmost': 'topmost', 'bottommost': 'bottommost',
+}  # fmt: skip
+ENDS = {
+    'leftmost': ' farthest to the left', 'rightmost': ' farthest to the right',
+    'topmost': ' closest to the top of the image', 'bottommost': ' closest to the bottom of the image',
+}  # fmt: skip
+_V, _H = '(top|upper|bottom|lower)', '(left|right)'
+PLACES = [
+    rf'on the {_H}(?: side of the image)?',
+    rf'in the {_H} part of the image',
+    rf'at the {_V}(?: of the image)?',
+    rf'in the {_V} part of the image',
+    rf'in the {_V} {_H}(?: corner| part of the image)?',
+    r'in the (center|middle)(?: of the image)?',
+]
+RELATIONS = {
+    'next': 'next to|beside|adjacent to|along|alongside',
+    'surrounded': '(?:surrounded|enclosed) by',
+    'far': 'far (?:away )?from',
+    'closest': '(?:closest|nearest) to',
+    'farthest': 'farthest (?:away )?from',
+    'left': '(?:to the |on the )?left of',
+    'right': '(?:to the |on the )?right of',
+    'above': 'above',
+    'below': 'below',
+    'larger': '(?:larg|bigg)er than',
+    'smaller': 'smaller than',
+}
+PALETTE = {
+    'red': (200, 40, 40), 'brown': (110, 78, 45), 'yellow': (230, 210, 60), 'green': (60, 150, 70),
+    'blue': (50, 80, 200), 'white': (240, 240, 240), 'gray': (130, 130, 130), 'black': (20, 20, 20),
+    'orange': (240, 140, 20), 'pink': (240, 160, 190), 'light gray': (190, 190, 190), 'teal': (60, 140, 150),
+}  # fmt: skip
+"""The last four have no name in the package."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    category: str
+    words: frozenset[str] = frozenset()
+    place: frozenset[str] = frozenset()
+    relation: str | None = None
+    anchor: Reading | None = None
+
+    def mirrored(self, direction: str) -> Reading:
+        pairs = {
+            'horizontal': ['left right', 'leftmost rightmost'],
+            'vertical': ['top bottom', 'topmost bottommost', 'above below'],
+        }[direction]
+        swap = {a: b for pair in pairs for a, b in (pair.split(), pair.split()[::-1])}
+        return Reading(
+            self.category,
+            frozenset(swap.get(word, word) for word in self.words),
+            frozenset(swap.get(word, word) for word in self.place),
+            swap.get(self.relation, self.relation),
+            self.anchor and self.anchor.mirrored(direction),
+        )
+
+
+def read(text: str) -> Reading:
+    """What a text says; AssertionError where it is not understood, or understood in two ways."""
+    body = re.sub(r'^(?:find |where is |where are |which |all )+', '', text)
+    body = re.sub(r'^(?:all |the )', '', body)
+    readings = set()
+    for pattern in PLACES:
+        if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? {pattern}', body):
+            same = {'upper': 'top', 'lower': 'bottom', 'middle': 'center'}
+            place = frozenset(same.get(word, word) for word in match.groups()[1:])
+            readings |= {Reading(*noun, place) for noun in read_noun(match[1])}
+    for name, pattern in RELATIONS.items():
+        if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? (?:{pattern}) the (.+)', body):
+            for noun in read_noun(match[1]):
+                for anchor in read_noun(match[2]):
+                    readings.add(Reading(*noun, relation=name, anchor=Reading(*anchor)))
+    readings |= {Reading(*noun) for noun in read_noun(body)}
+    assert len(readings) == 1, f'{text!r} has {len(readings)} readings'
+    return readings.pop()
+
+
+def read_noun(text: str) -> list[tuple[str, frozenset[str]]]:
+    words = set()
+    for word, end in ENDS.items():
+        if text.endswith(end):
+            words.add(word)
+            text = text.removesuffix(end)
+    while match := re.match('|'.join(f'(?P<{word}>(?:{forms}) )' for word, forms in ADJECTIVES.items()), text):
+        words.add(match.lastgroup)
+        text = text[match.end() :]
+    return [(category, frozenset(words)) for category, forms in NOUNS.items() if re.fullmatch(forms, text)]
+
+
+class RasterScene:
+    """Objects as masks.
+
+    Args:
+        objects: category and (H, W) bool of each.
+        image: (H, W, 3) uint8 RGB.
+    """
+
+    def __init__(self, objects: list[tuple[str, np.ndarray]], image: np.ndarray) -> None:
+        self.categories = [category for category, _ in objects]
+        self.masks = [mask for _, mask in objects]
+        self.image = image
+        self.height, self.width = image.shape[:2]
+        self.side = math.sqrt(self.height * self.width)
+        self._away: dict[int, np.ndarray] = {}
+
+    def flipped(self, direction: str) -> RasterScene:
+        axis = {'horizontal': 1, 'vertical': 0}[direction]
+        masks = [np.flip(mask, axis) for mask in self.masks]
+        return RasterScene(list(zip(self.categories, masks)), np.flip(self.image, axis))
+
+    def union(self, found) -> np.ndarray:
+        return np.logical_or.reduce([self.masks[i] for i in found])
+
+    def find(self, reading: Reading) -> list[int]:
+        found = [i for i, category in enumerate(self.categories) if category == reading.category]
+        picks = {'largest', 'smallest', 'leftmost', 'rightmost', 'topmost', 'bottommost'}
+        for word in reading.words - picks:
+            found = [i for i in found if self.has(i, word)]
+        for side in reading.place:
+            found = [i for i in found if self.lies(i, side)]
+        for word in reading.words & picks:
+            found = [min(found, key=lambda i: self.rank(i, word))]
+        if reading.relation:
+            anchors = self.find(reading.anchor)
+            assert anchors and not set(anchors) & set(found)
+            found = self.related(found, reading.relation, anchors)
+        return found
+
+    @cached_property
+    def areas(self) -> list[int]:
+        return [int(mask.sum()) for mask in self.masks]
+
+    @cached_property
+    def centers(self) -> list[np.ndarray]:
+        return [np.argwhere(mask).mean(axis=0)[::-1] / (self.width, self.height) for mask in self.masks]
+
+    def away(self, i: int) -> np.ndarray:
+        """Distance of every pixel to an object, in image sides."""
+        if i not in self._away:
+            self._away[i] = ndimage.distance_transform_edt(~self.masks[i]) / self.side
+        return self._away[i]
+
+    def gap(self, i: int, j: int) -> float:
+        return float(self.away(j)[self.masks[i]].min())
+
+    def rank(self, i: int, word: str) -> float:
+        x, y = self.centers[i]
+        return {
+            'largest': -self.areas[i], 'smallest': self.areas[i],
+            'leftmost': x, 'rightmost': -x, 'topmost': y, 'bottommost': -y,
+        }[word]  # fmt: skip
+
+    def lies(self, i: int, side: str) -> bool:
+        x, y = self.centers[i]
+        if side == 'center':
+            return max(abs(x - 0.5), abs(y - 0.5)) < 0.19
+        return {'left': x, 'right': 1 - x, 'top': y, 'bottom': 1 - y}[side] < 0.44
+
+    def has(self, i: int, word: str) -> bool:
+        share = self.areas[i] / (self.height * self.width)
+        if word in ('large', 'small'):
+            return share > 0.04 if word == 'large' else share < 0.0135
+        if word in ('long', 'square'):
+            long, short = self.sides(i)
+            aspect, fill = long / short, self.areas[i] / (long * short)
+            return aspect > 2.5 if word == 'long' else aspect < 1.32 and fill > 0.81
+        if word == 'round':
+            return self.areas[i] / (math.pi * self.radius(i) ** 2) > 0.75
+        depth = ndimage.distance_transform_edt(np.pad(self.masks[i], 1))[1:-1, 1:-1]
+        inner = self.image[depth > 0.15 * depth.max()].astype(int)
+        nearest = np.abs(inner[:, None] - list(PALETTE.values())).sum(axis=2).argmin(axis=1)
+        return (nearest == list(PALETTE).index(word)).mean() > 0.43
+
+    def corners(self, i: int) -> np.ndarray:
+        """(n, 2) x, y of the corners of all pixels on the rim."""
+        rim = self.masks[i] & ~ndimage.binary_erosion(self.masks[i])
+        points = np.argwhere(rim)[:, ::-1].astype(float)
+        return np.concatenate([points + offset for offset in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5))])
+
+    def sides(self, i: int) -> tuple[float, float]:
+        """Longer and shorter side of the smallest rectangle around the object, by trying all angles."""
+        angles = np.radians(np.arange(0, 90, 0.5))
+        points = self.corners(i)
+        along = np.ptp(points @ np.stack([np.cos(angles), np.sin(angles)]), axis=0)
+        across = np.ptp(points @ np.stack([-np.sin(angles), np.cos(angles)]), axis=0)
+        best = int(np.argmin(along * across))
+        return max(along[best], across[best]), min(along[best], across[best])
+
+    def radius(self, i: int) -> float:
+        """Of the smallest circle around the object: the centre creeps towards the farthest point."""
+        points = self.corners(i)
+        center = points.mean(axis=0)
+        for step in range(1, 400):
+            farthest = points[np.argmax(((points - center) ** 2).sum(axis=1))]
+            center += (farthest - center) / (step + 1)
+        return float(np.sqrt(((points - center) ** 2).sum(axis=1)).max())
+
+    def related(self, found: list[int], relation: str, anchors: list[int]) -> list[int]:
+        if relation == 'next':
+            return [i for i in found if any(self.neighbours(i, j) for j in anchors)]
+        gaps = {i: min(self.gap(i, j) for j in anchors) for i in found} if relation in _BY_GAP else {}
+        if relation == 'far':
+            return [i for i in found if gaps[i] > 0.2]
+        if relation in ('closest', 'farthest'):
+            return [(min if relation == 'closest' else max)(found, key=gaps.__getitem__)]
+        if relation == 'surrounded':
+            around = self.union(anchors)
+            rings = {i: (self.away(i) > 0) & (self.away(i) <= 0.03) for i in found}
+            return [i for i in found if around[rings[i]].mean() > 0.725]
+        (anchor,) = anchors
+        if relation in ('larger', 'smaller'):
+            ratios = {i: self.areas[i] / self.areas[anchor] for i in found}
+            return [i for i in found if (ratios[i] if relation == 'larger' else 1 / ratios[i]) > 1.33]
+        step = {'left': (-1, 0), 'right': (1, 0), 'above': (0, -1), 'below': (0, 1)}[relation]
+        offsets = {i: self.centers[i] - self.centers[anchor] for i in found}
+        return [i for i in found if (o := offsets[i]) @ step > 0 and abs(o @ step[::-1]) < 0.85 * (o @ step)]
+
+    def neighbours(self, i: int, j: int) -> bool:
+        reach = min(0.045, math.sqrt(min(self.areas[i], self.areas[j])) / self.side)
+        return self.gap(i, j) < reach
+
+
+_BY_GAP = ('far', 'closest', 'farthest')
