@@ -11,6 +11,10 @@
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
 
+    python tools/benchmark.py annotations [--help]
+
+measures annotation files instead: building, opening and reading one of full size.
+
 Images, texts and maps are made up; no data set, checkpoint or network is needed. The JSON goes to
 stdout, progress and a table to stderr.
 """
@@ -23,10 +27,22 @@ from pathlib import Path
 from xemap.benchmark import DEVICES, PARTS
 from xemap.cli import make_parser, run
 
+ANNOTATIONS = """Measure building, opening and reading an annotation file, and the targets (MCMG) of a sample.
+
+    python tools/benchmark.py annotations
+    python tools/benchmark.py annotations --file data/mine/train.arrow --workers 8 --out reading.json
+
+Without --file a file of the size and mix of the paper's training set is made in a temporary folder (about
+600 MB, some minutes). The JSON goes to stdout, progress and a table to stderr.
+"""
+
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/xemap/xemap_small_synthetic.py'
 
 
 def parse_args(argv: list[str] | None = None):
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ['annotations']:
+        return parse_annotations_args(argv[1:])
     parser = make_parser(__doc__)
     parser.add_argument('config', nargs='?', default=str(CONFIG), help=f'config file (default: {CONFIG.name})')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to measure (default: all)')
@@ -43,7 +59,52 @@ def parse_args(argv: list[str] | None = None):
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
         help='override config entries: key=value, a.b=1, key="[1,2]", list.0.key=value',
     )  # fmt: skip
+    parser.set_defaults(measure=measure_config)
     return parser.parse_args(argv)
+
+
+def parse_annotations_args(argv: list[str]):
+    parser = make_parser(ANNOTATIONS, prog=f'{Path(sys.argv[0]).name} annotations')
+    parser.add_argument('--file', metavar='FILE.arrow', help='measure this file (default: make one)')
+    parser.add_argument('--images', type=int, default=86710, help='of the made-up file (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=4, help='of the data loader (default: %(default)s)')
+    parser.add_argument('--samples', type=int, default=5000, help='records read one by one (default: %(default)s)')
+    parser.add_argument('--repeats', type=int, default=20, help='timed rounds of MCMG (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='of everything random (default: %(default)s)')
+    parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
+    parser.set_defaults(measure=measure_annotations)
+    return parser.parse_args(argv)
+
+
+def measure_config(args):
+    from xemap.benchmark import format_report, run_benchmark
+
+    report = run_benchmark(
+        args.config,
+        args.cfg_options,
+        parts=args.parts,
+        device=args.device,
+        image_size=args.image_size and tuple(args.image_size),
+        repeats=args.repeats,
+        threads=args.threads,
+        scenes=args.scenes,
+        map_size=args.map_size,
+    )
+    return report, format_report(report)
+
+
+def measure_annotations(args):
+    from xemap.benchmark.annotations import format_annotations_report, run_annotations_benchmark
+
+    report = run_annotations_benchmark(
+        args.file,
+        images=args.images,
+        workers=args.workers,
+        samples=args.samples,
+        repeats=args.repeats,
+        seed=args.seed,
+    )
+    return report, format_annotations_report(report)
 
 
 def main(args) -> None:
@@ -53,25 +114,14 @@ def main(args) -> None:
     with redirect_stdout(sys.stderr):  # the libraries' messages are no part of the JSON
         from rich.console import Console
 
-        from xemap.benchmark import format_report, run_benchmark
         from xemap.files import write_text
 
-        report = run_benchmark(
-            args.config,
-            args.cfg_options,
-            parts=args.parts,
-            device=args.device,
-            image_size=args.image_size and tuple(args.image_size),
-            repeats=args.repeats,
-            threads=args.threads,
-            scenes=args.scenes,
-            map_size=args.map_size,
-        )
+        report, table = args.measure(args)
     text = json.dumps(report, indent=2, allow_nan=False) + '\n'
     if args.out:
         write_text(args.out, text)
     print(text, end='')
-    Console(stderr=True).print(format_report(report))
+    Console(stderr=True).print(table)
 
 
 if __name__ == '__main__':

@@ -194,6 +194,43 @@ assert refused > 10, refused
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize('level', ['queries', 'texts', 'polygons', 'rings', 'numbers'])
+def test_offsets_that_lead_out_of_the_file_are_refused(tmp_path, level) -> None:
+    """Lists and texts that claim more than there is; run apart because a failure is a crash."""
+    write_annotations(tmp_path / 'good.arrow', numbered(40))
+    code = """
+import struct, sys
+import numpy as np
+from xemap.datasets.annotations import AnnotationFile
+from xemap.errors import DataError
+good_path, bad_path, level = sys.argv[1:]
+good, rows = open(good_path, 'rb').read(), list(AnnotationFile(good_path))
+counts = [len(row.queries) for row in rows]
+texts = [len(query.text) for row in rows for query in row.queries]
+lengths = {'queries': counts, 'texts': texts, 'polygons': [1] * len(texts), 'rings': [6] * len(texts)}
+offsets = np.cumsum([0, *lengths['rings' if level == 'numbers' else level]]).astype('<i4').tobytes()
+row = counts.index(3)
+hurt = row if level == 'queries' else sum(counts[:row]) + 1  # within the row
+data, at = bytearray(good), good.index(offsets) + 4 * hurt
+data[at : at + 4] = struct.pack('<i', 10**8)
+if level == 'numbers':  # in the header they are as many as the offset says
+    at = good.index(struct.pack('<qq', 6 * len(texts), 0))
+    data[at : at + 8] = struct.pack('<q', 10**9)
+open(bad_path, 'wb').write(data)
+damaged, refused = AnnotationFile(bad_path), []
+for i in range(len(rows)):
+    try:
+        assert damaged[i] == rows[i], i
+    except DataError:
+        refused.append(i)
+expected = {'queries': [row - 1, row], 'numbers': list(range(len(rows)))}.get(level, [row])
+assert refused == expected, refused
+"""
+    command = [sys.executable, '-c', code, str(tmp_path / 'good.arrow'), str(tmp_path / 'bad.arrow'), level]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_merged_files_hold_the_images_of_all_in_order(tmp_path) -> None:
     first, second = numbered(5), [replace(r, image=f'b/{r.image}') for r in numbered(3)]
     write_annotations(tmp_path / 'a.arrow', first, {'name': 'a'})

@@ -144,6 +144,8 @@ def test_many_equal_one_by_one() -> None:
         np.testing.assert_array_equal(correlation_map(mask), result)
         np.testing.assert_array_equal(correlation_map(mask.astype(np.uint8)), result)
     assert correlation_maps(masks[:0]).shape == (0, 40, 50)
+    in_place = masks.astype(np.float32)
+    assert correlation_maps(in_place, out=in_place) is in_place and np.array_equal(in_place, together)
 
 
 @pytest.mark.parametrize('options', [{'grids': ()}, {'grids': (0,)}, {'grids': (2.5,)}, {'sigma': -0.1}, {'sigma': 3}])

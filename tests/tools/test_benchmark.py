@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.tools.small_run import ROOT, write_run
 from tests.tools.test_train import load_tool
 from xemap.benchmark import PARTS
+from xemap.benchmark.made_up import IMAGES, SOURCES, make_records
 from xemap.cli import run
 
 
@@ -41,6 +42,42 @@ def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
         assert 0 <= row.pop('max_difference') < 1e-5
     assert all(positive_numbers(report[part]) for part in PARTS)
     assert 'pairs/s' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_annotation_files_are_measured_apart_from_models(tmp_path):
+    out = tmp_path / 'new' / 'reading.json'
+    done = tool('annotations', '--images', 20, '--samples', 9, '--workers', 2, '--repeats', 1, '--out', out)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert json.loads(out.read_text()) == report
+    assert 20 <= report['file']['images'] <= 26 and report['file']['queries'] > report['file']['images']
+    assert set(report['mcmg']) == {'polygons', 'masks'}
+    assert len(report['workers']['memory']) == 2
+    for memory in (*report['workers']['memory'], report['open']['before'], report['open']['after']):
+        assert memory['rss'] >= memory['pss'] >= memory['uss'] >= memory['own'] > 0
+    # A worker is a fork: the libraries stay its parent's.
+    assert max(memory['uss'] for memory in report['workers']['memory']) < report['open']['before']['uss'] / 2
+    assert all(positive_numbers(report[part]) for part in ('build', 'access', 'workers', 'mcmg'))
+    assert '< 600 s' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_made_up_annotations_have_the_size_of_the_papers_training_set():
+    assert sum(source.images for source in SOURCES) == IMAGES == 86_710
+    assert sum(source.queries for source in SOURCES) == 791_971
+    records = list(make_records(100))
+    assert records == list(make_records(100)) != list(make_records(100, seed=1))
+    assert {record.source for record in records} == {source.name for source in SOURCES}
+    assert 8 < sum(len(record.queries) for record in records) / len(records) < 10
+    assert all(query.region.mask(record.size).any() for record in records for query in record.queries)
+
+
+def test_an_annotation_file_of_ones_own(tmp_path, capsys):
+    module = load_tool('benchmark')
+    arguments = module.parse_args(['annotations', '--file', str(tmp_path / 'none.arrow')])
+    assert run(module.main, arguments) == 2
+    assert 'none.arrow does not exist' in capsys.readouterr().err
+    assert run(module.main, module.parse_args(['annotations', '--workers', '0'])) == 2
+    assert capsys.readouterr().err == 'error: --workers 0: give at least 1\n'
 
 
 def test_mistakes_are_one_line(capsys):

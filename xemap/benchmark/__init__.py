@@ -10,6 +10,9 @@ module           what it holds
 ``model``        parts ``train`` and ``infer``
 ``data``         part ``data``
 ``metric``       part ``metric``
+``annotations``  the other run: an annotation file of full size, and MCMG
+``made_up``      the records of that file
+``memory``       what a process holds for itself alone
 ``timing``       warm-up, taking turns, synchronisation, medians
 ``environment``  what a number depends on: device, versions, commit
 ``table``        the report for people

@@ -144,7 +144,7 @@ class AnnotationFile:
                 'convert the data set again with this version'
             )
         if not reader.schema.equals(SCHEMA):
-            raise DataError(f'{self.path} has unexpected columns: {reader.schema.names}; convert the data set again')
+            raise DataError(f'{self.path} has unexpected columns; convert the data set again')
         try:
             self.info: dict = dict(json.loads(metadata.get(_INFO_KEY, b'{}')))
         except (ValueError, TypeError) as error:
@@ -162,10 +162,8 @@ class AnnotationFile:
             raise IndexError(f'image {index} of {len(self)}')
         index %= len(self)
         which = int(np.searchsorted(self._starts, index, side='right')) - 1
-        row = self._batches[which].slice(int(index - self._starts[which]), 1)
         try:
-            row.validate(full=True)  # a damaged file must not send the reader to foreign memory
-            return _from_row(row.to_pylist()[0])
+            return _from_row(_read_row(self._batches[which], int(index - self._starts[which])))
         except (pa.ArrowException, UnicodeDecodeError, TypeError, AttributeError, DataError) as error:
             raise DataError(f'{self.path}, row {index}: {error}; convert the data set again') from error
 
@@ -219,6 +217,36 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
         'polygons': polygons,
         'rle': rle,
     }
+
+
+def _read_row(batch: pa.RecordBatch, at: int) -> dict:
+    """Row ``at`` as what :func:`_to_row` made, checked: a damaged file must not send the reader to foreign memory.
+
+    Arrow's full validation of a row runs over the queries of its whole batch, so arrays are cut to the row first.
+    """
+    row = batch.slice(at, 1)
+    row.validate()  # buffers are as long as they have to be
+    columns = dict(zip(row.schema.names, row.columns))
+    queries = _values(columns['queries'])
+    if columns.pop('queries').null_count or queries.null_count:
+        raise DataError('its queries are missing')
+    fields = {field.name: queries.field(i) for i, field in enumerate(_QUERY)}
+    _values(_values(fields['polygons']))
+    for array in (*columns.values(), *(array for name, array in fields.items() if name != 'polygons')):
+        array.validate(full=True)
+    of_queries = zip(*(array.to_pylist() for array in fields.values()))
+    return {
+        **{name: array[0].as_py() for name, array in columns.items()},
+        'queries': [dict(zip(fields, values)) for values in of_queries],
+    }
+
+
+def _values(lists: pa.ListArray) -> pa.Array:
+    """The values of a slice of lists one after another, once it is known that they are where the lists say."""
+    offsets, values = lists.offsets.to_numpy(), lists.values
+    if offsets[0] < 0 or offsets[-1] > len(values) or (offsets[1:] < offsets[:-1]).any():
+        raise DataError('its lists lead out of the file')
+    return values[offsets[0] : offsets[-1]]
 
 
 def _from_row(row: dict) -> ImageRecord:

@@ -25,6 +25,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import csr_array
 
 from xemap.errors import ConfigError
 
@@ -58,24 +59,30 @@ def correlation_map(mask: np.ndarray, grids: Sequence[int] = GRIDS, sigma: float
     return correlation_maps(mask[None], grids, sigma)[0]
 
 
-def correlation_maps(masks: np.ndarray, grids: Sequence[int] = GRIDS, sigma: float = SIGMA) -> np.ndarray:
-    """:func:`correlation_map` of each of (Q, H, W) masks, as (Q, H, W) float32."""
+def correlation_maps(
+    masks: np.ndarray, grids: Sequence[int] = GRIDS, sigma: float = SIGMA, out: np.ndarray | None = None
+) -> np.ndarray:
+    """:func:`correlation_map` of each of (Q, H, W) masks, as (Q, H, W) float32.
+
+    ``out`` is an array of that kind to write to; it may be ``masks``, which is then overwritten.
+    """
     masks = np.asarray(masks)
     if masks.ndim != 3 or 0 in masks.shape[1:]:
         raise ValueError(f'masks of shape {masks.shape}; expected (Q, H, W) with H, W > 0')
     cells = _check(tuple(grids), sigma)
     height, width = masks.shape[1:]
     rows, columns = _operators(height, cells, float(sigma)), _operators(width, cells, float(sigma))
-    maps = np.empty(masks.shape, np.float32)
-    for mask, out in zip(masks, maps):
-        pieces = rows.collect @ mask.astype(np.float32, copy=False) @ columns.collect.T
+    maps = np.empty(masks.shape, np.float32) if out is None else out
+    for mask, made in zip(masks, maps):
+        lines = rows.collect @ mask.astype(np.float32, copy=False)
+        pieces = (columns.collect @ lines.T).T
         levels = sum(r @ pieces @ c.T for r, c in zip(rows.average, columns.average))
-        np.matmul(rows.spread @ levels, columns.spread.T, out=out)
-        peak = out.max()
+        np.matmul(rows.spread @ levels, columns.spread.T, out=made)
+        peak = made.max()
         # An empty mask gives exact zeros; anything else a positive peak.
         if peak > 0:
-            out /= peak
-    return np.clip(maps, 0, 1, out=maps)
+            made /= peak
+    return maps  # within [0, 1]: nothing above is negative, and a number over a larger one does not round past 1
 
 
 def grid_overlap(mask: np.ndarray, cells: int) -> np.ndarray:
@@ -107,7 +114,7 @@ class _Operators:
 
     The edges of all grids together cut a side into U pieces, so that every cell is a union of pieces.
 
-    - ``collect`` (U, n): pixels -> covered length of each piece.
+    - ``collect`` (U, n), sparse: pixels -> covered length of each piece.
     - ``average``: per grid, (U, U): covered length of pieces -> share of the cell that each piece lies in.
     - ``spread`` (n, U): pieces -> pixels by area, then the Gaussian.
     """
@@ -115,7 +122,7 @@ class _Operators:
     def __init__(self, length: int, grids: tuple[int, ...], sigma: float) -> None:
         edges = _union_edges(length, grids)
         overlap = _overlap(length, edges)
-        self.collect = overlap.astype(np.float32)
+        self.collect = csr_array(overlap, dtype=np.float32)  # a pixel lies in a piece or a few
         middles = (edges[1:] + edges[:-1]) / 2
         self.average = []
         for cells in grids:

@@ -206,7 +206,7 @@ class MaskRegion(Region):
         else:
             transposed *= 255
             resized = cv2.resize(transposed, tuple(out_size), interpolation=interpolation).astype(np.float32) / 255
-        return np.ascontiguousarray(np.flip(resized.T, tuple(self._mirrored)))
+        return np.ascontiguousarray(np.flip(cv2.transpose(resized), tuple(self._mirrored)))
 
     def polygons(self, size: tuple[int, int], min_area: float = 0.0) -> list[np.ndarray]:
         outlines, _ = cv2.findContours(self.mask(size).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
