@@ -29,6 +29,8 @@ def test_columns_hold_image_target_and_prediction():
     without = query_panel(IMAGE, 'the lake', MAP / 3)
     assert without.shape[1] < panel.shape[1]
     assert contains(without, prediction) and not contains(without, target)
+    data_alone = query_panel(IMAGE, 'the lake', target=MAP)
+    assert contains(data_alone, target) and not contains(data_alone, prediction)
 
 
 def test_outline_is_in_the_image_column():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -24,7 +24,7 @@ PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
 def query_panel(
     image: np.ndarray,
     query: str,
-    prediction: np.ndarray,
+    prediction: np.ndarray | Mapping[str, np.ndarray] | None = None,
     target: np.ndarray | None = None,
     polygons: Sequence[np.ndarray] = (),
     rmi: float | None = None,
@@ -35,8 +35,8 @@ def query_panel(
     Args:
         image: (H, W, 3) uint8 RGB of any size; shrunk before anything is drawn.
         query: the text; long ones are wrapped.
-        prediction: (h, w) float in [0, 1] or uint8, any size.
-        target: the same; None leaves its column out.
+        prediction, target: (h, w) float in [0, 1] or uint8, any size; None leaves the column out. Several
+            predictions by name make a column each.
         polygons: outlines of the referent, (V, 2) x, y pixels of ``image``.
         rmi: score to print with the text.
         max_side: pixels of the longer side of each of the columns; very small images are enlarged.
@@ -50,9 +50,9 @@ def query_panel(
         small = small.repeat(scale, 0).repeat(scale, 1)
     outlines = scale_polygons(polygons, image.shape[:2], small.shape[:2])
     columns = [('image', draw_outlines(small, outlines))]
-    if target is not None:
-        columns.append(('target', overlay(small, target)))
-    columns.append(('prediction', overlay(small, prediction)))
+    predictions = prediction if isinstance(prediction, Mapping) else {'prediction': prediction}
+    maps = [('target', target), *predictions.items()]
+    columns += [(name, overlay(small, map)) for name, map in maps if map is not None]
 
     height, width = small.shape[0], max(small.shape[1], MIN_COLUMN)
     total = len(columns) * (width + GAP) + GAP + BAR_WIDTH + TICKS_WIDTH
@@ -66,7 +66,7 @@ def query_panel(
         draw.text((GAP, GAP + i * line_height), line, INK, font(TITLE_SIZE))
     x = GAP
     for name, picture in columns:
-        draw.text((x, top - caption_height), name, FAINT, font(CAPTION_SIZE))
+        draw.text((x, top - caption_height), wrap(name, width, CAPTION_SIZE)[0], FAINT, font(CAPTION_SIZE))
         sheet.paste(Image.fromarray(picture), (x, top))
         x += width + GAP
     ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], BAR_WIDTH, 1)

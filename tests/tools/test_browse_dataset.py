@@ -1,0 +1,44 @@
+"""tools/browse_dataset.py, run as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.datasets.toy import write_toy
+from tests.tools.small_run import ROOT
+
+
+def tool(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, ROOT / 'tools/browse_dataset.py', *map(str, arguments)]
+    environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '120'}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_pages_and_pictures(tmp_path) -> None:
+    common = (write_toy(tmp_path), '--data-root', tmp_path, '--out', tmp_path / 'out')
+    (tmp_path / '4.png').unlink()
+    done = tool(*common, '--kind', 'one-hop', 'position', '--text', 'THING', '--per-page', 3)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('7 queries of 4 images in 3 files, the first is') and 'page-001.html' in done.stdout
+    assert done.stderr.count('warning: image') == 1 and '4.png does not exist' in done.stderr
+    assert len(list((tmp_path / 'out').glob('page-*.html'))) == 3
+    done = tool(*common, '--multi-hop', 'yes', '--multi-ref', 'no', '--source', 'a', '--pictures')
+    assert done.returncode == 0, done.stderr
+    assert '3 queries of 2 images in 3 files' in done.stdout and len(list((tmp_path / 'out').glob('*.png'))) == 3
+
+
+def test_mistakes_are_one_line(tmp_path) -> None:
+    done = tool(write_toy(tmp_path), '--data-root', tmp_path, '--out', tmp_path / 'out', '--text', '(')
+    assert done.returncode == 2 and 'error: text "(" is no regular expression' in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        f"import sys, runpy; sys.argv = ['browse_dataset.py', '--help']\n"
+        f"try: runpy.run_path('{ROOT}/tools/browse_dataset.py', run_name='__main__')\n"
+        "finally: print([m for m in ('torch', 'mmengine', 'numpy', 'cv2', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and '--multi-ref' in done.stdout and done.stdout.endswith('[]\n')

@@ -1,0 +1,43 @@
+"""Histograms of annotation files, as in the paper's Figure 4: queries, multi-hop and multi-ref queries per
+image, words per query. Writes OUT/histograms.png (a row a file) and OUT/histograms.json, prints a table.
+
+example:
+  python tools/dataset_report.py data/mine/train.arrow data/mine/test.arrow --out work_dirs/mine/report
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from xemap import cli
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('files', nargs='+', metavar='FILE', help='annotation file (*.arrow)')
+    parser.add_argument('--out', required=True, type=Path, help='folder for picture and JSON')
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.progress import track
+
+    from xemap.datasets.histograms import count_histograms
+    from xemap.files import write_text
+    from xemap.visualization.histograms import format_histograms, save_histograms
+
+    console = Console(stderr=True)
+    described = [count_histograms(file) for file in track(args.files, 'files', console=console, transient=True)]
+    write_text(args.out / 'histograms.json', json.dumps(described, indent=2, ensure_ascii=False) + '\n')
+    save_histograms(args.out / 'histograms.png', described)
+    Console().print(format_histograms(described))
+    print(f'wrote {args.out / "histograms.png"} and {args.out / "histograms.json"}')
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(cli.run(main, arguments))
