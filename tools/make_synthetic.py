@@ -2,9 +2,12 @@
 """Draw the synthetic data set.
 
     python tools/make_synthetic.py --out data/synthetic --train 600 --val 60 --test 100
+    python tools/make_synthetic.py --out data/synthetic_captions --captions 5 --train 240 --val 15 --test 50
 
-Writes OUT/images/SPLIT/*.jpg and OUT/SPLIT.arrow. The last line on stdout is JSON with the counts. A
-run that was interrupted goes on where it stopped; the same options always give the same files.
+Writes OUT/images/SPLIT/*.jpg and OUT/SPLIT.arrow. With --captions it cuts tiles from the scenes and
+writes OUT/images/SPLIT/*.jpg and OUT/dataset_synthetic.json, for training retrieval models. The last
+line on stdout is JSON with the counts. A run that was interrupted goes on where it stopped; the same
+options always give the same files.
 """
 
 from __future__ import annotations
@@ -24,7 +27,13 @@ def parse_args():
     for split in SPLITS:
         parser.add_argument(f'--{split}', type=int, default=0, metavar='N', help=f'scenes in the {split} split')
     parser.add_argument('--seed', type=int, default=0, help='seed of all splits; they never share a scene')
-    parser.add_argument('--sizes', type=int, nargs='+', metavar='PX', help='sides of scenes (default: 512 768 1024)')
+    parser.add_argument(
+        '--sizes', type=int, nargs='+', metavar='PX',
+        help='sides of scenes (default: 512 768 1024; with --captions: 1024 1536 2048)',
+    )  # fmt: skip
+    parser.add_argument('--captions', type=int, metavar='N', help='write tiles with N captions each')
+    parser.add_argument('--tiles', type=int, default=10, metavar='N', help='with --captions: tiles of a scene')
+    parser.add_argument('--pixels', type=int, default=128, metavar='PX', help='with --captions: side of stored tiles')
     parser.add_argument('--workers', type=int, help='processes (default: one a core, up to 8)')
     return parser.parse_args()
 
@@ -41,6 +50,9 @@ def main(args) -> None:
     wanted = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
     if not wanted:
         raise ConfigError('no scenes asked for; give --train, --val or --test')
+    if args.captions is not None:
+        write_tiles(args, wanted)
+        return
     sizes = args.sizes or SIZES
     counts = {
         split: write_synthetic(args.out, split, number, args.seed, sizes, args.workers)
@@ -50,6 +62,23 @@ def main(args) -> None:
     for name in ('images', 'drawn', 'queries', *QUERY_KINDS, 'single_ref', 'multi_ref'):
         values = (row['kinds'][name] if name in QUERY_KINDS else row[name] for row in counts.values())
         table.add_row(name, *map(str, values))
+    Console().print(table)
+    print(json.dumps({'out': str(args.out), 'splits': counts}))
+
+
+def write_tiles(args, wanted: dict[str, int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from xemap.datasets.synthetic.captions import SCENE_SIZES, write_captioned_tiles
+
+    counts = write_captioned_tiles(
+        args.out, wanted, args.seed, args.tiles, args.pixels,
+        sizes=args.sizes or SCENE_SIZES, captions=args.captions, workers=args.workers,
+    )  # fmt: skip
+    table = Table('', *counts, title=str(args.out))
+    for name in ('scenes', 'images', 'captions'):
+        table.add_row(name, *(str(row[name]) for row in counts.values()))
     Console().print(table)
     print(json.dumps({'out': str(args.out), 'splits': counts}))
 

@@ -48,11 +48,11 @@ def _child(name: str, locations: list[str], build_func=build_from_cfg) -> Regist
     return BY_NAME[parent.name]
 
 
-DATASETS = _child('DATASETS', ['xemap.datasets.xemap_dataset'])
+DATASETS = _child('DATASETS', ['xemap.datasets.xemap_dataset', 'xemap.datasets.captions'])
 DATA_SAMPLERS = _child('DATA_SAMPLERS', ['xemap.datasets.samplers'])
 TRANSFORMS = _child('TRANSFORMS', ['xemap.datasets.transforms'])
-MODELS = _child('MODELS', ['mmdet.models', 'xemap.models'], build_model_from_cfg)
-METRICS = _child('METRICS', ['xemap.evaluation.metric'])
+MODELS = _child('MODELS', ['mmdet.models', 'xemap.models', 'xemap.models.retrieval'], build_model_from_cfg)
+METRICS = _child('METRICS', ['xemap.evaluation.metric', 'xemap.evaluation.retrieval'])
 HOOKS = _child('HOOKS', ['xemap.engine'])
 VISUALIZERS = _child('VISUALIZERS', ['xemap.visualization'])
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', ['xemap.engine'])

@@ -138,19 +138,24 @@ def set_test_options(
         show_dir: folder for a picture of every query.
 
     Raises:
-        ConfigError: the config has no ``test_evaluator`` of type SeLoMetric, or no draw hook.
+        ConfigError: the config has no ``test_evaluator`` that the option is for, or no draw hook.
     """
     evaluators = cfg.get('test_evaluator') or []
     evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
-    ours = [evaluator for evaluator in evaluators if evaluator.get('type') == 'SeLoMetric']
-    if not ours and (protocol or out):
-        raise ConfigError(f'config {cfg.filename}: test_evaluator has no SeLoMetric, which --protocol and --out set')
-    for evaluator in ours:
-        if protocol:
+    writers = [evaluator for evaluator in evaluators if evaluator.get('type') in ('SeLoMetric', 'RetrievalMetric')]
+    maps = [evaluator for evaluator in writers if evaluator.type == 'SeLoMetric']
+    for option, value, able in (('protocol', protocol, maps), ('out', out, writers)):
+        if value and not able:
+            raise ConfigError(f'config {cfg.filename}: test_evaluator has no SeLoMetric, which --{option} is for')
+    if protocol:
+        for evaluator in maps:
             evaluator.protocol = protocol
+    for evaluator in writers:
         evaluator.outfile_prefix = str(out or evaluator.get('outfile_prefix') or Path(cfg.work_dir, 'test'))
         Path(evaluator.outfile_prefix).parent.mkdir(parents=True, exist_ok=True)  # fails before scoring, not after
     if show_dir:
+        if writers and not maps:
+            raise ConfigError(f'config {cfg.filename}: --show-dir draws maps, and a retrieval model makes none')
         if 'draw' not in (cfg.get('default_hooks') or {}):
             raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')
         cfg.default_hooks.draw.show_dir = str(show_dir)

@@ -67,7 +67,13 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
     Raises:
         CheckpointError: they do not fit; the message counts what does and names what does not.
     """
-    wanted, given = model.state_dict(), weights_of(checkpoint)
+    given = weights_of(checkpoint)
+    if hasattr(model, 'adapt_weights'):  # a SeLo localizer takes the checkpoint of its retrieval model
+        given = model.adapt_weights(given)
+    for name, module in model.named_modules():
+        if hasattr(module, 'take_sizes'):  # a word vocabulary comes with its checkpoint
+            module.take_sizes(given, f'{name}.' if name else '')
+    wanted = model.state_dict()
     shared = wanted.keys() & given.keys()
     differing = sorted(k for k in shared if wanted[k].shape != getattr(given[k], 'shape', None))
     missing, unknown = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())

@@ -15,6 +15,7 @@ module                what it holds
 ``buildings``         drawing what stands up
 ``grounds``           drawing roads, parking lots, sports grounds, airfields and ships
 ``scene``, ``writer``  one scene, a data set
+``captions``          captioned tiles of scenes, for retrieval models
 ====================  ==========================================================================
 """
 

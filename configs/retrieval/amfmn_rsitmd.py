@@ -1,0 +1,13 @@
+# AMFMN (SeLo paper, Table V) on RSITMD, from random weights. ImageNet's as in the paper:
+#   --cfg-options model.backbone_weights=torchvision://resnet18
+_base_ = [
+    '../_base_/datasets/captions_256.py',
+    '../_base_/schedules/adam_50e.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='AMFMN',
+    vocabulary=dict(ann_file='data/rsitmd/dataset_RSITMD.json', min_count=5, drop_stop_words=True),
+    loss=dict(type='HardTripletLoss', margin=0.2),
+)
+default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw
