@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from xemap.errors import ConfigError
 from xemap.models.checkpoint import load_weights
 from xemap.registry import MODELS
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without mmengine's report on every single parameter that it initialises."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def build_localizer(config: str | Path | Config, checkpoint: str | Path | None = None) -> nn.Module:
@@ -36,7 +52,8 @@ def build_localizer(config: str | Path | Config, checkpoint: str | Path | None =
     with DefaultScope.overwrite_default_scope('xemap'):
         model = MODELS.build(config.model)
         if checkpoint is None:
-            model.init_weights()
+            with quiet():
+                model.init_weights()
         else:
             load_weights(model, checkpoint)
     return model.eval()

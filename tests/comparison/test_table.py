@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import csv
+import io
+
+from rich.console import Console
+
+from xemap.comparison import as_csv, as_markdown, as_text
+
+
+def row(name, rmi, ras, seconds, stages=None):
+    scores = {'rmi': rmi, 'rsu': 0.5, 'ras': ras, 'rda': None, 'queries': 10, 'unscored': 0}
+    times = {'total_seconds': seconds, 'read_seconds': 1.0, 'queries_per_second': 10 / seconds}
+    return {'name': name, **scores, **times, 'stage_seconds': stages or {}}
+
+
+REPORT = {
+    'methods': [row('XeMap', 0.6, 0.3, 2.0), row('SeLo | v1', 0.4, 0.7, 8.0, {'cut': 1.5, 'filtering': 2.25})],
+    'bounds': [{'name': 'floor', 'rmi': 0.375, 'rsu': 0.5069, 'ras': 0.9, 'rda': 0.1, 'queries': 10}],
+}
+
+
+def test_markdown_marks_the_best_of_each_column_and_lists_stages():
+    lines = as_markdown(REPORT).splitlines()
+    assert lines[2] == '| XeMap | **0.6000** | **0.5000** | **0.3000** |  | 10 | 0 | **2.00** | **5.00** |'
+    assert lines[3] == '| SeLo \\| v1 | 0.4000 | **0.5000** | 0.7000 |  | 10 | 0 | 8.00 | 1.25 |'
+    assert lines[4] == '| floor | 0.3750 | 0.5069 | 0.9000 | 0.1000 | 10 |  |  |  |'
+    assert lines[6:] == [
+        '| seconds | reading | cut | filtering |',
+        '|---|---:|---:|---:|',
+        '| XeMap | 1.00 |  |  |',
+        '| SeLo \\| v1 | 1.00 | 1.50 | 2.25 |',
+    ]
+
+
+def test_csv_holds_numbers_in_full():
+    rows = list(csv.DictReader(io.StringIO(as_csv(REPORT))))
+    assert [r['name'] for r in rows] == ['XeMap', 'SeLo | v1', 'floor']
+    assert rows[0]['queries_per_second'] == '5.0' and rows[0]['rda'] == '' and rows[2]['total_seconds'] == ''
+
+
+def test_text_fits_a_terminal():
+    console = Console(width=80, file=io.StringIO())
+    console.print(as_text(REPORT))
+    text = console.file.getvalue()
+    assert '0.6000' in text and 'SeLo | v1' in text and '…' not in text

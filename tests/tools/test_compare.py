@@ -1,0 +1,104 @@
+"""tools/compare.py on the real network, trained weights beside its untrained self."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+
+import pytest
+import torch
+
+from tests.models.tiny import tiny_network
+from tests.tools.small_run import write_run
+from tests.tools.test_train import load_tool
+from xemap.cli import run
+from xemap.registry import MODELS
+
+QUERIES = 1 + 2 + 3 + 1 + 2
+
+
+@pytest.fixture
+def compare(monkeypatch):
+    """``compare('METHOD', …)`` as on a command line; returns the status."""
+    tool = load_tool('compare')
+
+    def call(*words) -> int:
+        monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, words)])
+        return run(tool.main, tool.parse_args())
+
+    return call
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(5)
+    path = tmp_path / 'weights.pth'
+    torch.save({'state_dict': MODELS.build(tiny_network()).state_dict(), 'meta': {}}, path)
+    return path
+
+
+def test_two_methods_over_the_same_queries(tmp_path, compare, checkpoint):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    assert compare(f'a={config}:{checkpoint}', f'b+={config}', '--out', out, '--pictures', 3) == 0
+    report = json.loads((out / 'compare.json').read_text())
+    assert [row['name'] for row in report['methods']] == ['a', 'b+']
+    assert [row['name'] for row in report['bounds']] == ['floor: uniform map', 'ceiling: true mask']
+    for row in report['methods']:
+        assert row['queries'] == QUERIES
+        assert row['total_seconds'] == pytest.approx(row['read_seconds'] + row['model_seconds'])
+        assert row['queries_per_second'] == pytest.approx(QUERIES / row['total_seconds'])
+        rows = list(csv.DictReader((out / f'{row["name"]}.queries.csv').open(newline='')))
+        assert row['rmi'] == pytest.approx(sum(float(r['rmi']) for r in rows) / QUERIES)
+    assert report['methods'][0]['rmi'] != report['methods'][1]['rmi']
+    table = list(csv.DictReader((out / 'compare.csv').open(newline='')))
+    assert [float(row['rmi']) for row in table[:2]] == [row['rmi'] for row in report['methods']]
+    assert (out / 'compare.md').read_text().count('\n') == 2 + 4
+    page = (out / 'index.html').read_text()
+    assert page.count('<figure>') == 3 and 'src="http' not in page
+    assert (out / 'figure.png').stat().st_size > 1000
+
+
+def test_scores_are_those_of_the_test_tool(tmp_path, compare, checkpoint, monkeypatch):
+    config = write_run(tmp_path)
+    test = load_tool('test')
+    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), str(checkpoint), '--work-dir', str(tmp_path / 'run')])
+    assert run(test.main, test.parse_args()) == 0
+    assert compare(f'{config}:{checkpoint}', '--out', tmp_path / 'out', '--pictures', 0) == 0
+    for ending in ('queries.csv', 'summary.json'):
+        expected = (tmp_path / 'run' / f'test.{ending}').read_text()
+        assert (tmp_path / 'out' / f'{config.stem}.{ending}').read_text() == expected
+    assert not (tmp_path / 'out' / 'index.html').exists()
+
+
+def test_an_untrained_model_is_the_same_every_time(tmp_path, compare):
+    config = write_run(tmp_path)
+    for out in ('one', 'two'):
+        torch.manual_seed(len(out) if out == 'one' else 99)  # whatever was drawn before
+        assert compare(f'a={config}', '--out', tmp_path / out, '--pictures', 0) == 0
+    assert (tmp_path / 'one' / 'a.queries.csv').read_text() == (tmp_path / 'two' / 'a.queries.csv').read_text()
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['{c}', '{c}'], 'two methods are called "small"; name them'),
+        (['none.py'], 'config none.py does not exist'),
+        (['{c}:'], r'is not of the form [NAME=]CONFIG.py[:CHECKPOINT]'),
+        (['a\\b={c}'], 'is no file name'),
+        (['{c}:gone.pth'], 'checkpoint gone.pth does not exist'),
+        (['{c}', '--ann-file', 'gone.arrow'], 'gone.arrow does not exist'),
+        (['{c}', '--pictures', '-1'], '--pictures -1; give 0 or more'),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, compare, capsys, words, message):
+    config = write_run(tmp_path)
+    assert compare(*(word.replace('{c}', str(config)) for word in words), '--out', tmp_path / 'out') == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith('error: ') and message in error
+
+
+def test_what_was_finished_stays_when_a_later_method_fails(tmp_path, compare, checkpoint):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    assert compare(f'a={config}:{checkpoint}', f'b={config}:gone.pth', '--out', out) == 2
+    assert (out / 'a.summary.json').is_file() and not (out / 'compare.json').exists()

@@ -1,0 +1,213 @@
+"""One method: its model over a test set, timed and scored."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from mmengine.runner import set_random_seed
+from torch import nn
+
+from xemap.engine import load_config
+from xemap.errors import ConfigError
+from xemap.evaluation import SeLoMetric
+from xemap.evaluation.report import Row, merge_rows, summarize
+from xemap.models import build_localizer
+from xemap.registry import DATASETS
+
+KEPT_SIDE = 384
+"""Longest side, in pixels, of the maps that are kept for pictures."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is compared.
+
+    Args:
+        name: in tables and file names.
+        config: path of its config.
+        checkpoint: weights; None = those the config starts with (a model that needs no training, or an
+            untrained one).
+    """
+
+    name: str
+    config: Path
+    checkpoint: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Method:
+        """``[NAME=]CONFIG[:CHECKPOINT]``; the name is the config's unless given.
+
+        Raises:
+            ConfigError: the config does not exist, or the name is no file name.
+        """
+        match = re.fullmatch(r'(?:(?P<name>[^=/]+)=)?(?P<config>.+?\.py)(?::(?P<checkpoint>.+))?', text)
+        if match is None:
+            raise ConfigError(f'method "{text}" is not of the form [NAME=]CONFIG.py[:CHECKPOINT]')
+        config = Path(match['config'])
+        if not config.is_file():
+            raise ConfigError(f'method "{text}": config {config} does not exist; configs/ has those of this project')
+        name = (match['name'] or config.stem).strip()
+        if not re.fullmatch(r'[\w .+()-]+', name):
+            raise ConfigError(
+                f'method "{text}": the name {name!r} is no file name; use letters, digits, space and -._+()'
+            )
+        checkpoint = match['checkpoint']
+        return cls(name, config, None if checkpoint is None else Path(checkpoint))
+
+
+@dataclass
+class Outcome:
+    """What a method did.
+
+    Args:
+        method: which.
+        rows: scores of each query, see :mod:`xemap.evaluation.report`.
+        summary: their means, see :func:`xemap.evaluation.report.summarize`.
+        images: number of images.
+        read_seconds: reading and preparing images.
+        model_seconds: from pixels and texts to maps; this and ``read_seconds`` make ``total_seconds``.
+        stages: seconds of the model's own parts, where it measures them.
+        peak_gpu_bytes: most GPU memory held by tensors, None without a GPU.
+        maps: by (image, query), the maps kept for pictures, (h, w) uint8.
+    """
+
+    method: Method
+    rows: list[Row]
+    summary: dict[str, Any]
+    images: int
+    read_seconds: float
+    model_seconds: float
+    stages: dict[str, float] = field(default_factory=dict)
+    peak_gpu_bytes: int | None = None
+    maps: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def total_seconds(self) -> float:
+        return self.read_seconds + self.model_seconds
+
+    @property
+    def queries(self) -> int:
+        """Asked, scored or not."""
+        return len(self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs; JSON-serialisable."""
+        overall = self.summary['overall']
+        return {
+            'name': self.method.name,
+            'config': str(self.method.config),
+            'checkpoint': None if self.method.checkpoint is None else str(self.method.checkpoint),
+            **{score: overall[score] for score in ('rmi', 'rsu', 'ras', 'rda')},
+            'images': self.images,
+            'queries': self.queries,
+            'unscored': overall['unscored'],
+            'total_seconds': self.total_seconds,
+            'read_seconds': self.read_seconds,
+            'model_seconds': self.model_seconds,
+            'queries_per_second': self.queries / self.total_seconds,
+            'stage_seconds': self.stages,
+            'peak_gpu_bytes': self.peak_gpu_bytes,
+            'by_kind': self.summary['by_kind'],
+        }
+
+
+def test_set(cfg: Config, ann_file: str | None, data_root: str | None):
+    """The config's test data with its own pipeline, over other annotations where they are given.
+
+    Raises:
+        ConfigError: the config has no test set.
+    """
+    if not cfg.get('test_dataloader'):
+        raise ConfigError(f'config {cfg.filename} has no test_dataloader; a comparison needs one')
+    dataset = cfg.test_dataloader.dataset
+    if ann_file is not None:
+        dataset.ann_file = ann_file
+    if data_root is not None:
+        dataset.data_root = data_root
+    with DefaultScope.overwrite_default_scope('xemap'):
+        return DATASETS.build(dataset)
+
+
+def run_method(
+    method: Method,
+    ann_file: str | None = None,
+    data_root: str | None = None,
+    *,
+    device: str = 'cpu',
+    protocol: str = 'reference',
+    with_bounds: bool = False,
+    keep: Set[tuple[int, int]] = frozenset(),
+    options: list[str] | dict | None = None,
+    advance=lambda images: None,
+) -> Outcome:
+    """Run a method over the test set. Loading the model and scoring its maps are not in the times.
+
+    Args:
+        method: which.
+        ann_file, data_root: of the test set; default the config's own.
+        device: ``'cpu'`` or ``'cuda'``.
+        protocol: of the SeLo metrics.
+        with_bounds: score floor and ceiling as well.
+        keep: (image, query) whose maps to keep for pictures.
+        options: overrides of the config.
+        advance: called with the number of images done, for progress.
+
+    Raises:
+        ConfigError, CheckpointError, DataError: what does not fit.
+    """
+    cfg = load_config(method.config, options)
+    dataset = test_set(cfg, ann_file, data_root)
+    set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)  # of what has no weights
+    model: Any = build_localizer(cfg, method.checkpoint).to(device)
+    metric = SeLoMetric(protocol=protocol, with_bounds=with_bounds)
+    batch_size = cfg.test_dataloader.get('batch_size', 1)
+    outcome = Outcome(method, [], {}, len(dataset), 0.0, 0.0)
+    _predict(model, [dataset[0]], device)  # kernels are chosen, buffers filled
+    if hasattr(model, 'reset_stage_seconds'):
+        model.reset_stage_seconds()
+    if device == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+    for start in range(0, len(dataset), batch_size):
+        begun = time.perf_counter()
+        batch = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
+        read = time.perf_counter()
+        samples = _predict(model, batch, device)
+        done = time.perf_counter()
+        outcome.read_seconds += read - begun
+        outcome.model_seconds += done - read
+        metric.process(None, [sample.to_dict() for sample in samples])
+        for sample in samples:
+            for query_id, map in zip(sample.query_ids, sample.pred_maps):
+                if (sample.sample_idx, query_id) in keep:
+                    outcome.maps[sample.sample_idx, query_id] = _small(map)
+        advance(len(batch))
+    outcome.rows = merge_rows(metric.results)
+    outcome.summary = {'protocol': protocol, **summarize(outcome.rows)}
+    outcome.stages = dict(getattr(model, 'stage_seconds', {}))
+    if device == 'cuda':
+        outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()
+    return outcome
+
+
+def _predict(model: Any, batch: list[dict], device: str) -> list:
+    with torch.inference_mode():
+        samples = model.test_step(pseudo_collate(batch))
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return samples
+
+
+def _small(map: torch.Tensor):
+    scale = min(1.0, KEPT_SIDE / max(map.shape))
+    size = [max(1, round(side * scale)) for side in map.shape]
+    small = nn.functional.interpolate(map[None, None].float(), size, mode='area' if scale < 1 else 'nearest')
+    return (small[0, 0] * 255).round().byte().cpu().numpy()

@@ -1,0 +1,81 @@
+"""Pictures of the same queries by all methods, side by side: one figure, and one page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from xemap.comparison.method import Outcome
+from xemap.datasets.image_io import read_image
+from xemap.datasets.mcmg import correlation_map
+from xemap.files import write_text
+from xemap.visualization import query_panel, save_panels, scale_polygons
+from xemap.visualization.contact_sheet import data_uri
+
+FIGURE_SIDE = 256
+
+STYLE = """
+:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
+body { margin: 1rem; }
+pre { overflow-x: auto; }
+figure { margin: 1rem 0; overflow-x: auto; }
+figcaption { color: GrayText; }
+"""
+
+
+def write_page(path: str | Path, outcomes: Sequence[Outcome], infos: Sequence[dict], table: str) -> None:
+    """Write ``path`` (self-contained HTML) and beside it ``figure.png``, the paper's Figure 5.
+
+    Args:
+        path: of the page.
+        outcomes: of the methods, with the same kept maps.
+        infos: of the test set's images: ``img_path``, ``ori_shape``, ``sample_idx``, ``query_ids``, ``queries``.
+        table: Markdown to put above the pictures.
+    """
+    panels, figures = [], []
+    for info in infos:
+        kept = [i for i, query_id in enumerate(info['query_ids']) if (info['sample_idx'], query_id) in outcomes[0].maps]
+        if not kept:
+            continue
+        size = tuple(info['ori_shape'])
+        image = _shrunk(read_image(Path(info['img_path'])), FIGURE_SIDE)
+        for i in kept:
+            panel = _panel(image, size, info['queries'][i], (info['sample_idx'], info['query_ids'][i]), outcomes)
+            panels.append(panel)
+            caption = f'{Path(info["img_path"]).name}, {info["source"]}, {info["queries"][i].kind or "kind unknown"}'
+            figures.append(
+                f'<figure><img src="{data_uri(panel)}" alt="{escape(info["queries"][i].text)}">'
+                f'<figcaption>{escape(caption)}</figcaption></figure>'
+            )
+    save_panels(Path(path).with_name('figure.png'), panels)
+    write_text(
+        path,
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        f'<title>Comparison</title>\n<style>{STYLE}</style>\n<h1>Comparison</h1>\n<pre>{escape(table)}</pre>\n'
+        + '\n'.join(figures)
+        + '\n</html>\n',
+    )
+
+
+def _panel(image: np.ndarray, size: tuple[int, int], query, key: tuple[int, int], outcomes: Sequence[Outcome]):
+    target = correlation_map(query.region.coverage(size, image.shape[:2]))
+    predictions = {}
+    for outcome in outcomes:
+        row = next(row for row in outcome.rows if (row['sample_idx'], row['query_id']) == key)
+        score = '' if row['problem'] else f' ({row["rmi"]:.2f})'
+        predictions[f'{outcome.method.name}{score}'] = outcome.maps[key]
+    # The image is drawn at the size it was shrunk to, so outlines are brought to that.
+    outlines = scale_polygons(query.region.polygons(size), size, image.shape[:2])
+    return query_panel(image, query.text, predictions, target, outlines, max_side=FIGURE_SIDE)
+
+
+def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
+    scale = side / max(image.shape[:2])
+    size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -1,0 +1,111 @@
+"""Running methods one after another and writing what they did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from xemap.benchmark.environment import describe_environment
+from xemap.comparison.method import Method, Outcome, run_method, test_set
+from xemap.comparison.page import write_page
+from xemap.comparison.table import as_csv, as_markdown
+from xemap.engine import load_config
+from xemap.engine.draw_hook import even_choice
+from xemap.errors import ConfigError, DataError
+from xemap.evaluation.report import BOUNDS, SCORES, write_rows_csv, write_summary_json
+from xemap.files import write_text
+
+BOUND_NAMES = {'floor': 'floor: uniform map', 'ceiling': 'ceiling: true mask'}
+
+
+def compare(
+    methods: Sequence[Method],
+    out: str | Path,
+    ann_file: str | None = None,
+    data_root: str | None = None,
+    *,
+    device: str = 'cpu',
+    protocol: str = 'reference',
+    pictures: int = 12,
+    options: list[str] | None = None,
+    show_progress: bool = False,
+) -> dict[str, Any]:
+    """Score and time methods on the same queries, one after another in one process.
+
+    Written to ``out``: ``compare.json``, ``compare.md``, ``compare.csv``; for each method
+    ``NAME.queries.csv`` and ``NAME.summary.json`` as soon as it is done; ``index.html`` with pictures of
+    the same queries by all methods.
+
+    Args:
+        methods: of different names.
+        out: folder, made if needed.
+        ann_file, data_root: the test set; default that of the first method's config.
+        device: ``'cpu'`` or ``'cuda'``.
+        protocol: of the SeLo metrics.
+        pictures: how many queries to draw, spread evenly over the test set.
+        options: overrides for every config, see :func:`xemap.engine.load_config`.
+        show_progress: draw a bar on stderr.
+
+    Returns:
+        the report: ``methods`` (see :meth:`Outcome.as_dict`), ``bounds``, ``environment``, ``protocol``.
+
+    Raises:
+        ConfigError: names repeat, or a config does not fit.
+        CheckpointError, DataError: as the methods raise them.
+    """
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f'two methods are called "{name}"; name them: A=CONFIG.py B=CONFIG.py')
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    first = load_config(methods[0].config, options)
+    dataset = test_set(first, ann_file, data_root)
+    ann_file, data_root = dataset.ann_file, dataset.data_root
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))] if pictures else []
+    every = [(info['sample_idx'], query_id) for info in infos for query_id in info['query_ids']]
+    keep = {every[i] for i in even_choice(len(every), pictures)}
+
+    outcomes: list[Outcome] = []
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not show_progress) as progress:
+        for method in methods:
+            task = progress.add_task(method.name, total=len(dataset))
+            outcome = run_method(
+                method, ann_file, data_root, device=device, protocol=protocol, with_bounds=not outcomes,
+                keep=keep, options=options, advance=lambda n, task=task: progress.advance(task, n),
+            )  # fmt: skip
+            if outcomes and _asked(outcome) != _asked(outcomes[0]):
+                raise DataError(f'{method.name} was asked other queries than {names[0]}; compare on one --ann-file')
+            write_rows_csv(outcome.rows, out / f'{method.name}.queries.csv')
+            write_summary_json(outcome.summary, out / f'{method.name}.summary.json')
+            outcomes.append(outcome)
+
+    bounds = outcomes[0].summary
+    report = {
+        'methods': [outcome.as_dict() for outcome in outcomes],
+        'bounds': [
+            {'name': BOUND_NAMES[bound], 'queries': bounds[bound]['queries'], **{s: bounds[bound][s] for s in SCORES}}
+            for bound in BOUNDS
+            if bound in bounds
+        ],
+        'protocol': protocol,
+        'ann_file': str(ann_file),
+        'environment': describe_environment(device),
+    }
+    write_text(out / 'compare.json', json.dumps(report, indent=2) + '\n')
+    write_text(out / 'compare.md', as_markdown(report))
+    write_text(out / 'compare.csv', as_csv(report))
+    if pictures:
+        write_page(out / 'index.html', outcomes, infos, as_markdown(report))
+    return report
+
+
+def _asked(outcome: Outcome) -> list[tuple]:
+    return [(row['sample_idx'], row['query_id'], row['text']) for row in outcome.rows]

@@ -1,0 +1,94 @@
+"""The comparison as a table: for the terminal, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+COLUMNS = {
+    'name': 'method',
+    'rmi': 'Rmi',
+    'rsu': 'Rsu',
+    'ras': 'Ras',
+    'rda': 'Rda',
+    'queries': 'queries',
+    'unscored': 'unscored',
+    'total_seconds': 'time (s)',
+    'queries_per_second': 'queries/s',
+}
+"""Key of a row -> heading. Ras is better when smaller, the other scores when larger."""
+
+_DIGITS = {'rmi': 4, 'rsu': 4, 'ras': 4, 'rda': 4, 'total_seconds': 2, 'queries_per_second': 2}
+_LOWER_IS_BETTER = ('ras', 'total_seconds')
+_RANKED = ('rmi', 'rsu', 'ras', 'rda', 'total_seconds', 'queries_per_second')
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """Methods, then floor and ceiling; the best method of each column in bold."""
+    lines = ['| ' + ' | '.join(COLUMNS.values()) + ' |', '|---' + '|---:' * (len(COLUMNS) - 1) + '|']
+    best = _best(report['methods'])
+    for row in [*report['methods'], *report['bounds']]:
+        cells = []
+        for key in COLUMNS:
+            cell = _name(row) if key == 'name' else _cell(row, key)
+            cells.append(f'**{cell}**' if cell and row.get(key) == best.get(key) and row in report['methods'] else cell)
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    if any(row['stage_seconds'] for row in report['methods']):
+        lines += ['', *_stage_lines(report['methods'])]
+    return '\n'.join(lines) + '\n'
+
+
+def as_csv(report: dict[str, Any]) -> str:
+    """One line a method or bound, numbers in full."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), extrasaction='ignore', lineterminator='\n')
+    writer.writeheader()
+    writer.writerows([*report['methods'], *report['bounds']])
+    return text.getvalue()
+
+
+def as_text(report: dict[str, Any]):
+    """A table for :func:`rich.print`."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title='Ras and time: less is better', title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    shown = [key for key in COLUMNS if key != 'unscored' or any(row['unscored'] for row in report['methods'])]
+    for key in shown:
+        table.add_column(
+            COLUMNS[key], justify='left' if key == 'name' else 'right', no_wrap=key != 'name', overflow='fold'
+        )
+    for rows in (report['methods'], report['bounds']):
+        for row in rows:
+            table.add_row(escape(row['name']), *(_cell(row, key) for key in shown[1:]))
+        table.add_section()
+    return table
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    value = row.get(key)
+    return '' if value is None else f'{value:.{_DIGITS[key]}f}' if key in _DIGITS else str(value)
+
+
+def _best(methods: list[dict[str, Any]]) -> dict[str, float]:
+    best = {}
+    for key in _RANKED:
+        values = [row[key] for row in methods if row[key] is not None]
+        if len(values) > 1:
+            best[key] = (min if key in _LOWER_IS_BETTER else max)(values)
+    return best
+
+
+def _stage_lines(methods: list[dict[str, Any]]) -> list[str]:
+    stages = list(dict.fromkeys(stage for row in methods for stage in row['stage_seconds']))
+    lines = ['| seconds | reading | ' + ' | '.join(stages) + ' |', '|---' + '|---:' * (len(stages) + 1) + '|']
+    for row in methods:
+        cells = [row['read_seconds'], *(row['stage_seconds'].get(stage) for stage in stages)]
+        lines.append(f'| {_name(row)} | ' + ' | '.join('' if c is None else f'{c:.2f}' for c in cells) + ' |')
+    return lines
+
+
+def _name(row: dict[str, Any]) -> str:
+    return str(row['name']).replace('|', '\\|')
