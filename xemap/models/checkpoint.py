@@ -68,11 +68,11 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
         CheckpointError: they do not fit; the message counts what does and names what does not.
     """
     given = weights_of(checkpoint)
-    if hasattr(model, 'adapt_weights'):  # a SeLo localizer takes the checkpoint of its retrieval model
-        given = model.adapt_weights(given)
+    if callable(adapt := getattr(model, 'adapt_weights', None)):  # a SeLo localizer takes its retrieval model's
+        given = adapt(given)
     for name, module in model.named_modules():
-        if hasattr(module, 'take_sizes'):  # a word vocabulary comes with its checkpoint
-            module.take_sizes(given, f'{name}.' if name else '')
+        if callable(take_sizes := getattr(module, 'take_sizes', None)):  # a word vocabulary comes with its checkpoint
+            take_sizes(given, f'{name}.' if name else '')
     wanted = model.state_dict()
     shared = wanted.keys() & given.keys()
     differing = sorted(k for k in shared if wanted[k].shape != getattr(given[k], 'shape', None))
