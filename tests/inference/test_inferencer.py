@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from tests.models.tiny import tiny_network
+from tests.tools.small_run import write_run
+from xemap.datasets.image_io import read_image
+from xemap.errors import CheckpointError, ConfigError, DataError
+from xemap.inference import XeMapInferencer
+from xemap.models import build_localizer
+from xemap.registry import MODELS
+from xemap.structures import XeMapDataSample
+
+TEXTS = ['a green field', 'the meadow next to the river']
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('run')
+    config = write_run(folder)
+    torch.manual_seed(0)
+    torch.save({'state_dict': MODELS.build(tiny_network()).state_dict(), 'meta': {}}, folder / 'weights.pth')
+    return folder, config, folder / 'weights.pth'
+
+
+@pytest.fixture(scope='module')
+def inferencer(run):
+    return XeMapInferencer(run[1], run[2], 'cpu')
+
+
+@MODELS.register_module()
+class SeesPixels(nn.Module):
+    """Takes images of any size as they are; maps are their red and green."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def init_weights(self):
+        pass
+
+    def test_step(self, data):
+        for image, sample in zip(data['inputs'], data['data_samples']):
+            self.sizes.append(tuple(image.shape))
+            sample.pred_maps = torch.stack([image[i % 3].float() / 255 for i in range(len(sample.texts))])
+        return data['data_samples']
+
+
+@pytest.fixture
+def by_pixel():
+    return XeMapInferencer(Config(dict(model=dict(type='SeesPixels'))), device='cpu')
+
+
+def test_whole_image_is_what_the_test_pipeline_makes_of_it(run, inferencer):
+    folder, config, weights = run
+    image = read_image(folder / '1.png')
+    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
+    model = build_localizer(config, weights)
+    sample = XeMapDataSample(metainfo=dict(img_shape=(32, 32)))
+    sample.texts = TEXTS
+    data = {'inputs': [torch.from_numpy(small.transpose(2, 0, 1).copy())], 'data_samples': [sample]}
+    with torch.no_grad():
+        expected = model.test_step(data)[0].pred_maps.numpy()
+    result = inferencer(folder / '1.png', TEXTS)
+    assert result.maps.shape == (2, 40, 56) and result.maps.dtype == np.float32
+    for map, own in zip(result.maps, expected):
+        assert np.allclose(map, cv2.resize(own, (56, 40), interpolation=cv2.INTER_LINEAR), atol=1e-5)
+
+
+def test_kinds_of_input_give_the_same(run, inferencer):
+    path = run[0] / '0.png'
+    rasterio = pytest.importorskip('rasterio', reason='one of the kinds is a rasterio dataset')
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(path) as dataset:
+        results = inferencer([path, str(path), read_image(path), dataset], TEXTS[0], batch_size=3)
+    assert len(results) == 4 and all(np.allclose(r.maps, results[0].maps, atol=1e-6) for r in results)
+    assert np.allclose(inferencer(path, TEXTS[0]).maps, results[0].maps, atol=1e-6)
+
+
+def test_images_are_encoded_once_for_all_queries(run, inferencer, monkeypatch):
+    seen = []
+    encode = type(inferencer.predictor.model).encode_images
+    monkeypatch.setattr(
+        type(inferencer.predictor.model), 'encode_images', lambda self, x: seen.append(len(x)) or encode(self, x)
+    )
+    inferencer([run[0] / '0.png', run[0] / '1.png'], TEXTS * 3)
+    assert seen == [2]
+
+
+def test_regions_boxes_masks_and_pictures(run, inferencer):
+    result = inferencer(run[0] / '0.png', TEXTS, threshold='q0.8', simplify=0, pictures=True)
+    for i in range(2):
+        mask = result.mask(i)
+        assert mask.sum() == sum(polygon.area for polygon in result.polygons[i]) and 0.15 < mask.mean() < 0.25
+        rows, columns = np.nonzero(mask)
+        assert tuple(result.boxes[i][:, :2].min(0)) == (columns.min(), rows.min())
+        assert result.pictures[i].dtype == np.uint8 and result.pictures[i].shape[1] > 2 * 56
+    with pytest.raises(ConfigError, match='not asked for'):
+        _ = inferencer(run[0] / '0.png', TEXTS).polygons
+
+
+def test_a_tile_as_large_as_the_image_is_the_whole_image(run, inferencer):
+    image = run[0] / '0.png'
+    whole, tiled = (inferencer(image, TEXTS, mode, tile=64).maps for mode in ('resize', 'tile'))
+    assert np.allclose(whole, tiled, atol=1e-5)
+
+
+def test_models_that_take_images_as_they_are(by_pixel):
+    image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    whole = by_pixel([image, image[:50]], ['a', 'b'])
+    assert whole[1].maps.shape == (2, 50, 130) and by_pixel.predictor.model.sizes == [(3, 90, 130), (3, 50, 130)]
+    tiled = by_pixel(image, ['a', 'b'], 'tile', tile=40)
+    assert np.abs(tiled.maps - whole[0].maps).max() < 1e-5
+    assert set(by_pixel.predictor.model.sizes[2:]) == {(3, 40, 40)}
+
+
+def test_large_images_are_averaged_while_they_are_read(run, inferencer, monkeypatch):
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 300, 3), dtype=np.uint8), (0, 0), 9)
+    exact = inferencer(image, TEXTS).maps
+    monkeypatch.setattr('xemap.inference.passes.WHOLE_PIXELS', 20_000)
+    assert np.allclose(inferencer(image, TEXTS).maps, exact, atol=0.02)
+
+
+def test_pixels_without_data_do_not_matter_and_have_no_value(run, inferencer):
+    image = read_image(run[0] / '0.png').astype(np.float32)
+    other = image.copy()
+    image[:9], other[:9] = np.nan, np.inf
+    one, two = (inferencer(part, TEXTS, threshold='otsu') for part in (image, other))
+    assert np.isnan(one.maps[:, :9]).all() and np.isfinite(one.maps[:, 9:]).all()
+    assert np.array_equal(one.maps, two.maps, equal_nan=True)
+    assert all(box[1] >= 9 for boxes in one.boxes for box in boxes)
+
+
+def test_maps_that_do_not_fit_in_memory(run, inferencer, monkeypatch, tmp_path):
+    inside = inferencer(run[0] / '0.png', TEXTS, 'tile', tile=32, threshold='otsu')
+    monkeypatch.setattr('xemap.inference.map_store.IN_MEMORY', 0)
+    result = inferencer(run[0] / '0.png', TEXTS, 'tile', tile=32, threshold='otsu', scratch=tmp_path)
+    assert isinstance(result.maps, np.memmap) and np.array_equal(result.maps, inside.maps)
+    assert result.polygons == inside.polygons and not list(tmp_path.iterdir())
+
+
+def test_saving(run, inferencer, tmp_path):
+    result = inferencer(run[0] / '0.png', TEXTS, threshold=0.0, pictures=True)
+    for suffix in ('.png', '.mask.png', '.npy', '.geojson'):
+        result.save(tmp_path / f'a{suffix}', 1)
+    assert np.array_equal(np.load(tmp_path / 'a.npy'), result.maps[1])
+    assert np.array_equal(cv2.imread(str(tmp_path / 'a.mask.png'), cv2.IMREAD_UNCHANGED) > 0, result.mask(1))
+    with pytest.raises(ConfigError, match='suffix'):
+        result.save(tmp_path / 'a.doc', 0)
+    with pytest.raises(ConfigError, match='not asked for'):
+        inferencer(run[0] / '0.png', TEXTS).save(tmp_path / 'b.png', 0)
+
+
+@pytest.mark.parametrize(
+    'queries, options, message',
+    [
+        ([], {}, 'no query'),
+        (['a', '  '], {}, 'is empty'),
+        ('a', {'mode': 'whole'}, 'mode'),
+        ('a', {'mode': 'tile', 'tile': 8}, 'stride of 16'),
+        ('a', {'mode': 'tile', 'overlap': 1.0}, 'overlap'),
+        ('a', {'mode': 'tile', 'scales': (0.5,)}, 'scales'),
+        ('a', {'mode': 'tile', 'scales': ()}, 'scales'),
+        ('a', {'batch_size': 0}, 'batch_size'),
+        ('a', {'threshold': 'much'}, 'threshold'),
+        ('a', {'bands': [4]}, 'bands 4'),
+    ],
+)
+def test_arguments_that_do_not_fit(run, inferencer, queries, options, message):
+    with pytest.raises(ConfigError, match=message):
+        inferencer(run[0] / '0.png', queries, **options)
+
+
+def test_model_that_is_not_there(run, tmp_path):
+    with pytest.raises(ConfigError, match='did you mean "xemap_small_synthetic"'):
+        XeMapInferencer('xemap_smal_synthetic')
+    with pytest.raises(CheckpointError):
+        XeMapInferencer(run[1], tmp_path / 'none.pth')
+    with pytest.raises(ConfigError, match='device "cuda:99"'):
+        XeMapInferencer(run[1], run[2], 'cuda:99')
+    with pytest.raises(DataError, match='does not exist'):
+        XeMapInferencer(run[1], run[2], 'cpu')(tmp_path / 'none.tif', 'a')
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_gpu_gives_the_same(run, inferencer):
+    image = run[0] / '0.png'
+    on_gpu = XeMapInferencer(run[1], run[2], 'cuda')(image, TEXTS, 'tile', tile=32)
+    assert np.allclose(on_gpu.maps, inferencer(image, TEXTS, 'tile', tile=32).maps, atol=2e-3)
+
+
+def test_importing_needs_no_rasterio(monkeypatch, run, inferencer):
+    monkeypatch.setitem(sys.modules, 'rasterio', None)
+    assert inferencer(run[0] / '0.png', TEXTS, threshold='otsu').polygons

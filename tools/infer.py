@@ -1,0 +1,78 @@
+#!/usr/bin/env python
+"""Maps and polygons of queries in images of any size, georeferenced if the images are.
+
+    python tools/infer.py scene.tif --query "the lake" --query "the road next to the lake" --out out
+    python tools/infer.py scene.tif --queries-file queries.txt --out out --mode tile --format tif,geojson --crs wgs84
+    python tools/infer.py *.jpg --query "the lake" --out out --config CONFIG --checkpoint CHECKPOINT
+
+Writes OUT/IMAGE/01_the-lake.{png,tif,geojson,npy,mask.png} and OUT/IMAGE/result.json. Without --config and
+--checkpoint the quickstart's model is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from xemap import cli
+
+FORMATS = 'png,tif,geojson,npy,mask'
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('images', nargs='+', metavar='IMAGE', help='GeoTIFF, JPEG, PNG …')
+    parser.add_argument('--query', action='append', default=[], metavar='TEXT', help='a sentence; repeat for more')
+    parser.add_argument('--queries-file', metavar='FILE', help='sentences, one a line')
+    parser.add_argument('--out', required=True, help='folder to write to')
+    parser.add_argument('--config', help="path, or name of one of the project's (default: the quickstart's)")
+    parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
+    parser.add_argument('--mode', choices=['resize', 'tile'], default='resize',
+                        help="the whole image at the model's size, or windows (default: %(default)s)")  # fmt: skip
+    parser.add_argument('--tile', type=int, default=1024, help='side of a window in pixels (default: %(default)s)')
+    parser.add_argument(
+        '--overlap', type=float, default=0.25, metavar='SHARE', help='of windows (default: %(default)s)'
+    )
+    parser.add_argument('--scales', type=_numbers, default=[1.0], metavar='S,…',
+                        help='average passes with windows of S x TILE pixels, as 1,4 (default: 1)')  # fmt: skip
+    parser.add_argument('--batch-size', type=int, default=4, help='windows at a time (default: %(default)s)')
+    parser.add_argument('--bands', type=_whole_numbers, metavar='R,G,B', help='bands to see, from 1, three or one')
+    parser.add_argument('--stretch', type=_numbers, metavar='LOW,HIGH',
+                        help='percentiles that become black and white (default: 2,98, not for 8 bits)')  # fmt: skip
+    parser.add_argument('--threshold', default='otsu', help='of regions: 0.5, otsu, q0.95 (default: %(default)s)')
+    parser.add_argument(
+        '--min-area', type=float, default=0, metavar='PIXELS', help='of a region (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--simplify', type=float, default=1, metavar='PIXELS', help='of outlines (default: %(default)s)'
+    )
+    parser.add_argument('--crs', default='image', help='of polygons: image, wgs84, EPSG:… (default: %(default)s)')
+    parser.add_argument('--format', default='png,geojson', help=f'some of {FORMATS} (default: %(default)s)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
+    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument('--resume', action='store_true', help='skip finished images')
+    again.add_argument('--overwrite', action='store_true', help='do finished images again')
+    return parser.parse_args(argv)
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(',')]
+
+
+def _whole_numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(',')]
+
+
+_numbers.__name__, _whole_numbers.__name__ = 'numbers', 'whole numbers'  # argparse's messages show them
+
+
+def main(args: argparse.Namespace) -> None:
+    from xemap.inference.command import infer
+
+    infer(args)
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(cli.run(main, arguments))

@@ -1,0 +1,188 @@
+"""From images and queries to maps, polygons, boxes and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from xemap.errors import ConfigError
+from xemap.inference.passes import Progress, tile_maps, whole_maps
+from xemap.inference.predictor import Predictor
+from xemap.inference.raster import Raster
+from xemap.inference.raster_file import open_raster
+from xemap.inference.result import Result
+from xemap.inference.tiling import check_tiling
+from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold
+from xemap.inference.writers import small_map
+from xemap.visualization import query_panel, scale_polygons
+
+MODES = ('resize', 'tile')
+PICTURE_SIDE = 768
+
+
+class XeMapInferencer:
+    """Answers queries about images with any localizer of the project.
+
+        >>> inferencer = XeMapInferencer('xemap_small_synthetic', 'work_dirs/quickstart/epoch_4.pth')
+        >>> result = inferencer('scene.tif', ['the lake', 'the road next to the lake'], threshold='otsu')
+        >>> result.maps.shape, result.polygons[0]
+
+    Args:
+        config_or_name: name of one of the project's configs, path of a config, or a Config.
+        weights: checkpoint; None leaves the model untrained.
+        device: as torch names it; None = the GPU where there is one.
+
+    Raises:
+        ConfigError, CheckpointError: see :class:`~xemap.inference.predictor.Predictor`.
+    """
+
+    def __init__(self, config_or_name: Any, weights: str | Path | None = None, device: Any = None) -> None:
+        self.predictor = Predictor(config_or_name, weights, device)
+        self.tags = {'model': _title(config_or_name), 'weights': Path(weights).name if weights else 'untrained'}
+        self._stride: int | None = None
+
+    def __call__(
+        self,
+        images: Any,
+        queries: str | Sequence[str],
+        mode: str = 'resize',
+        *,
+        tile: int = 1024,
+        overlap: float = 0.25,
+        scales: Sequence[float] = (1,),
+        batch_size: int = 4,
+        threshold: float | str | None = None,
+        min_area: float = 0.0,
+        simplify: float = 1.0,
+        pictures: bool = False,
+        bands: Sequence[int] | None = None,
+        stretch: tuple[float, float] | None = None,
+        scratch: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Result | list[Result]:
+        """Maps of one image or several, each asked all queries; an image is encoded once for all of them.
+
+        Args:
+            images: a path, an (H, W[, C]) array (RGB), an open rasterio dataset, or a list of such.
+            queries: one text or several.
+            mode: ``'resize'``, the paper's protocol: the whole image at the model's input size. ``'tile'``: windows at
+                the image's own resolution, blended; memory does not follow the image's size.
+            tile: side of a window in pixels.
+            overlap: share of a window that its neighbour repeats, in [0, 1).
+            scales: passes that are averaged, as multiples of ``tile``: ``(1, 4)`` adds one with windows four times as
+                wide, seen at a quarter of the resolution, which know more of what lies around.
+            batch_size: windows, or images in mode ``'resize'``, that the model sees at a time.
+            threshold: see :func:`~xemap.inference.vectorize.parse_threshold`; None = no regions.
+            min_area: leave out regions of fewer pixels.
+            simplify: of outlines, in pixels; 0 keeps the edges of pixels.
+            pictures: draw image and map side by side.
+            bands: the bands to see as red, green, blue, or one as gray, from 1; None = as the file says.
+            stretch: percentiles that become 0 and 255; None = 2 and 98, for other than 8-bit pixels only.
+            scratch: folder for maps that do not fit in memory; None = the system's.
+            progress: called with (windows done, windows in all), in mode ``'resize'`` with images.
+
+        Returns:
+            one result, or a list for a list of images.
+
+        Raises:
+            ConfigError: an argument does not fit.
+            DataError: an image cannot be read.
+        """
+        texts = check_queries(queries)
+        rule = None if threshold is None else parse_threshold(threshold)
+        if mode not in MODES:
+            raise ConfigError(f'mode "{mode}"; use one of {", ".join(MODES)}')
+        if batch_size < 1:
+            raise ConfigError(f'batch_size={batch_size}; give at least 1')
+        if mode == 'tile':
+            self._check_tiles(tile, overlap, scales)
+        several = isinstance(images, (list, tuple))
+        results = []
+        sources = iter(images if several else [images])
+        fixed_size = self.predictor.input_size is not None
+        while group := list(islice(sources, batch_size if mode == 'resize' and fixed_size else 1)):
+            rasters = [open_raster(source, bands, stretch) for source in group]
+            try:
+                if mode == 'resize':
+                    stores = whole_maps(self.predictor, rasters, texts, fixed_size, scratch)
+                else:
+                    tiling = (tile, overlap, scales, batch_size, scratch, progress)
+                    stores = iter([tile_maps(self.predictor, rasters[0], texts, *tiling)])
+                for raster, store in zip(rasters, stores):
+                    result = Result(
+                        raster.name, texts, store, raster.georeference, raster.masked,
+                        {**self.tags, 'mode': mode}, raster.limits,
+                    )  # fmt: skip
+                    if rule is not None:
+                        self._add_regions(result, rule, min_area, simplify)
+                    if pictures:
+                        result.pictures = _pictures(raster, result)
+                    results.append(result)
+                    if progress and mode == 'resize':
+                        progress(len(results), len(images) if several else 1)
+            finally:
+                for raster in reversed(rasters):
+                    raster.close()
+        return results if several else results[0]
+
+    def _check_tiles(self, tile: int, overlap: float, scales: Sequence[float]) -> None:
+        check_tiling(tile, overlap)
+        if not scales or not all(scale >= 1 for scale in scales):
+            raise ConfigError(f'scales={tuple(scales)}; give multiples of the tile, at least 1')
+        if self._stride is None:
+            self._stride = self.predictor.stride()
+        if tile < self._stride:
+            raise ConfigError(
+                f"tile={tile} is smaller than the model's stride of {self._stride} pixels; give a larger one, as 1024"
+            )
+
+    @staticmethod
+    def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:
+        queries = range(len(result.queries))
+        result.thresholds = [find_threshold(result.store, query, rule) for query in queries]
+        result.min_area = min_area
+        result.regions = [
+            find_regions(result.store, query, result.thresholds[query], min_area, simplify) for query in queries
+        ]
+
+
+def check_queries(queries: str | Sequence[str]) -> list[str]:
+    """The texts of one or several queries.
+
+    Raises:
+        ConfigError: there are none, or one is empty.
+    """
+    texts = [queries] if isinstance(queries, str) else list(queries)
+    if not texts:
+        raise ConfigError('no query; give at least one sentence')
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigError(f'query {text!r} is empty; remove it or give it words')
+    return texts
+
+
+def _pictures(raster: Raster, result: Result) -> list[np.ndarray]:
+    """Image and map side by side, under the query."""
+    step = max(1.0, max(raster.size) / PICTURE_SIDE)
+    size = max(1, round(raster.size[0] / step)), max(1, round(raster.size[1] / step))
+    image = raster.read(None, size).rgb
+    pictures = []
+    for query, text in enumerate(result.queries):
+        regions = result.regions[query] if result.regions else []
+        rings = [np.asarray(ring.coords) for region in regions for ring in shapely.get_rings(region.polygon)]
+        # The drawing has integer coordinates at the centres of pixels.
+        outlines = scale_polygons([ring - 0.5 for ring in rings], raster.size, size)
+        map = small_map(result.store, query, PICTURE_SIDE)
+        pictures.append(query_panel(image, text, map, polygons=outlines, max_side=PICTURE_SIDE))
+    return pictures
+
+
+def _title(config: Any) -> str:
+    if isinstance(config, (str, Path)):
+        return Path(config).stem
+    return Path(config.filename).stem if getattr(config, 'filename', None) else 'config'

@@ -1,0 +1,168 @@
+"""The two ways over an image: the whole of it at the model's size, or windows of it, at one scale or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from xemap.inference.map_store import STRIP, MapStore
+from xemap.inference.raster import Raster
+from xemap.inference.tiling import Window, blend_tiles, count_tiles
+
+Predict = Callable[[Sequence[np.ndarray], Sequence[str]], list[np.ndarray]]
+"""Images (H, W, 3) uint8 RGB and Q queries -> for each image (Q, h, w) float32."""
+
+Progress = Callable[[int, int], None]
+"""Called with (windows done, windows in all)."""
+
+Bands = Iterable[tuple[int, np.ndarray]]
+"""y of the first row and (Q, rows, W), from top to bottom."""
+
+WHOLE_PIXELS = 1 << 26
+"""Images of more pixels are averaged down while they are read, before the model's own resize."""
+
+OPEN_BYTES = 1 << 29
+"""Most bytes of rows that windows still add to; beyond it queries are handled in groups."""
+
+
+def whole_maps(
+    predict: Predict, rasters: Sequence[Raster], queries: Sequence[str], fixed_size: bool, scratch: str | Path | None
+) -> Iterator[MapStore]:
+    """Maps of images that the model sees as a whole, in one batch.
+
+    Args:
+        fixed_size: the model resizes images itself, so that large ones may be averaged down while they are read.
+        scratch: see :class:`MapStore`.
+    """
+    images = []
+    for raster in rasters:
+        step = int(np.ceil(np.sqrt(raster.size[0] * raster.size[1] / WHOLE_PIXELS)))
+        small = (max(1, raster.size[0] // step), max(1, raster.size[1] // step)) if fixed_size and step > 1 else None
+        images.append(raster.read(None, small).rgb)
+    predicted = predict(images, queries)
+    del images
+    for raster, maps in zip(rasters, predicted):
+        yield _stored(raster, len(queries), [(0, _averaged([_store_of(maps)], raster.size))], scratch)
+
+
+def tile_maps(
+    predict: Predict,
+    raster: Raster,
+    queries: Sequence[str],
+    tile: int,
+    overlap: float,
+    scales: Sequence[float],
+    batch_size: int,
+    scratch: str | Path | None,
+    progress: Progress | None = None,
+) -> MapStore:
+    """Maps of an image from overlapping windows; the mean over the scales.
+
+    At scale s the image is seen at 1/s of its resolution through windows of ``tile`` pixels of that size. The maps of
+    coarse scales are kept at their resolution, and are enlarged band by band while those of scale 1 are made.
+    """
+    grids = [
+        (max(1, round(raster.size[0] / scale)), max(1, round(raster.size[1] / scale))) for scale in sorted(set(scales))
+    ]
+    at_once = max(1, OPEN_BYTES // (4 * max(min(tile, height) * width for height, width in grids)))
+    groups = [(first, queries[first : first + at_once]) for first in range(0, len(queries), at_once)]
+    count = _Counter(len(groups) * sum(count_tiles(grid, tile, overlap) for grid in grids), progress)
+
+    def bands(group: Sequence[str], grid: tuple[int, int]) -> Bands:
+        windows = _Windows(predict, raster, group, grid, batch_size, count)
+        return blend_tiles(windows, grid, len(group), tile, overlap)
+
+    def combined(group: Sequence[str]) -> Bands:
+        coarse = []
+        for grid in grids:
+            if grid != raster.size:
+                coarse.append(MapStore(len(group), grid, scratch))
+                for top, rows in bands(group, grid):
+                    for query, own in enumerate(rows):
+                        coarse[-1].write(query, top, own)
+        yield from _averaged(coarse, raster.size, bands(group, raster.size) if raster.size in grids else None)
+
+    return _stored(raster, len(queries), [(first, combined(group)) for first, group in groups], scratch)
+
+
+class _Windows:
+    """Maps of windows of a grid over an image, read and predicted in batches; None where there is no data.
+
+    Args:
+        grid: (height, width) of the image at the scale of the windows.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        raster: Raster,
+        queries: Sequence[str],
+        grid: tuple[int, int],
+        batch_size: int,
+        count: _Counter,
+    ) -> None:
+        self._predict, self._raster, self._queries, self._count = predict, raster, queries, count
+        self._batch_size = batch_size
+        self._scale = np.array(raster.size[::-1] * 2) / np.array(grid[::-1] * 2)
+
+    def __call__(self, windows: Sequence[Window]) -> Iterator[np.ndarray | None]:
+        waiting = iter(windows)
+        while batch := list(islice(waiting, self._batch_size)):
+            parts = [self._read(window) for window in batch]
+            maps = iter(self._predict([part.rgb for part in parts if not part.empty], self._queries))
+            self._count.add(len(batch))
+            for part in parts:
+                yield None if part.empty else next(maps)
+
+    def _read(self, window: Window):
+        x0, y0, x1, y1 = np.rint(window * self._scale).astype(int).tolist()
+        return self._raster.read((x0, y0, x1, y1), (window[3] - window[1], window[2] - window[0]))
+
+
+class _Counter:
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def add(self, number: int) -> None:
+        self._done += number
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _averaged(coarse: Sequence[MapStore], size: tuple[int, int], fine: Bands | None = None) -> Bands:
+    """Bands of the mean of maps of several resolutions."""
+    if fine is None:
+        queries = coarse[0].shape[0]
+        tops = range(0, size[0], STRIP)
+        fine = ((top, np.zeros((queries, min(STRIP, size[0] - top), size[1]), np.float32)) for top in tops)
+        number = len(coarse)
+    else:
+        number = len(coarse) + 1
+    for top, rows in fine:
+        for store in coarse:
+            for query, own in enumerate(rows):
+                own += store.resized(query, size, top, top + len(own))
+        if number > 1:
+            rows /= number
+        yield top, rows
+
+
+def _stored(raster: Raster, queries: int, parts: Iterable[tuple[int, Bands]], scratch: str | Path | None) -> MapStore:
+    """Maps from (first query, bands) parts, NaN where the image has no data."""
+    store = MapStore(queries, raster.size, scratch)
+    for first, bands in parts:
+        for top, rows in bands:
+            valid = raster.valid(top, top + rows.shape[1])
+            for query, own in enumerate(rows, start=first):
+                store.write(query, top, own if valid is None else np.where(valid, own, np.float32(np.nan)))
+    return store
+
+
+def _store_of(maps: np.ndarray) -> MapStore:
+    store = MapStore(len(maps), maps.shape[1:], in_memory=maps.nbytes)
+    for query, map in enumerate(maps):
+        store.write(query, 0, map)
+    return store

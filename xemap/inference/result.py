@@ -1,0 +1,100 @@
+"""What comes out of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xemap.errors import ConfigError
+from xemap.inference.georeference import Georeference
+from xemap.inference.map_store import MapStore
+from xemap.inference.vectorize import MapRegion, region_mask
+from xemap.inference.writers import write_geojson, write_geotiff, write_mask, write_npy
+
+FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
+
+
+@dataclass
+class Result:
+    """Maps of one image, and what was asked for of them. Lists have an entry for each query.
+
+    Args:
+        name: of the image.
+        queries: Q texts.
+        store: the maps.
+        georeference: the image's.
+        masked: whether the image can have pixels without data; maps are NaN there.
+        tags: metadata of written maps.
+        stretch: values of each band that became 0 and 255; None = 8-bit pixels as they are.
+        thresholds: where regions begin; None = none were asked for.
+        min_area: pixels of the smallest region.
+        regions: those at or above the threshold, the highest score first.
+        pictures: (h, w, 3) uint8 RGB, image and map over it.
+    """
+
+    name: str
+    queries: list[str]
+    store: MapStore
+    georeference: Georeference
+    masked: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    stretch: list[tuple[float, float]] | None = None
+    thresholds: list[float] | None = None
+    min_area: float = 0.0
+    regions: list[list[MapRegion]] | None = None
+    pictures: list[np.ndarray] | None = None
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(Q, H, W) float32 in [0, 1] at the image's size; NaN where it has no data."""
+        return self.store.array()
+
+    @property
+    def polygons(self) -> list[list[Any]]:
+        """Shapely Polygons of the regions in x, y pixels, (0, 0) the outer corner of the top left pixel."""
+        return [[region.polygon for region in own] for own in self._asked(self.regions)]
+
+    @property
+    def boxes(self) -> list[np.ndarray]:
+        """(R, 4) float64 x0, y0, x1, y1 of the regions, in the same pixels."""
+        return [np.array([r.box for r in own], np.float64).reshape(-1, 4) for own in self._asked(self.regions)]
+
+    def mask(self, query: int) -> np.ndarray:
+        """Pixels of the regions, (H, W) bool."""
+        return region_mask(self.maps[query], self._asked(self.thresholds)[query], self.min_area)
+
+    def save(self, path: str | Path, query: int, crs: str = 'image') -> None:
+        """Write one query's map, picture, mask or polygons, by the suffix: .tif, .npy, .png, .mask.png, .geojson.
+
+        Args:
+            crs: of polygons, ``'image'``, ``'wgs84'`` or a code.
+
+        Raises:
+            ConfigError: an unknown suffix, or what it needs was not asked for.
+        """
+        path, text = Path(path), self.queries[query]
+        if path.name.endswith('.mask.png'):
+            write_mask(path, self.mask(query))
+        elif path.suffix == '.png':
+            from xemap.visualization import save_picture
+
+            save_picture(path, self._asked(self.pictures)[query])
+        elif path.suffix == '.tif':
+            write_geotiff(path, self.store, query, self.georeference, self.masked, {**self.tags, 'query': text})
+        elif path.suffix == '.npy':
+            write_npy(path, self.store, query)
+        elif path.suffix == '.geojson':
+            shared = {'query': text, 'threshold': round(self._asked(self.thresholds)[query], 6), 'image': self.name}
+            write_geojson(path, self._asked(self.regions)[query], self.georeference, crs, shared)
+        else:
+            raise ConfigError(f'{path.name}: unknown suffix; use .tif, .npy, .png, .mask.png or .geojson')
+
+    @staticmethod
+    def _asked(value: Sequence | None) -> Any:
+        if value is None:
+            raise ConfigError('this was not asked for; call the inferencer with threshold=… or pictures=True')
+        return value
