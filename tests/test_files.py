@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xemap.files import replacing, write_text
+from xemap.files import remove_parts, replacing, write_text
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -23,3 +23,13 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_bytes() == b'old\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    for name in ('.a.17.part.png', 'sub/.a.b.17.part', 'a.part.png', '.a.part.png', '.part'):
+        write_text(tmp_path / name, '')
+    remove_parts(tmp_path, below=False)
+    assert not (tmp_path / '.a.17.part.png').exists() and (tmp_path / 'sub/.a.b.17.part').exists()
+    remove_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == ['.a.part.png', '.part', 'a.part.png']
+    remove_parts(tmp_path / 'missing')

@@ -11,6 +11,10 @@ Each category in an image becomes one query. In test partitions drawn by hand, e
   coco-captions  COCO JSON, captions or category names are expressions
   airslt         the test set of the SeLo papers
 
+Expressions for single objects, with the publishers' splits:
+
+  dior-rsvg      DIOR-RSVG in its published layout
+
 Public data sets of the paper: tools/prepare_xemap_set.py. Images stay where they are; the annotation files hold
 their paths relative to --data-root. Details and examples: `convert_dataset.py FORMAT --help`.
 """
@@ -21,9 +25,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xemap import cli
+
+if TYPE_CHECKING:
+    from xemap.datasets.converters import SplitRule
 
 COCO = """COCO JSON with boxes, polygons or run-length codes.
 
@@ -71,6 +78,12 @@ AIRSLT = """AIR-SLT in its published layout: annotations/anno.json and imgs.
 example:
   python tools/convert_dataset.py airslt --data-root data --folder airslt --out data/airslt
 """
+DIOR_RSVG = """DIOR-RSVG in its published layout: {train,val,test}.txt, Annotations/*.xml and JPEGImages/*.jpg. Each
+expression is a query for one object, in the split in which the lists number that object.
+
+example:
+  python tools/convert_dataset.py dior-rsvg --data-root data --folder DIOR_RSVG --out data/dior_rsvg
+"""
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -117,6 +130,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     airslt.add_argument('--folder', default='airslt', help='where it lies (default: %(default)s)')
     for drawn in (polygons, captions, labelme, airslt):
         _add_common(drawn, min_area=None, split='test')
+    rsvg = _add_format(formats, 'dior-rsvg', DIOR_RSVG)
+    rsvg.add_argument('--folder', default='DIOR_RSVG', help='where it lies (default: %(default)s)')
+    _add_common(rsvg, min_area=None, split=None)
     return parser.parse_args(argv)
 
 
@@ -124,13 +140,31 @@ def _add_format(formats, name: str, text: str) -> argparse.ArgumentParser:
     return formats.add_parser(name, description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def _add_common(parser: argparse.ArgumentParser, min_area: float | None, split: str = 'train') -> None:
-    """Arguments of all formats; those about wording and size only with a ``min_area``."""
+def _add_common(parser: argparse.ArgumentParser, min_area: float | None, split: str | None = 'train') -> None:
+    """Arguments of all formats; wording and size only with a ``min_area``, splits only with a ``split``."""
     where = parser.add_argument_group('where (annotations, images and masks are relative to the data root)')
     where.add_argument('--data-root', required=True, metavar='DIR', help='folder that image paths will be relative to')
     where.add_argument('--out', required=True, metavar='DIR', help='folder for train.arrow and so on')
     where.add_argument('--source', metavar='NAME', help='name of the data set (default: that of the data root)')
+    if split is not None:
+        _add_splits(parser, split)
+    if min_area is not None:
+        queries = parser.add_argument_group('queries')
+        queries.add_argument('--templates', metavar='FILE', help='your names and phrases for categories, JSON')
+        queries.add_argument(
+            '--min-area', type=float, default=min_area, metavar='F',
+            help='no query for a category with a smaller share of the image (default: %(default)s)',
+        )  # fmt: skip
+        queries.add_argument(
+            '--expressions', action='store_true',
+            help='ask for attributes, positions and relations of the labelled objects as well (docs/expressions.md)',
+        )  # fmt: skip
+    parser.add_argument('--skip-bad', action='store_true', help='count and leave out bad files instead of failing')
+    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
+    parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help='show tracebacks of errors')
 
+
+def _add_splits(parser: argparse.ArgumentParser, split: str) -> None:
     splits = parser.add_argument_group('splits')
     splits.add_argument(
         '--split', default=split, metavar='NAME', help='split of all images, or of the rest (default: %(default)s)'
@@ -146,21 +180,6 @@ def _add_common(parser: argparse.ArgumentParser, min_area: float | None, split: 
         help='a list of images, one a line, * allowed, for split NAME; repeat for more splits',
     )  # fmt: skip
     splits.add_argument('--seed', type=int, default=0, help='of the split and the wording (default: %(default)s)')
-
-    if min_area is not None:
-        queries = parser.add_argument_group('queries')
-        queries.add_argument('--templates', metavar='FILE', help='your names and phrases for categories, JSON')
-        queries.add_argument(
-            '--min-area', type=float, default=min_area, metavar='F',
-            help='no query for a category with a smaller share of the image (default: %(default)s)',
-        )  # fmt: skip
-        queries.add_argument(
-            '--expressions', action='store_true',
-            help='ask for attributes, positions and relations of the labelled objects as well (docs/expressions.md)',
-        )  # fmt: skip
-    parser.add_argument('--skip-bad', action='store_true', help='count and leave out bad files instead of failing')
-    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
-    parser.add_argument('--debug', action='store_true', default=argparse.SUPPRESS, help='show tracebacks of errors')
 
 
 def _add_map(parser: argparse.ArgumentParser) -> None:
@@ -191,14 +210,7 @@ def main(args: argparse.Namespace) -> None:
         options['phrases'] = converters.PhraseTable(args.templates, seed=args.seed)
         options['min_area'] = args.min_area
         options['expressions'] = ExpressionGenerator(seed=args.seed) if args.expressions else None
-    fractions = {'val': args.val, 'test': args.test}
-    splits = converters.SplitRule(
-        name=args.split,
-        fractions={name: share for name, share in fractions.items() if share is not None},
-        files={name: Path(file) for name, file in args.split_file},
-        seed=args.seed,
-        group_regex=args.group_regex,
-    )
+    splits = _split_rule(args) if 'split' in args else None
     converter: converters.Converter
     if args.format == 'coco':
         converter = converters.CocoConverter(
@@ -224,13 +236,28 @@ def main(args: argparse.Namespace) -> None:
         converter = polygons.CocoCaptionsConverter(
             args.data_root, args.annotations, args.images, boxes_only=args.boxes_only, **options
         )
-    else:
+    elif args.format == 'airslt':
         converter = airslt.AirSltConverter(args.data_root, args.folder, **options)
+    else:
+        converter = converters.DiorRsvgConverter(args.data_root, args.folder, **options)
     report = converters.convert(converter, args.out, splits, show_progress=True)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
         Console().print(report.tables())
+
+
+def _split_rule(args: argparse.Namespace) -> SplitRule:
+    from xemap.datasets.converters import SplitRule
+
+    fractions = {'val': args.val, 'test': args.test}
+    return SplitRule(
+        name=args.split,
+        fractions={name: share for name, share in fractions.items() if share is not None},
+        files={name: Path(file) for name, file in args.split_file},
+        seed=args.seed,
+        group_regex=args.group_regex,
+    )
 
 
 if __name__ == '__main__':

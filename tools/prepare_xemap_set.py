@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
     for name, outcome in prepared.failures.items():
         if args.debug:
             print(outcome.details, file=sys.stderr)
-        print(f'error: {name}: {outcome.error}', file=sys.stderr)
+        print(f'error: {name}: {outcome.error.removeprefix(f"{name}: ")}', file=sys.stderr)
     return cli.USER_ERROR if prepared.failures else 0
 
 

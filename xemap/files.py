@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, below: bool = True) -> None:
+    """Remove what :func:`replacing` left in a folder when its process was killed; nobody may be writing there.
+
+    Args:
+        folder: the folder, which may be missing.
+        below: in all folders below it as well.
+    """
+    pattern = '.*.part*'
+    for part in list(folder.rglob(pattern) if below else folder.glob(pattern)):
+        if re.fullmatch(r'\..*\.\d+\.part(\.\w+)?', part.name):
+            part.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.trees import dior_rsvg
 from xemap.datasets.annotations import AnnotationFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,7 +156,7 @@ def break_polygon(tree):
         ('color-masks', break_mask_colour, ['b.png', '1500 pixels', '#010203', 'classes.csv']),
         ('coco', break_image, ['b.jpg is not a readable image']),
         ('coco', remove_image, ['b.jpg does not exist']),
-        ('boxes-csv', break_polygon, ['objects.csv line 2', '2 vertices', '--skip-bad']),
+        ('boxes-csv', break_polygon, ['objects.csv line 2', '2 vertices', 'leave it out']),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tree, kind, fault, texts):
@@ -181,7 +182,7 @@ def test_debug_shows_the_traceback(tree):
 
 
 def test_help_has_an_example_and_loads_nothing_heavy():
-    for kind in ('coco', 'boxes-csv', 'color-masks', 'polygons', 'labelme', 'coco-captions', 'airslt'):
+    for kind in ('coco', 'boxes-csv', 'color-masks', 'polygons', 'labelme', 'coco-captions', 'airslt', 'dior-rsvg'):
         done = run_tool(kind, '--help')
         assert done.returncode == 0 and f'convert_dataset.py {kind} --data-root' in done.stdout
     code = (
@@ -190,3 +191,14 @@ def test_help_has_an_example_and_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_dior_rsvg(tmp_path):
+    expected = dior_rsvg.make(tmp_path)
+    done = run_tool('dior-rsvg', '--data-root', tmp_path, '--out', tmp_path / 'out', '--json')
+    assert done.returncode == 0, done.stderr
+    splits = json.loads(done.stdout)['splits']
+    for kind in ('images', 'queries'):
+        assert {split: made[kind] for split, made in splits.items()} == expected[kind]
+    (query,) = AnnotationFile(tmp_path / 'out/val.arrow')[0].queries
+    assert query.text == 'The object 2 of image 0 for val'

@@ -91,6 +91,14 @@ def test_bad_entries(root, field, value, message):
     assert report.counts['bad_annotations'] == 1 and sum(report.queries['test'].values()) == 5
 
 
+def test_an_image_without_annotation(root):
+    Image.new('RGB', (9, 9)).save(root / 'airslt/imgs/new.jpg')
+    with pytest.raises(DataError, match=r'new\.jpg has no annotation'):
+        AirSltConverter(root).items()
+    converter = AirSltConverter(root, skip_bad=True)
+    assert len(converter.items()) == 3 and converter.report.counts == {'images_not_annotated': 1}
+
+
 def test_without_annotations(root):
     (root / 'airslt/annotations/anno.json').unlink()
     with pytest.raises(DataError, match=r'neither .*annotations/anno\.json nor .*anno\.json exists'):

@@ -149,3 +149,9 @@ def test_real_boxes_on_real_images(shared_dir):
     converter = CocoConverter(shared_dir / 'data/sahi_terrain', 'terrain2_coco.json')
     (record,) = [converter.record(item) for item in converter.items()]
     assert record.size == (682, 1024) and [(q.category, q.referents) for q in record.queries] == [('car', 5)]
+
+
+def test_an_image_that_is_there_twice_is_left_out(coco_tree, coco_content):
+    coco_content['images'].append(coco_content['images'][0])
+    converter = CocoConverter(coco_tree(coco_content), 'instances.json', 'images', skip_bad=True)
+    assert len(converter.items()) == 1 and converter.report.counts == {'images_duplicated': 1}

@@ -129,6 +129,15 @@ def test_faulty_annotations(root):
         record(skip_bad=True)
 
 
+def test_an_image_that_nothing_names(root):
+    Image.new('RGB', (128, 96)).save(root / 'DIOR/JPEGImages-trainval/99999.jpg')
+    with pytest.raises(DataError, match=r'99999\.jpg has no annotation .* no list names it'):
+        DiorConverter(root).items()
+    converter = DiorConverter(root, skip_bad=True)
+    converter.items()
+    assert converter.report.counts == {'images_not_annotated': 1}
+
+
 def test_unknown_boxes(root):
     with pytest.raises(ConfigError, match="boxes 'round'"):
         DiorConverter(root, boxes='round')

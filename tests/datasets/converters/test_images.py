@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xemap.datasets.converters.images import find_images, image_size, open_image, relative_name
+from xemap.datasets.converters.images import check_whole, find_images, image_size, open_image, relative_name
 from xemap.errors import DataError
+
+
+def refuse(error: DataError, reason: str) -> None:
+    assert reason == 'images_duplicated'
+    raise error
 
 
 def test_size_is_height_width(tmp_path, save_image):
@@ -47,17 +52,34 @@ def test_images_are_found_by_stem(tmp_path, save_image):
     save_image(tmp_path / 'sub/b.PNG')
     save_image(tmp_path / 'a.jpg')
     (tmp_path / 'a.txt').write_text('')
-    assert list(find_images(tmp_path)) == ['a', 'sub/b']
+    assert list(find_images(tmp_path, refuse)) == ['a', 'sub/b']
     save_image(tmp_path / 'a.tif')
     with pytest.raises(DataError, match="same stem 'a'"):
-        find_images(tmp_path)
+        find_images(tmp_path, refuse)
+    errors = []
+    found = find_images(tmp_path, lambda error, reason: errors.append(reason))
+    assert found['a'].name == 'a.jpg' and errors == ['images_duplicated']
+
+
+@pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.tif', 'a.webp'])
+def test_files_that_were_cut_off(tmp_path, save_image, name):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    path = save_image(tmp_path / name, pixels=noise)
+    content = path.read_bytes()
+    check_whole(path)
+    path.write_bytes(content + b'\0' * 20)  # other bytes behind the end harm nobody
+    check_whole(path)
+    for length in (len(content) * 2 // 3, 1500):
+        path.write_bytes(content[:length])
+        with pytest.raises(DataError, match='truncated'):
+            check_whole(path)
 
 
 def test_folder_missing_or_empty(tmp_path):
     with pytest.raises(DataError, match='nowhere does not exist'):
-        find_images(tmp_path / 'nowhere')
+        find_images(tmp_path / 'nowhere', refuse)
     with pytest.raises(DataError, match='holds no image'):
-        find_images(tmp_path)
+        find_images(tmp_path, refuse)
 
 
 def test_names_are_relative_to_the_root(tmp_path):

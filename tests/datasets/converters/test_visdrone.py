@@ -104,6 +104,36 @@ def test_two_files_of_one_stem(root, labels):
     assert len(converter.items()) == 6 and converter.report.counts == {'images_duplicated': 1}
 
 
+def test_an_image_that_was_cut_off(root):
+    image = root / 'VisDrone/VisDrone2019-DET-train/images/0000000_train_d_0000001.jpg'
+    image.write_bytes(image.read_bytes()[:2000])
+    with pytest.raises(DataError, match='0000000_train_d_0000001.jpg is truncated'):
+        convert(VisDroneConverter(root), root / 'out')
+    report = convert(VisDroneConverter(root, skip_bad=True), root / 'out')
+    assert report.images == {'train': 2, 'val': 3} and report.counts['bad_images'] == 1
+
+
+def test_a_split_without_a_query(root):
+    for file in (root / 'VisDrone/VisDrone2019-DET-val/annotations').iterdir():
+        file.write_text('')
+    with pytest.raises(DataError, match="split 'val' has 3 images and no query; look at its annotations"):
+        convert(VisDroneConverter(root), root / 'out')
+    report = convert(VisDroneConverter(root, skip_bad=True), root / 'out')
+    assert report.images == {'train': 3} and report.counts['lists_empty'] == 1
+    assert [file.name for file in (root / 'out').iterdir()] == ['train.arrow']
+    for file in (root / 'VisDrone/VisDrone2019-DET-train/annotations').iterdir():
+        file.write_text('')
+    with pytest.raises(DataError, match="split 'val' has 3 images and no query"):
+        convert(VisDroneConverter(root, skip_bad=True), root / 'out')
+
+
+def test_without_any_image_the_error_says_why(root):
+    for split in ('train', 'val'):
+        shutil.rmtree(root / f'VisDrone/VisDrone2019-DET-{split}/images')
+    with pytest.raises(DataError, match='no image to convert; .*VisDrone2019-DET-train/images is missing'):
+        convert(VisDroneConverter(root, skip_bad=True), root / 'out')
+
+
 def test_missing_folders(root):
     shutil.rmtree(root / 'VisDrone/VisDrone2019-DET-val')
     with pytest.raises(DataError, match='VisDrone2019-DET-val/images is missing'):

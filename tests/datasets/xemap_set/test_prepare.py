@@ -142,6 +142,17 @@ def test_strict(root):
     assert prepared.failures['one'].error.endswith('One/a.png is broken') and not prepared.files
 
 
+def test_a_failure_loses_nothing_of_its_own_source(root):
+    (root / 'one.broken').touch()
+    files = run(root, names=['one']).files
+    before = times(root.parent / 'out')
+    prepared = run(root, names=['one'], options=PrepareOptions(strict=True))
+    assert prepared.failures and files and times(root.parent / 'out') == before
+    prepared = run(root, names=['one'])
+    assert state_of(prepared) == {'one': True} and prepared.files == files
+    assert times(root.parent / 'out') == before
+
+
 def test_bad_arguments(root, tmp_path):
     with pytest.raises(ConfigError, match="--sources names 'four'; known are one, two, three"):
         run(root, names=['four'])

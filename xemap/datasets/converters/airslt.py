@@ -41,7 +41,8 @@ class AirSltConverter(VerbatimConverter, SourceConverter):
             where = f'{file} entry {number}'
             expression = Expression(entry['caption'], entry['points'], where)
             sheets.setdefault(entry['jpg_name'], Sheet(where, [])).expressions.append(expression)
-        return self.make_items(((images / name, sheet) for name, sheet in sheets.items()), images, split='test')
+        paths = ((images / name, sheet) for name, sheet in sheets.items())
+        return self.make_items(paths, images, split='test', own_folder=True)
 
     def _entries(self, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         content = load_json(file)

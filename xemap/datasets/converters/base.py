@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from xemap.datasets.converters.geometry import as_polygon, clip_polygon, region_area, unite
-from xemap.datasets.converters.images import image_size
+from xemap.datasets.converters.images import check_whole, image_size
 from xemap.datasets.converters.phrases import PhraseTable
 from xemap.datasets.converters.report import ConversionReport
 from xemap.datasets.image_io import read_image
@@ -154,9 +154,11 @@ class Converter(ABC):
         """(height, width) of the image file, which :meth:`queries` may still have to make.
 
         Raises:
-            DataError: the file is missing or unreadable.
+            DataError: the file is missing, unreadable or cut off.
         """
-        return image_size(item.image)
+        size = image_size(item.image)
+        check_whole(item.image)
+        return size
 
     def record(self, item: Item) -> ImageRecord | None:
         """The image with its queries; None where it has none, or where it is bad and ``skip_bad``.

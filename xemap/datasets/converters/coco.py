@@ -58,7 +58,9 @@ class CocoConverter(Converter):
             key = self._field(image, 'id', (int, str), 'image')
             name = self._field(image, 'file_name', str, 'image')
             if key in images or name in names:
-                raise DataError(f'{self.file}: image {name!r} with id {key} is there twice; keep one')
+                error = DataError(f'{self.file}: image {name!r} with id {key} is there twice; keep one')
+                self.bad(error, 'images_duplicated')
+                continue
             images[key] = (image, [])
             names.add(name)
         for annotation in content['annotations']:

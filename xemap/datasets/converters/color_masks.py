@@ -55,7 +55,7 @@ class ColorMasksConverter(Converter):
         self.tolerance = tolerance
 
     def items(self) -> list[Item]:
-        images, masks = find_images(self.images), find_images(self.masks)
+        images, masks = find_images(self.images, self.bad), find_images(self.masks, self.bad)
         if self.images.resolve() == self.masks.resolve():
             images = {stem: path for stem, path in images.items() if not stem.endswith(self.mask_suffix)}
             masks = {stem: path for stem, path in masks.items() if stem.endswith(self.mask_suffix)}

@@ -25,6 +25,7 @@ def convert(
     splits: SplitRule | None = None,
     show_progress: bool = False,
     on_image: Callable[[int, int], None] | None = None,
+    on_complete: Callable[[], None] | None = None,
 ) -> ConversionReport:
     """Write ``<out>/<split>.arrow`` for every split.
 
@@ -38,14 +39,19 @@ def convert(
             where the source has no splits.
         show_progress: draw a bar on stderr.
         on_image: called with the number of images done so far and of all to be done.
+        on_complete: called when all files are complete, before the first gets its final name.
 
     Raises:
-        DataError: the source is bad (see the converter), or a split comes out without a query.
+        DataError: the source is bad (see the converter), or a split comes out without a query. Where splits are
+            the source's own and bad things are left out, such a split is as well, unless all are.
     """
     out, report = Path(out), converter.report
     items = converter.items()
     if not items:
-        raise DataError(f'{report.source}: no image to convert; check the folders and annotation files given')
+        raise DataError(
+            f'{report.source}: no image to convert; '
+            f'{report.why_empty() or "check the folders and annotation files given"}'
+        )
     own_splits = splits is None and any(item.split for item in items)
     splits = splits or SplitRule()
     if own_splits:  # by item, not by name: a source may have one image in several splits, with other queries in each
@@ -83,11 +89,16 @@ def convert(
             records = _records(converter, split, members.get(split, []), progress, tick)
             written = write_annotations(part, records, _info(converter, split, splits))
             if not written['queries']:
-                raise DataError(
-                    f'{report.source}: split {split!r} has {len(members.get(split, []))} images and no query; '
-                    'give other fractions, lists, --min-area or --map'
-                )
+                remedy = 'look at its annotations' if own_splits else 'give other fractions, lists, --min-area or --map'
+                number = len(members.get(split, []))
+                error = DataError(f'{report.source}: split {split!r} has {number} images and no query; {remedy}')
+                if not own_splits or not report.images and split == wanted[-1]:
+                    raise error
+                converter.bad(error, 'lists_empty')
+        wanted = [split for split in wanted if report.images[split]] if own_splits else wanted
         converter.check_category_map()
+        if on_complete is not None:
+            on_complete()
         for split in wanted:
             os.replace(Path(work) / f'{split}.arrow', out / f'{split}.arrow')
             report.files[split] = str(out / f'{split}.arrow')

@@ -72,8 +72,11 @@ class DiorConverter(SourceConverter):
         image_of, annotation_of = self.files_by_stem(self.images), self.files_by_stem(self.annotations, ('.xml',))
         split_of = self._listed_ids()
         for key, path in image_of.items():
-            if key not in split_of:
+            if key not in split_of and key in annotation_of:
                 self.report.count('images_in_no_split', str(path))
+            elif key not in split_of:
+                error = DataError(f'{path} has no annotation in {self.annotations}, and no list names it; remove it')
+                self.bad(error, 'images_not_annotated')
         items = []
         for split, key in sorted((split, key) for key, split in split_of.items()):
             if key not in image_of:

@@ -30,14 +30,14 @@ def as_polygon(points) -> np.ndarray:
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError('polygon that is no list of x, y numbers; give [(x, y), (x, y), (x, y), …]') from error
     if not (flat.ndim == 1 and flat.size % 2 == 0 or flat.ndim == 2 and flat.shape[1] == 2):
-        raise DataError(f'polygon of shape {flat.shape}; give x, y pairs, or pass --skip-bad')
+        raise DataError(f'polygon of shape {flat.shape}; give x, y pairs')
     if not np.isfinite(flat).all():
         raise DataError('polygon with a coordinate that is not finite; give pixels')
     vertices = flat.reshape(-1, 2)
     if len(vertices) > 1 and (vertices[0] == vertices[-1]).all():
         vertices = vertices[:-1]
     if len(vertices) < 3:
-        raise DataError(f'polygon with {len(vertices)} vertices, 3 are the least; correct it or pass --skip-bad')
+        raise DataError(f'polygon with {len(vertices)} vertices, 3 are the least; correct it or leave it out')
     return vertices
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,12 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from xemap.datasets.image_io import read_image
 from xemap.errors import DataError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
+JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
+PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'\0\0\0\0IEND\xaeB`\x82'
 
 
 @contextmanager
@@ -56,11 +59,29 @@ def image_size(path: Path) -> tuple[int, int]:
         raise
 
 
-def find_images(folder: Path) -> dict[str, Path]:
-    """Image files below a folder, by stem relative to it (``sub/name`` without suffix), sorted.
+def check_whole(path: Path) -> None:
+    """Find out whether an image file was cut off, without decoding it where its format has an end mark.
 
     Raises:
-        DataError: the folder is missing or holds no images, or two files share a stem.
+        DataError: its pixels cannot be read.
+    """
+    with path.open('rb') as handle:
+        start = handle.read(8)
+        handle.seek(-min(12, handle.seek(0, os.SEEK_END)), os.SEEK_END)
+        end = handle.read()
+    if not (start.startswith(JPEG_START) and end.endswith(JPEG_END) or start == PNG_START and end.endswith(PNG_END)):
+        read_image(path)
+
+
+def find_images(folder: Path, bad: Callable[[DataError, str], None]) -> dict[str, Path]:
+    """Image files below a folder, by stem relative to it (``sub/name`` without suffix), sorted.
+
+    Args:
+        folder: where they are.
+        bad: called with the error and its reason where two files share a stem; the first counts.
+
+    Raises:
+        DataError: the folder is missing or holds no images.
     """
     if not folder.is_dir():
         raise DataError(f'folder {folder} does not exist; relative folders are looked up below --data-root')
@@ -70,8 +91,10 @@ def find_images(folder: Path) -> dict[str, Path]:
             continue
         stem = path.relative_to(folder).with_suffix('').as_posix()
         if stem in found:
-            raise DataError(f'{found[stem]} and {path} have the same stem {stem!r}; keep one of them')
-        found[stem] = path
+            error = DataError(f'{found[stem]} and {path} have the same stem {stem!r}; keep one of them')
+            bad(error, 'images_duplicated')
+        else:
+            found[stem] = path
     if not found:
         raise DataError(f'{folder} holds no image ({", ".join(IMAGE_SUFFIXES)})')
     return found

@@ -24,7 +24,7 @@ REASONS = {
     'queries_of_val_images': 'training queries of images that another split list validates on, left out',
     'crowds': 'crowd annotations, taken as plural of unknown number',
     'categories_dropped': 'objects or masks of a category that --map drops',
-    'queries_too_small': 'category and image with less than --min-area, dropped',
+    'queries_too_small': 'categories that cover less of an image than the least share (--min-area), dropped',
     'pixels_ignored': 'mask pixels of ignored classes',
     'pixels_nearest': 'mask pixels of unknown colour, given the nearest class',
     'images_without_queries': 'images without any query, left out',
@@ -33,11 +33,14 @@ REASONS = {
     'images_duplicated': 'images with the stem or id of another, left out',
     'annotations_without_image': 'annotations whose image is not there',
     'labels_unknown': 'masks or objects with a label that the source does not define',
-    'lists_empty': 'split lists or folders without an entry',
+    'lists_empty': 'splits, lists or folders without an entry',
     'bad_annotations': 'bad annotations, skipped',
     'bad_images': 'bad images, masks or pairs, skipped',
 }
 """Everything a converter may change or leave out: the key in the JSON summary, and its meaning."""
+
+WHY_EMPTY = ('lists_empty', 'annotations_without_image', 'images_not_annotated', 'bad_images', 'bad_annotations')
+"""Reasons for which a source may come out without any image, the likeliest first."""
 
 EXAMPLES_KEPT = 20
 EXAMPLES_SHOWN = 3
@@ -72,6 +75,11 @@ class ConversionReport:
         self.counts[reason] += number
         if len(self._examples[reason]) < EXAMPLES_KEPT:
             self._examples[reason].append(where)
+
+    def why_empty(self) -> str:
+        """The first thing that may explain why there is no image; empty = none."""
+        found = (self._examples[reason][0] for reason in WHY_EMPTY if self.counts[reason])
+        return next(found, '')
 
     def written(self, split: str, record: ImageRecord) -> None:
         """Record an image that goes into ``split``."""

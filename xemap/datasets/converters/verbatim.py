@@ -83,16 +83,20 @@ class VerbatimConverter(Converter):
         referents = len(polygons) if expression.referents is None else expression.referents
         return Query(text, PolygonRegion(polygons), hops=expression.hops, referents=referents)
 
-    def make_items(self, sheets: Iterable[tuple[Path, Sheet]], images: Path, split: str | None = None) -> list[Item]:
+    def make_items(
+        self, sheets: Iterable[tuple[Path, Sheet]], images: Path, split: str | None = None, own_folder: bool = False
+    ) -> list[Item]:
         """Items of the images that are there, sorted by name.
 
         Args:
             sheets: path of each image, and its annotation.
             images: folder in which images that no sheet names are counted.
             split: where the source puts them.
+            own_folder: nothing but the images of the source belongs into ``images``: others are :meth:`bad`.
 
         Raises:
-            DataError: an image is missing or annotated twice, and not ``skip_bad``.
+            DataError: an image is missing, annotated twice, or in ``own_folder`` not annotated; and not
+                ``skip_bad``.
         """
         items: dict[str, Item] = {}
         named: set[str] = set()
@@ -110,7 +114,11 @@ class VerbatimConverter(Converter):
                 self.bad(error, 'annotations_without_image')
         for path in sorted(images.rglob('*')):
             if path.suffix.lower() in IMAGE_SUFFIXES and relative_name(path, self.data_root) not in named:
-                self.report.count('images_not_annotated', str(path))
+                if own_folder:
+                    error = DataError(f'{path} has no annotation; copy the annotations again, or remove the image')
+                    self.bad(error, 'images_not_annotated')
+                else:
+                    self.report.count('images_not_annotated', str(path))
         return [items[name] for name in sorted(items)]
 
 

@@ -16,7 +16,7 @@ from xemap.datasets.converters import PhraseTable, convert
 from xemap.datasets.expressions import ExpressionGenerator
 from xemap.datasets.xemap_set.parallel import Tick
 from xemap.datasets.xemap_set.sources import SOURCES, Source
-from xemap.files import write_text
+from xemap.files import remove_parts, write_text
 
 STATE_FILE = 'source.json'
 """Beside the annotation files of a source; written last, so that it is there only where they are complete."""
@@ -110,14 +110,15 @@ def prepare_source(job: Job, tick: Tick) -> dict:
     """
     listing = _listing(job.folder)
     fingerprint = _fingerprint(job, listing)
-    state = _finished(job, fingerprint)
+    state = _finished(job, fingerprint, listing)
     if state is not None:
         return {**state, 'unchanged': True}
-    (job.files / STATE_FILE).unlink(missing_ok=True)
     for left_behind in job.files.glob('.converting-*'):  # of a process that was killed
         shutil.rmtree(left_behind, ignore_errors=True)
+    remove_parts(job.files)
     if job.cuts:
         _check_crops(job.crops, listing)
+        remove_parts(job.crops)
     converter = job.source.load()(
         job.data_root,
         os.path.relpath(job.folder, job.data_root),
@@ -125,7 +126,10 @@ def prepare_source(job: Job, tick: Tick) -> dict:
         expressions=ExpressionGenerator(seed=job.options.seed) if job.options.expressions else None,
         **job.converter_options,
     )
-    report = convert(converter, job.files, on_image=tick)
+    # Until then the old state stands: a run that fails, such as one with other options, costs no finished source.
+    report = convert(
+        converter, job.files, on_image=tick, on_complete=lambda: (job.files / STATE_FILE).unlink(missing_ok=True)
+    )
     state = {
         'fingerprint': fingerprint,
         'report': report.as_dict(),
@@ -136,12 +140,13 @@ def prepare_source(job: Job, tick: Tick) -> dict:
     return {**state, 'unchanged': False}
 
 
-def _finished(job: Job, fingerprint: str) -> dict | None:
+def _finished(job: Job, fingerprint: str, listing: str) -> dict | None:
     try:
         state = json.loads((job.files / STATE_FILE).read_text('utf-8'))
         whole = (
             state['fingerprint'] == fingerprint
             and state['crops'] <= _number_of_files(job.crops)
+            and not (job.cuts and (job.crops / CROPS_STAMP).read_text() != listing)
             and all((job.files / name).stat().st_size == size for name, size in state['bytes'].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or somebody has edited it

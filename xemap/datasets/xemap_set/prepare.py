@@ -19,7 +19,7 @@ from xemap.datasets.xemap_set.one_source import Job, PrepareOptions, prepare_sou
 from xemap.datasets.xemap_set.parallel import Outcome, run_jobs
 from xemap.datasets.xemap_set.sources import SOURCES, SPLITS, Source
 from xemap.errors import ConfigError, DataError
-from xemap.files import write_text
+from xemap.files import remove_parts, write_text
 
 MERGED_FILE = 'merged.json'
 """Which merged files there are, and what they were made of; complete only after them."""
@@ -93,10 +93,12 @@ def prepare(
 
     with _locked(out), _progress(list(jobs), show_progress) as (on_progress, on_end, on_merge):
         _merged_before(out)  # fails before the work, not after it
+        remove_parts(out, below=False)
         outcomes = run_jobs(prepare_source, jobs, workers or os.cpu_count() or 1, on_progress, on_end)
         prepared.states = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}
         prepared.failures = {name: outcome for name, outcome in outcomes.items() if outcome.error is not None}
-        prepared.files = _merge(out, prepared.states, on_merge)
+        if prepared.states:  # where every source fails, what was merged before stays
+            prepared.files = _merge(out, prepared.states, on_merge)
     return prepared
 
 
