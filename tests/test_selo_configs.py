@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 from mmengine.registry import DefaultScope
 
 from tests.tools.small_run import write_run
-from xemap.engine import evaluate_model, load_config
+from xemap.engine import evaluate_model, load_config, train_model
+from xemap.errors import ConfigError
 from xemap.models.localizers.selo import SeLoV1Generator, SeLoV2Generator
 from xemap.models.retrieval import Vocabulary
 from xemap.registry import DATASETS, METRICS, MODELS
@@ -95,6 +97,11 @@ def test_models_that_read_words_make_maps(model):
     assert maps.shape == (2, 300, 280) and maps.min() >= 0 and 0.5 < maps.max() <= 1 and not torch.equal(*maps)
 
 
+def test_a_localizer_does_not_train(tmp_path):
+    with pytest.raises(ConfigError, match='has no train_dataloader: it is for testing'):
+        train_model(config('selo_v2_amfmn_small'), tmp_path)
+
+
 def test_a_checkpoint_of_the_retrieval_model_is_tested_as_it_is(tmp_path):
     model = localizer('selo_v2_amfmn_small')
     torch.save({'state_dict': model.retrieval.state_dict()}, tmp_path / 'retrieval.pth')
@@ -108,3 +115,5 @@ def test_a_checkpoint_of_the_retrieval_model_is_tested_as_it_is(tmp_path):
     })  # fmt: skip
     metrics = evaluate_model(cfg, tmp_path / 'retrieval.pth', tmp_path / 'work')
     assert metrics['queries'] == 9 and metrics['rmi'] > 0
+    (log,) = tmp_path.glob('work/*/*.log')
+    assert re.search(r'seconds by stage: cut [\d.]+, similarity [\d.]+, stacking [\d.]+, filtering', log.read_text())

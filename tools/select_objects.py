@@ -39,7 +39,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='score of an object from the map in it; pixel: cut a mask down to where the map is high (default: mean)',
     )  # fmt: skip
     parser.add_argument('--out', required=True, metavar='PREFIX', help='prefix of the files to write')
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='of the localizer (default: cpu)')
+    parser.add_argument(
+        '--device', choices=['auto', 'cpu', 'cuda'], default='auto', help='of the localizer; default: a GPU if any'
+    )
     args = parser.parse_args(argv)
     if args.config and not args.query:
         parser.error('--config needs --query')
@@ -49,6 +51,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from xemap.inference.select_objects import select_objects
     from xemap.inference.selection import read_map
+
+    if args.config:
+        from xemap.benchmark.environment import choose_device
+
+        args.device = choose_device(args.device)  # before the image is read
 
     def make_map(size):
         if args.map:

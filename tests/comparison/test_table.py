@@ -37,6 +37,8 @@ def test_csv_holds_numbers_in_full():
     rows = list(csv.DictReader(io.StringIO(as_csv(REPORT))))
     assert [r['name'] for r in rows] == ['XeMap', 'SeLo | v1', 'floor']
     assert rows[0]['queries_per_second'] == '5.0' and rows[0]['rda'] == '' and rows[2]['total_seconds'] == ''
+    assert [r['read_seconds'] for r in rows] == ['1.0', '1.0', '']
+    assert [r['filtering_seconds'] for r in rows] == ['', '2.25', '']
 
 
 def test_text_fits_a_terminal():
@@ -44,3 +46,11 @@ def test_text_fits_a_terminal():
     console.print(as_text(REPORT))
     text = console.file.getvalue()
     assert '0.6000' in text and 'SeLo | v1' in text and '…' not in text
+    assert 'Seconds by stage' in text and '2.25' in text
+
+
+def test_stages_are_left_out_where_no_method_has_any():
+    report = {**REPORT, 'methods': REPORT['methods'][:1]}
+    console = Console(width=80, file=io.StringIO())
+    console.print(as_text(report))
+    assert 'stage' not in console.file.getvalue() and 'reading' not in as_markdown(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.registry import MODELS
 
+ROOT = Path(__file__).resolve().parents[2]
 QUERIES = 1 + 2 + 3 + 1 + 2
 
 
@@ -98,7 +100,19 @@ def test_mistakes_are_one_line(tmp_path, compare, capsys, words, message):
     assert error.startswith('error: ') and message in error
 
 
-def test_what_was_finished_stays_when_a_later_method_fails(tmp_path, compare, checkpoint):
+def test_a_missing_checkpoint_stops_the_comparison_before_it_starts(tmp_path, compare, capsys):
     config, out = write_run(tmp_path), tmp_path / 'out'
-    assert compare(f'a={config}:{checkpoint}', f'b={config}:gone.pth', '--out', out) == 2
+    assert compare(f'a={config}', f'b={config}:gone.pth', '--out', out) == 2
+    assert 'checkpoint gone.pth does not exist' in capsys.readouterr().err and not out.exists()
+
+
+def test_a_retrieval_model_makes_no_maps(tmp_path, compare, capsys):
+    assert compare(ROOT / 'configs/retrieval/amfmn_small_synthetic.py', '--out', tmp_path / 'out') == 2
+    assert 'is of a retrieval model, AMFMN, which makes no maps' in capsys.readouterr().err
+
+
+def test_what_was_finished_stays_when_a_later_method_fails(tmp_path, compare, checkpoint):
+    config, out, torn = write_run(tmp_path), tmp_path / 'out', tmp_path / 'torn.pth'
+    torn.write_bytes(checkpoint.read_bytes()[:100])
+    assert compare(f'a={config}:{checkpoint}', f'b={config}:{torn}', '--out', out) == 2
     assert (out / 'a.summary.json').is_file() and not (out / 'compare.json').exists()

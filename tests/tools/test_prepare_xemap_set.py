@@ -94,14 +94,17 @@ def test_strict_and_what_is_counted_otherwise(tmp_path):
         'expected': str(tmp_path / 'raw/DIOR'),
     }
     assert 'dior absent' in done.stdout
-    done, counts = prepare(tmp_path, '--strict')
+    done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict')
+    (line,) = error_lines(done)
+    assert done.returncode == 2 and 'does not exist' in line and 'name in --sources those you have' in line
+    done, counts = prepare(tmp_path, '--strict', '--sources', 'airslt')
     assert done.returncode == 2
     (line,) = error_lines(done)
     assert line.startswith('error: airslt: ') and '1.jpg does not exist' in line
     assert counts['sources']['airslt']['status'] == 'failed'
     assert f'error: airslt: {counts["sources"]["airslt"]["error"]}' == line
     assert not counts['files'] and (tmp_path / 'out/airslt/test.arrow').exists()
-    done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict', '--debug')
+    done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict', '--sources', 'airslt', '--debug')
     assert done.returncode == 2 and 'Traceback' in done.stderr
 
 

@@ -66,7 +66,7 @@ def test_trained_resumed_and_scored(tmp_path, data, monkeypatch, capsys):
     assert call(monkeypatch, 'test', config, whole / 'epoch_2.pth', '--show-dir', tmp_path / 'p', *options(data)) == 2
     assert '--show-dir draws maps, and a retrieval model makes none' in capsys.readouterr().err
     assert call(monkeypatch, 'train', config, '--work-dir', tmp_path / 'x', *without) == 2
-    assert 'the vocabulary is empty: none is configured; set model.vocabulary.ann_file' in capsys.readouterr().err
+    assert 'the vocabulary is empty: none is configured; load a checkpoint' in capsys.readouterr().err
 
 
 def test_tiles_as_a_command(tmp_path, monkeypatch, capsys):

@@ -17,10 +17,11 @@ from mmengine.runner import set_random_seed
 from torch import nn
 
 from xemap.engine import load_config
-from xemap.errors import ConfigError
+from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
+from xemap.evaluation.metric import to_original_size
 from xemap.evaluation.report import Row, merge_rows, summarize
-from xemap.models import build_localizer
+from xemap.models.build import build_localizer, require_localizer
 from xemap.registry import DATASETS
 
 KEPT_SIDE = 384
@@ -48,6 +49,7 @@ class Method:
 
         Raises:
             ConfigError: the config does not exist, or the name is no file name.
+            CheckpointError: the checkpoint does not exist; better now than after the methods before it.
         """
         match = re.fullmatch(r'(?:(?P<name>[^=/]+)=)?(?P<config>.+?\.py)(?::(?P<checkpoint>.+))?', text)
         if match is None:
@@ -60,8 +62,10 @@ class Method:
             raise ConfigError(
                 f'method "{text}": the name {name!r} is no file name; use letters, digits, space and -._+()'
             )
-        checkpoint = match['checkpoint']
-        return cls(name, config, None if checkpoint is None else Path(checkpoint))
+        checkpoint = None if match['checkpoint'] is None else Path(match['checkpoint'])
+        if checkpoint is not None and not checkpoint.is_file():
+            raise CheckpointError(f'method "{text}": checkpoint {checkpoint} does not exist; give a .pth file')
+        return cls(name, config, checkpoint)
 
 
 @dataclass
@@ -74,7 +78,8 @@ class Outcome:
         summary: their means, see :func:`xemap.evaluation.report.summarize`.
         images: number of images.
         read_seconds: reading and preparing images.
-        model_seconds: from pixels and texts to maps; this and ``read_seconds`` make ``total_seconds``.
+        model_seconds: from pixels and texts to maps at the images' size; with ``read_seconds`` it makes
+            ``total_seconds``.
         stages: seconds of the model's own parts, where it measures them.
         peak_gpu_bytes: most GPU memory held by tensors, None without a GPU.
         maps: by (image, query), the maps kept for pictures, (h, w) uint8.
@@ -124,8 +129,9 @@ def test_set(cfg: Config, ann_file: str | None, data_root: str | None):
     """The config's test data with its own pipeline, over other annotations where they are given.
 
     Raises:
-        ConfigError: the config has no test set.
+        ConfigError: the config has no test set, or its model makes no maps.
     """
+    require_localizer(cfg)
     if not cfg.get('test_dataloader'):
         raise ConfigError(f'config {cfg.filename} has no test_dataloader; a comparison needs one')
     dataset = cfg.test_dataloader.dataset
@@ -181,10 +187,11 @@ def run_method(
         batch = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
         read = time.perf_counter()
         samples = _predict(model, batch, device)
+        answers = [_at_full_size(sample) for sample in samples]
         done = time.perf_counter()
         outcome.read_seconds += read - begun
         outcome.model_seconds += done - read
-        metric.process(None, [sample.to_dict() for sample in samples])
+        metric.process(None, answers)
         for sample in samples:
             for query_id, map in zip(sample.query_ids, sample.pred_maps):
                 if (sample.sample_idx, query_id) in keep:
@@ -204,6 +211,12 @@ def _predict(model: Any, batch: list[dict], device: str) -> list:
     if device == 'cuda':
         torch.cuda.synchronize()
     return samples
+
+
+def _at_full_size(sample) -> dict:
+    """The sample with its maps as users get them: uint8, of the image's original size."""
+    size = tuple(sample.ori_shape[:2])
+    return {**sample.to_dict(), 'pred_maps': [to_original_size(map, size) for map in sample.pred_maps]}
 
 
 def _small(map: torch.Tensor):

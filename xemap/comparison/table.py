@@ -34,23 +34,27 @@ def as_markdown(report: dict[str, Any]) -> str:
             cell = _name(row) if key == 'name' else _cell(row, key)
             cells.append(f'**{cell}**' if cell and row.get(key) == best.get(key) and row in report['methods'] else cell)
         lines.append('| ' + ' | '.join(cells) + ' |')
-    if any(row['stage_seconds'] for row in report['methods']):
+    if _stages(report['methods']):
         lines += ['', *_stage_lines(report['methods'])]
     return '\n'.join(lines) + '\n'
 
 
 def as_csv(report: dict[str, Any]) -> str:
-    """One line a method or bound, numbers in full."""
+    """One line a method or bound, numbers in full; after the columns the seconds of reading and of each stage."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), extrasaction='ignore', lineterminator='\n')
+    fields = [*COLUMNS, 'read_seconds', *(f'{stage}_seconds' for stage in _stages(report['methods']))]
+    writer = csv.DictWriter(text, fields, extrasaction='ignore', lineterminator='\n')
     writer.writeheader()
-    writer.writerows([*report['methods'], *report['bounds']])
+    for row in report['methods']:
+        writer.writerow({**row, **{f'{stage}_seconds': value for stage, value in row['stage_seconds'].items()}})
+    writer.writerows(report['bounds'])
     return text.getvalue()
 
 
 def as_text(report: dict[str, Any]):
-    """A table for :func:`rich.print`."""
+    """Scores and times for :func:`rich.print`, and below them the seconds of each stage where there are any."""
     from rich import box
+    from rich.console import Group
     from rich.markup import escape
     from rich.table import Table
 
@@ -64,7 +68,16 @@ def as_text(report: dict[str, Any]):
         for row in rows:
             table.add_row(escape(row['name']), *(_cell(row, key) for key in shown[1:]))
         table.add_section()
-    return table
+    stages = _stages(report['methods'])
+    if not stages:
+        return table
+    times = Table(title='Seconds by stage', title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+    times.add_column('method', overflow='fold')
+    for heading in ('reading', *stages):
+        times.add_column(heading, justify='right', no_wrap=True)
+    for row in report['methods']:
+        times.add_row(escape(row['name']), *_stage_cells(row, stages))
+    return Group(table, times)
 
 
 def _cell(row: dict[str, Any], key: str) -> str:
@@ -82,12 +95,20 @@ def _best(methods: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _stage_lines(methods: list[dict[str, Any]]) -> list[str]:
-    stages = list(dict.fromkeys(stage for row in methods for stage in row['stage_seconds']))
+    stages = _stages(methods)
     lines = ['| seconds | reading | ' + ' | '.join(stages) + ' |', '|---' + '|---:' * (len(stages) + 1) + '|']
     for row in methods:
-        cells = [row['read_seconds'], *(row['stage_seconds'].get(stage) for stage in stages)]
-        lines.append(f'| {_name(row)} | ' + ' | '.join('' if c is None else f'{c:.2f}' for c in cells) + ' |')
+        lines.append(f'| {_name(row)} | ' + ' | '.join(_stage_cells(row, stages)) + ' |')
     return lines
+
+
+def _stages(methods: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(stage for row in methods for stage in row['stage_seconds']))
+
+
+def _stage_cells(row: dict[str, Any], stages: list[str]) -> list[str]:
+    values = [row['read_seconds'], *(row['stage_seconds'].get(stage) for stage in stages)]
+    return ['' if value is None else f'{value:.2f}' for value in values]
 
 
 def _name(row: dict[str, Any]) -> str:

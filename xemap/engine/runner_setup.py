@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from torch import nn
 
 from xemap.compat.distributed import close_distributed, prepare_distributed
 from xemap.engine.checkpoint import find_newest_checkpoint
@@ -80,7 +83,17 @@ def build_runner(
 
 
 def train_model(cfg: Config, work_dir: str | Path | None = None, **options) -> None:
-    """Train; arguments as for :func:`build_runner`."""
+    """Train; arguments as for :func:`build_runner`.
+
+    Raises:
+        ConfigError: as :func:`build_runner`, or the config is for testing only.
+        CheckpointError: as :func:`build_runner`.
+    """
+    if not cfg.get('train_dataloader'):
+        raise ConfigError(
+            f'config {cfg.filename} has no train_dataloader: it is for testing; SeLo takes the checkpoint of its '
+            'retrieval model, which a config in configs/retrieval trains'
+        )
     try:
         build_runner(cfg, work_dir, **options).train()
     finally:
@@ -121,7 +134,9 @@ def evaluate_model(
         runner = build_runner(cfg, checkpoint=checkpoint, resume=False, **options)
         if checkpoint is None:
             runner._init_model_weights()
-        return runner.test()
+        metrics = runner.test()
+        _tell_of_stages(runner.model)
+        return metrics
     finally:
         close_distributed()
 
@@ -159,6 +174,14 @@ def set_test_options(
         if 'draw' not in (cfg.get('default_hooks') or {}):
             raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')
         cfg.default_hooks.draw.show_dir = str(show_dir)
+
+
+def _tell_of_stages(model: nn.Module) -> None:
+    """Log the time of a localizer's own parts, where it measures them."""
+    stages = getattr(model.module if is_model_wrapper(model) else model, 'stage_seconds', None)
+    if stages:
+        parts = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in stages.items())
+        print_log(f'seconds by stage: {parts}', logger='current')
 
 
 def _name(cfg: Config) -> str:

@@ -151,7 +151,7 @@ class SeLoMetric(BaseMetric):
 
     def _row(self, sample: dict, query_id: int, query: Query, pred: Any) -> Row:
         height, width = sample['ori_shape'][:2]
-        gray = _to_original_size(pred, (height, width))
+        gray = to_original_size(pred, (height, width))
         target = self._target(query, (height, width))
         scores = score_map(gray, target)
         share = target.pixels / (height * width)
@@ -196,7 +196,7 @@ class SeLoMetric(BaseMetric):
         return dict(self._bounds[key])
 
 
-def _to_original_size(pred: Any, size: tuple[int, int]) -> np.ndarray:
+def to_original_size(pred: Any, size: tuple[int, int]) -> np.ndarray:
     """A predicted map, tensor or array of (h, w), as (H, W) uint8 by bilinear interpolation."""
     array = pred if isinstance(pred, np.ndarray) else pred.detach().float().cpu().numpy()
     if array.ndim != 2:

@@ -12,7 +12,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 
 from xemap.engine import load_config
-from xemap.models import build_localizer
+from xemap.models.build import build_localizer, require_localizer
 from xemap.registry import TRANSFORMS
 from xemap.structures import PolygonRegion, Query
 
@@ -36,6 +36,7 @@ def query_map(
         ConfigError, CheckpointError, DataError: what does not fit.
     """
     config = config if isinstance(config, Config) else load_config(config)
+    require_localizer(config)
     model: Any = build_localizer(config, checkpoint).to(device)
     with DefaultScope.overwrite_default_scope('xemap'):
         steps = Compose([TRANSFORMS.build(step) for step in config.test_dataloader.dataset.pipeline])

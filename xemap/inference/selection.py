@@ -187,6 +187,8 @@ def read_detections(path: str | Path, image_id: int | str | None = None) -> list
             isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) and np.isfinite(v) for v in box)
         ):
             raise DataError(f'detections {path}: entry {i} has no "bbox" of four numbers')
+    if not rows:
+        raise DataError(f'detections {path} are an empty list; there is nothing to select from')
     ids = list(dict.fromkeys(row.get('image_id') for row in rows))
     if image_id is None and len(ids) > 1:
         raise DataError(f'detections {path} are of {len(ids)} images; choose one with --image-id, as {ids[0]}')

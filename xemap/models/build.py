@@ -14,6 +14,7 @@ from torch import nn
 
 from xemap.errors import ConfigError
 from xemap.models.checkpoint import load_weights
+from xemap.models.retrieval.base import RetrievalModel
 from xemap.registry import MODELS
 
 
@@ -57,3 +58,18 @@ def build_localizer(config: str | Path | Config, checkpoint: str | Path | None =
         else:
             load_weights(model, checkpoint)
     return model.eval()
+
+
+def require_localizer(config: Config) -> None:
+    """Refuse the config of a model that makes no maps.
+
+    Raises:
+        ConfigError: it is of a retrieval model.
+    """
+    with DefaultScope.overwrite_default_scope('xemap'):
+        kind = MODELS.get(config.model.type) if config.get('model') else None
+    if isinstance(kind, type) and issubclass(kind, RetrievalModel):
+        raise ConfigError(
+            f'config {config.filename} is of a retrieval model, {kind.__name__}, which makes no maps; give its '
+            'checkpoint to a config in configs/selo'
+        )

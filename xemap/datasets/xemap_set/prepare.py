@@ -89,7 +89,7 @@ def prepare(
             prepared.absent[name] = root / source.load().default_folder
         else:
             jobs[name] = Job(name, source, folder, out, base, options)
-    _check_folders(root, out, names, prepared, jobs)
+    _check_folders(root, out, names is not None or options.strict, prepared, jobs)
 
     with _locked(out), _progress(list(jobs), show_progress) as (on_progress, on_end, on_merge):
         _merged_before(out)  # fails before the work, not after it
@@ -122,11 +122,11 @@ def _checked_names(names: Sequence[str] | None, sources: Mapping[str, Source]) -
 
 
 def _check_folders(
-    root: Path, out: Path, names: Sequence[str] | None, prepared: Prepared, jobs: Mapping[str, Job]
+    root: Path, out: Path, all_wanted: bool, prepared: Prepared, jobs: Mapping[str, Job]
 ) -> None:
-    if names is not None and prepared.absent:
+    if all_wanted and prepared.absent:
         name, folder = next(iter(prepared.absent.items()))
-        raise DataError(f'{name}: {folder} does not exist; put the source there or leave it out of --sources')
+        raise DataError(f'{name}: {folder} does not exist; put the source there, or name in --sources those you have')
     if not jobs:
         wanted = ', '.join(folder.name for folder in prepared.absent.values())
         raise DataError(f'--root {root} holds no source; expected folders are {wanted} (docs/xemap_set.md)')

@@ -75,8 +75,8 @@ class WordEmbedding(nn.Module):
         """
         if not self.vocabulary.words:
             raise ConfigError(
-                f'the vocabulary is empty: {self._source}; set model.vocabulary.ann_file to the training '
-                'captions, or load a checkpoint, which brings its vocabulary'
+                f'the vocabulary is empty: {self._source}; load a checkpoint, which brings its vocabulary, or, to '
+                'train, set model.vocabulary.ann_file to the training captions'
             )
         for text in texts:
             if not text.strip():
