@@ -123,7 +123,7 @@ def test_a_query_of_unknown_words_warns_once_and_has_a_vector(kind, log):
 
 def test_without_a_vocabulary_it_says_what_to_do(kind):
     model = build(kind, vocabulary=dict(ann_file='no/captions.json'))
-    with pytest.raises(ConfigError, match='vocabulary is empty: captions file no/captions.json does not exist; set'):
+    with pytest.raises(ConfigError, match='vocabulary is empty: captions file no/captions.json does not exist; load'):
         model.encode_texts(['river'])
     with pytest.raises(ConfigError, match='give ann_file'):
         build(kind, vocabulary=dict(file='x'))
