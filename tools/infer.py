@@ -48,6 +48,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--crs', default='image', help='of polygons: image, wgs84, EPSG:… (default: %(default)s)')
     parser.add_argument('--format', default='png,geojson', help=f'some of {FORMATS} (default: %(default)s)')
+    parser.add_argument('--decompose', nargs='*', metavar='PART',
+                        help='picture each query beside its one-hop parts, found by rules or given')  # fmt: skip
     parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     again = parser.add_mutually_exclusive_group()

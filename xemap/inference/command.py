@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from xemap.errors import ConfigError, DataError
+from xemap.inference.decompose import Part, PartsInferencer, whole_and_parts
 from xemap.inference.inferencer import XeMapInferencer, check_queries
 from xemap.inference.job import InferenceJob
 
@@ -20,10 +21,16 @@ QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'wo
 def infer(args: Namespace) -> None:
     """Run the command; arguments as :mod:`tools.infer` parses them."""
     queries = check_queries([*args.query, *read_queries(args.queries_file)])
+    formats = [name.strip() for name in args.format.split(',')]
+    parts: dict[str, list[Part]] = {}
+    if args.decompose is not None:
+        if 'png' not in formats:
+            raise ConfigError(f'--decompose draws pictures, --format is {args.format}; add png')
+        queries, parts = whole_and_parts(queries, args.decompose)
     config, checkpoint = choose_model(args.config, args.checkpoint)
     job = InferenceJob(
         args.out,
-        [name.strip() for name in args.format.split(',')],
+        formats,
         args.crs,
         args.threshold,
         'resume' if args.resume else 'overwrite' if args.overwrite else 'refuse',
@@ -37,7 +44,8 @@ def infer(args: Namespace) -> None:
         bands=args.bands,
         stretch=args.stretch,
     )
-    model = {'config': str(config), 'checkpoint': _weights(checkpoint)}
+    own = {query: [part.text for part in found] for query, found in parts.items()}
+    model = {'config': str(config), 'checkpoint': _weights(checkpoint), 'parts': own or None}
     console = Console(stderr=True)
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
@@ -47,9 +55,10 @@ def infer(args: Namespace) -> None:
             task = tasks.setdefault(name, bar.add_task(name, total=total)) if name not in tasks else tasks[name]
             bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
 
-        summary = job.run(
-            lambda: XeMapInferencer(config, checkpoint, args.device), args.images, queries, model, progress
-        )
+        def make_inferencer() -> PartsInferencer:
+            return PartsInferencer(XeMapInferencer(config, checkpoint, args.device), parts)
+
+        summary = job.run(make_inferencer, args.images, queries, model, progress)
     if args.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return

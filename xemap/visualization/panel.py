@@ -58,15 +58,18 @@ def query_panel(
     total = len(columns) * (width + GAP) + GAP + BAR_WIDTH + TICKS_WIDTH
     title = query if rmi is None else f'{query}   (Rmi {rmi:.3f})'
     lines = wrap(title, total - 2 * GAP, TITLE_SIZE)
-    line_height, caption_height = TITLE_SIZE + 5, CAPTION_SIZE + 6
+    captions = [wrap(name, width, CAPTION_SIZE) for name, _ in columns]
+    line_height, caption_line = TITLE_SIZE + 5, CAPTION_SIZE + 6
+    caption_height = max(map(len, captions)) * caption_line
     top = GAP + len(lines) * line_height + caption_height
     sheet = Image.new('RGB', (total, top + height + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     for i, line in enumerate(lines):
         draw.text((GAP, GAP + i * line_height), line, INK, font(TITLE_SIZE))
     x = GAP
-    for name, picture in columns:
-        draw.text((x, top - caption_height), wrap(name, width, CAPTION_SIZE)[0], FAINT, font(CAPTION_SIZE))
+    for caption, (_, picture) in zip(captions, columns):
+        for i, line in enumerate(caption, start=-len(caption)):
+            draw.text((x, top + i * caption_line), line, FAINT, font(CAPTION_SIZE))
         sheet.paste(Image.fromarray(picture), (x, top))
         x += width + GAP
     ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], BAR_WIDTH, 1)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tools.small_run import write_run
+from xemap.demo.answer import MAX_QUERIES, Answerer, read_queries
+from xemap.demo.uploads import opened
+from xemap.errors import ConfigError
+from xemap.inference import XeMapInferencer
+
+rasterio = pytest.importorskip('rasterio', reason='the page writes GeoTIFF: install the extra "geo"')
+QUERIES = 'the green field\n\n  the meadow next to the river '
+
+
+@pytest.fixture(scope='module')
+def answerer(tmp_path_factory):
+    config = write_run(tmp_path_factory.mktemp('run'))
+    return Answerer(XeMapInferencer(str(config), None, 'cpu'), max_pixels=10_000)
+
+
+def pixels(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A georeferenced image whose left third has no data."""
+    path = tmp_path / 'sce<n>e.tif'
+    image = pixels(60, 90).clip(1)
+    image[:, :30] = 0
+    profile = dict(driver='GTiff', width=90, height=60, count=3, dtype='uint8', nodata=0, crs='EPSG:32633')
+    with rasterio.open(path, 'w', transform=rasterio.transform.from_origin(5e5, 5e6, 2, 2), **profile) as dataset:
+        dataset.write(image.transpose(2, 0, 1))
+    return path
+
+
+def test_answer_has_a_map_and_two_files_a_query(answerer, scene, tmp_path):
+    answer = answerer.answer(scene, QUERIES, tmp_path / 'out', threshold='q0.5')
+    assert answer.ok and re.findall('<h3>(.*?)</h3>', answer.html) == [
+        'the green field',
+        'the meadow next to the river',
+    ]
+    assert answer.html.count('class="xm-map"') == 2 and answer.html.count('class="xm-line"') == 2
+    assert 'EPSG:32633' in answer.html
+    assert [file.rpartition('.')[2] for file in answer.files] == ['tif', 'geojson'] * 2
+    with rasterio.open(answer.files[0]) as dataset:
+        assert dataset.crs.to_epsg() == 32633 and dataset.tags()['query'] == 'the green field'
+        assert dataset.read(1, masked=True).mask[:, :30].all()
+    features = json.loads(Path(answer.files[1]).read_text())['features']
+    assert features and all(feature['properties']['image'] == 'sce<n>e.tif' for feature in features)
+
+
+def test_parts_stand_beside_the_whole(answerer, scene, tmp_path):
+    answer = answerer.answer(scene, QUERIES, tmp_path / 'out', parts=True)
+    assert re.findall('part: <b>(.*?)</b>', answer.html) == ['the meadow', 'the river']
+    assert answer.html.count('class="xm-map"') == 4 and len(answer.files) == 4
+
+
+def test_what_is_typed_is_text(answerer, scene, tmp_path):
+    answer = answerer.answer(scene, '<script>alert(1)</script> & "x"', tmp_path / 'out')
+    assert answer.ok and '<script' not in answer.html and '&lt;script&gt;' in answer.html
+    answer = answerer.preview(tmp_path / '<b>.gif')
+    assert not answer.ok and '<b>' not in answer.html
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (' \n', 'no query; type at least one'),
+        ('\n'.join(map(str, range(MAX_QUERIES + 1))), '13 queries; ask at most 12'),
+        ('x' * 301, 'has 301 letters'),
+    ],
+)
+def test_queries_that_do_not_fit(answerer, scene, tmp_path, text, message):
+    answer = answerer.answer(scene, text, tmp_path / 'out')
+    assert not answer.ok and not answer.files and message in answer.html and 'role="alert"' in answer.html
+
+
+def test_queries_are_lines_without_repeats():
+    assert read_queries('a\n b \n\na') == ['a', 'b']
+    with pytest.raises(ConfigError, match='no query'):
+        read_queries('')
+
+
+def test_no_image_and_bad_threshold(answerer, scene, tmp_path):
+    assert 'no image; choose a sample' in answerer.answer(None, 'a', tmp_path).html
+    assert 'threshold &quot;half&quot;' in answerer.answer(scene, 'a', tmp_path, threshold='half').html
+
+
+VRT = '<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.tif', b'II*\0garbage', 'a.tif is broken or no TIFF'),
+        ('a.tif', VRT.encode(), 'a.tif is broken or no TIFF'),
+        ('a.png', b'\x89PNG\r\n\x1a\n', 'a.png is broken or no PNG'),
+        ('a.png', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'a.png is broken or no PNG'),
+        ('a.jpg', b'', 'a.jpg is broken or no JPEG'),
+        ('a.vrt', VRT.encode(), 'a.vrt is none of .tif, .tiff, .jpg'),
+        ('a', b'', 'a is none of'),
+    ],
+)
+def test_files_that_are_not_what_they_claim(answerer, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    answer = answerer.preview(tmp_path / name)
+    assert not answer.ok and message in answer.html
+
+
+@pytest.mark.parametrize(('suffix', 'message'), [('.png', 'truncated'), ('.tif', 'half.tif is broken')])
+def test_a_truncated_file_is_a_message_without_the_servers_folders(answerer, tmp_path, suffix, message):
+    Image.fromarray(pixels(90, 90)).save(tmp_path / f'whole{suffix}')
+    half = tmp_path / f'half{suffix}'
+    half.write_bytes((tmp_path / f'whole{suffix}').read_bytes()[:5000])
+    for answer in (answerer.preview(half), answerer.answer(half, 'a', tmp_path / 'out')):
+        assert not answer.ok and message in answer.html and 'Traceback' not in answer.html
+        assert str(tmp_path) not in answer.html
+
+
+@pytest.mark.parametrize('suffix', ['.tif', '.png'])
+def test_too_many_pixels_are_refused_before_decoding(answerer, tmp_path, suffix):
+    path = tmp_path / f'large{suffix}'
+    Image.fromarray(pixels(101, 100)).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    for answer in (answerer.preview(path), answerer.answer(path, 'a', tmp_path / 'out')):
+        assert not answer.ok and '100 x 101 pixels, more than the 0.01 million' in answer.html
+    with opened(path, 10_100) as source:
+        assert source is not None
+
+
+def test_too_many_bands_are_refused(answerer, tmp_path):
+    path = tmp_path / 'cube.tif'
+    with rasterio.open(path, 'w', driver='GTiff', width=9, height=9, count=17, dtype='uint8') as dataset:
+        dataset.write(np.ones((17, 9, 9), np.uint8))
+    assert 'has 17 bands, more than 16' in answerer.preview(path).html
+
+
+def test_tiles_report_progress(answerer, scene, tmp_path):
+    seen = []
+    answer = answerer.answer(scene, 'a', tmp_path / 'out', mode='tile', progress=lambda *state: seen.append(state))
+    assert answer.ok and seen[-1][0] == seen[-1][1] > 0
+
+
+def test_an_accident_is_logged_and_told_without_its_trace(tmp_path, caplog, scene):
+    def broken(*args, **options):
+        raise ZeroDivisionError('secret')
+
+    with caplog.at_level(logging.ERROR):
+        answer = Answerer(broken, 10_000).answer(scene, 'a', tmp_path)
+    assert not answer.ok and 'ZeroDivisionError' in answer.html and 'secret' not in answer.html
+    assert 'secret' in caplog.text

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from tests.models.tiny import tiny_network
+from tests.tools.small_run import write_run
+from tests.tools.test_train import load_tool
+from xemap.errors import ConfigError
+from xemap.export import ImageSide, WholeNetwork, export_model, tokenize, write
+from xemap.models import build_localizer
+from xemap.registry import MODELS
+
+SIZE = (32, 40)
+TEXTS = [
+    ['tanks'],
+    ['all ships'] * 2,
+    [
+        'the lake',
+        'the very long and winding gray road between the old harbor and the stadium',
+        'a',
+        'houses',
+        'two ponds',
+    ],
+]
+"""Other numbers of queries and of tokens than the traced ones."""
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('xemap'):
+        network = MODELS.build(tiny_network())
+        network.init_weights()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):  # statistics of a trained one
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(0.5, 2)
+    return network.eval()
+
+
+@pytest.fixture(scope='module')
+def exported(network, tmp_path_factory):
+    out = tmp_path_factory.mktemp('exported')
+    return out, export_model(network, SIZE, out)
+
+
+def maps_of(network, image, texts):
+    with torch.no_grad():
+        return network.localize(image, [texts], SIZE)
+
+
+def close(own, theirs) -> None:
+    torch.testing.assert_close(torch.as_tensor(own), torch.as_tensor(theirs), atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope='module')
+def program(exported):
+    return torch.export.load(exported[0] / 'model.pt2').module()
+
+
+@pytest.mark.parametrize('texts', TEXTS)
+def test_program_equals_the_network_at_any_text_length(network, program, texts):
+    image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
+    maps = program(image, *tokenize(network, texts))
+    assert maps.shape == (len(texts), *SIZE) and maps.std() > 1e-3
+    close(maps, maps_of(network, image, texts))
+
+
+@pytest.mark.parametrize('texts', TEXTS)
+def test_onnx_equals_the_network_at_any_text_length(network, exported, texts):
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+    image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
+    session = onnxruntime.InferenceSession(exported[0] / 'model.onnx', providers=['CPUExecutionProvider'])
+    ids, mask = tokenize(network, texts)
+    given = {'image': image.numpy(), 'token_ids': ids.numpy(), 'attention_mask': mask.numpy()}
+    close(session.run(['maps'], given)[0], maps_of(network, image, texts))
+
+
+def test_onnx_image_side_equals_encode_images(network, exported):
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+    image = torch.randn(1, 3, *SIZE)
+    session = onnxruntime.InferenceSession(exported[0] / 'image_encoder.onnx', providers=['CPUExecutionProvider'])
+    tokens, positions = session.run(['tokens', 'positions'], {'image': image.numpy()})
+    with torch.no_grad():
+        wanted = network.encode_images(image)
+    close(tokens, wanted[0])
+    close(positions, wanted[1])
+
+
+def test_export_says_how_to_feed_the_files(network, exported):
+    out, about = exported
+    assert json.loads((out / 'export.json').read_text()) == about
+    assert [file['file'] for file in about['files']] == list(write.FORMATS.values())
+    assert all(file['max_difference'] < 1e-5 and file['bytes'] > 10_000 for file in about['files'])
+    image = about['image']
+    assert (image['height'], image['width'], image['mean'], image['std']) == (*SIZE, [120.0] * 3, [60.0] * 3)
+    from transformers import AutoTokenizer
+
+    tokens = AutoTokenizer.from_pretrained(out / about['text']['tokenizer'])(
+        TEXTS[2], padding=True, return_tensors='pt'
+    )
+    assert torch.equal(tokens['input_ids'], tokenize(network, TEXTS[2])[0])
+
+
+def test_the_network_is_left_as_it_was(network, exported):
+    assert not any(module.training for module in network.modules())
+
+
+def test_a_file_that_differs_is_not_written(network, tmp_path):
+    class Wrong(ImageSide):
+        def forward(self, image):
+            tokens, positions = super().forward(image)
+            return (tokens * 1.5 if torch.onnx.is_in_onnx_export() else tokens), positions
+
+    with pytest.raises(ConfigError, match='image_encoder.onnx differs from the model by'):
+        write.write_onnx(Wrong(network), SIZE, tmp_path / 'image_encoder.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_models_and_formats_are_refused(network, tmp_path, monkeypatch):
+    for kind in (WholeNetwork, ImageSide):
+        with pytest.raises(ConfigError, match='Linear cannot be exported'):
+            kind(nn.Linear(1, 1))
+    with pytest.raises(ConfigError, match='format "tflite"; give some of pt2,onnx,image-onnx'):
+        export_model(network, SIZE, tmp_path, ['tflite'])
+    with pytest.raises(ConfigError, match='size 0 x 64; give at least 32 pixels'):
+        export_model(network, (0, 64), tmp_path)
+    monkeypatch.setattr(write.importlib, 'import_module', lambda name: (_ for _ in ()).throw(ImportError(name=name)))
+    with pytest.raises(ConfigError, match='pip install onnx onnxruntime'):
+        export_model(network, SIZE, tmp_path, ['onnx'])
+    assert not list(tmp_path.iterdir())
+
+
+def test_tool(tmp_path, capsys):
+    config = write_run(tmp_path)
+    torch.save({'state_dict': build_localizer(config).state_dict(), 'meta': {}}, tmp_path / 'weights.pth')
+    tool = load_tool('export_model')
+    words = ['--config', config, '--checkpoint', tmp_path / 'weights.pth', '--out', tmp_path / 'out']
+    tool.main(tool.parse_args([*map(str, words), '--format', 'image-onnx', '--json']))
+    about = json.loads(capsys.readouterr().out)
+    assert (about['image']['height'], about['image']['width']) == (32, 32)
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'export.json',
+        'image_encoder.onnx',
+        'tokenizer',
+    ]

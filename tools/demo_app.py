@@ -1,0 +1,47 @@
+#!/usr/bin/env python
+"""A web page: choose or upload an image, type queries, see maps, download GeoTIFF and GeoJSON.
+
+    python tools/demo_app.py
+    python tools/demo_app.py --config CONFIG --checkpoint CHECKPOINT --port 8000
+
+Needs the extra "demo" (gradio). Listens on this machine only; --host 0.0.0.0 opens the page to the network, without
+a password. Without --config and --checkpoint the quickstart's model is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from xemap import cli
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('--config', help="path, or name of one of the project's (default: the quickstart's)")
+    parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on (default: %(default)s)')
+    parser.add_argument('--port', type=int, default=7860, help='0 = any free one (default: %(default)s)')
+    parser.add_argument('--max-mb', type=float, default=100, help='of an upload (default: %(default)s)')
+    parser.add_argument('--max-megapixels', type=float, default=50, help='of an image (default: %(default)s)')
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> None:
+    from xemap.demo import load_app
+
+    app = load_app()
+    from xemap.inference import XeMapInferencer
+    from xemap.inference.command import choose_model
+
+    inferencer = XeMapInferencer(*choose_model(args.config, args.checkpoint), args.device)
+    limits = {'max_mb': args.max_mb, 'max_megapixels': args.max_megapixels}
+    with app.serving(inferencer, args.host, args.port, **limits) as (url, page):
+        print(f'open {url} (stop with Ctrl-C)', flush=True)
+        page.block_thread()
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(cli.run(main, arguments))

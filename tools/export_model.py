@@ -1,0 +1,59 @@
+#!/usr/bin/env python
+"""A trained XeMap-Network as files that run without this package: torch.export and ONNX.
+
+    python tools/export_model.py --out exported
+    python tools/export_model.py --config CONFIG --checkpoint CHECKPOINT --out exported --format pt2
+
+Writes OUT/model.pt2 (torch.export), model.onnx, image_encoder.onnx, tokenizer/ and export.json, and compares each
+with the model. Without --config and --checkpoint the quickstart's model is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from xemap import cli
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = cli.make_parser(__doc__)
+    parser.add_argument('--out', required=True, help='folder to write to')
+    parser.add_argument('--config', help="path, or name of one of the project's (default: the quickstart's)")
+    parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
+    parser.add_argument('--format', default='pt2,onnx,image-onnx', help='some of these (default: %(default)s)')
+    parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                        help='of the image in pixels (default: what the config resizes to)')  # fmt: skip
+    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from xemap.errors import ConfigError
+    from xemap.export import export_model
+    from xemap.inference.command import choose_model
+    from xemap.inference.predictor import Predictor
+
+    predictor = Predictor(*choose_model(args.config, args.checkpoint), device='cpu')
+    size = tuple(args.size) if args.size else predictor.input_size
+    if size is None:
+        raise ConfigError('the config has no image size; give --size HEIGHT WIDTH')
+    formats = [name.strip() for name in args.format.split(',')]
+    about = export_model(predictor.model, size, args.out, formats)
+    if args.json:
+        print(json.dumps(about, indent=1))
+        return
+    table = Table('file', 'MB', 'largest difference to the model')
+    for file in about['files']:
+        table.add_row(file['file'], f'{file["bytes"] / 1e6:.1f}', f'{file["max_difference"]:.2g}')
+    Console().print(table)
+    print(f'written to {args.out}; images {size[0]} x {size[1]} (height x width), see export.json')
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    sys.exit(cli.run(main, arguments))

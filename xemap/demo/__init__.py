@@ -1,0 +1,33 @@
+"""The web page of ``tools/demo_app.py``.
+
+====================  ==========================================================================
+module                what it holds
+====================  ==========================================================================
+``uploads``           opening files of strangers: formats, limits
+``answer``            from a file and queries to figures and files, without gradio
+``figures``           HTML of maps over images
+``app``               the page and its server (gradio, the extra "demo")
+====================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from xemap.errors import ConfigError
+
+
+def load_app() -> ModuleType:
+    """The module :mod:`xemap.demo.app`.
+
+    Raises:
+        ConfigError: gradio is not installed.
+    """
+    try:
+        importlib.import_module('gradio')
+    except ImportError as error:
+        raise ConfigError(
+            f'the page needs gradio ({error}); install the extra "demo": pip install xemap[demo]'
+        ) from error
+    return importlib.import_module('xemap.demo.app')

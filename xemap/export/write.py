@@ -1,0 +1,184 @@
+"""Writing exported models, and checking each against the model that it came from."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xemap.errors import ConfigError
+from xemap.export.modules import ImageSide, WholeNetwork, tokenize
+from xemap.files import replacing, write_text
+
+FORMATS = {'pt2': 'model.pt2', 'onnx': 'model.onnx', 'image-onnx': 'image_encoder.onnx'}
+"""Format to file name."""
+
+TOLERANCE = 1e-4
+"""Largest difference between an exported model's output and the original's; float32 with another order of sums."""
+
+OPSET = 17
+"""Of ONNX; grid_sample needs 16."""
+
+MAX_QUERIES = 1024
+
+MIN_SIDE = 32
+"""Of an image; the coarsest features have this stride."""
+
+EXAMPLE = ('the lake', 'the building complex next to the playground')
+"""Of different length, so that what is traced has padding."""
+
+CHECKS = (
+    ('storage tanks',),
+    ('the road', 'the parking lot between the road and the lake', 'all ships'),
+)
+"""One query without padding, and more and longer ones than the example."""
+
+
+def export_model(
+    network: nn.Module, size: tuple[int, int], out: str | Path, formats: Sequence[str] = tuple(FORMATS)
+) -> dict[str, Any]:
+    """Write a network in several formats, its tokenizer, and ``export.json``, which says how to feed them.
+
+    Args:
+        network: an :class:`~xemap.models.localizers.XeMapNetwork` on the CPU.
+        size: (height, width) of the image; the only one that exported files take.
+        out: folder.
+        formats: of :data:`FORMATS`.
+
+    Returns:
+        the content of ``export.json``; ``files`` has name, bytes and the largest difference to the network.
+
+    Raises:
+        ConfigError: an unknown format, a size too small, a model that cannot be exported, a file that does not
+            repeat the model's output, or ONNX is wanted and its packages are not installed.
+    """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(FORMATS)}')
+    if min(size) < MIN_SIDE:
+        raise ConfigError(f'size {size[0]} x {size[1]}; give at least {MIN_SIDE} pixels each way')
+    whole, side = WholeNetwork(network), ImageSide(network)
+    if set(formats) != {'pt2'}:
+        _require_onnx()
+    out = Path(out)
+    files = []
+    for kind in dict.fromkeys(formats):
+        path = out / FORMATS[kind]
+        if kind == 'pt2':
+            difference = write_program(whole, size, path)
+        else:
+            difference = write_onnx(side if kind == 'image-onnx' else whole, size, path)
+        files.append({'format': kind, 'file': path.name, 'bytes': path.stat().st_size, 'max_difference': difference})
+    encoder = whole.network.language_model
+    encoder.tokenizer.save_pretrained(out / 'tokenizer')
+    preprocessor = whole.network.data_preprocessor
+    about = {
+        'files': files,
+        'image': {
+            'height': size[0],
+            'width': size[1],
+            'channels': 'RGB',
+            'mean': preprocessor.mean.flatten().tolist(),
+            'std': preprocessor.std.flatten().tolist(),
+        },
+        'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens},
+    }
+    write_text(out / 'export.json', json.dumps(about, indent=1) + '\n')
+    return about
+
+
+def write_program(whole: WholeNetwork, size: tuple[int, int], path: str | Path) -> float:
+    """Write a torch.export program; number of queries and text length are dynamic.
+
+    Returns:
+        the largest difference to the network on other texts than the traced ones.
+
+    Raises:
+        ConfigError: it is larger than :data:`TOLERANCE`.
+    """
+    queries = torch.export.Dim('queries', min=1, max=MAX_QUERIES)
+    tokens = torch.export.Dim('tokens', min=1, max=whole.network.language_model.max_tokens)
+    text_dims = {0: queries, 1: tokens}
+    with torch.no_grad(), replacing(path) as part:
+        program = torch.export.export(
+            whole, _inputs(whole, size, EXAMPLE), dynamic_shapes=({}, text_dims, text_dims), strict=False
+        )
+        torch.export.save(program, part)
+        run = torch.export.load(part).module()
+        return _difference(whole, size, lambda *inputs: [run(*inputs)], Path(path))
+
+
+def write_onnx(module: WholeNetwork | ImageSide, size: tuple[int, int], path: str | Path) -> float:
+    """Write an ONNX file for one image; number of queries and text length are dynamic.
+
+    Several images at a time would not do: tracing makes the number of Swin's windows a constant.
+
+    Returns:
+        the largest difference to the network under onnxruntime, on other inputs than the traced ones.
+
+    Raises:
+        ConfigError: it is larger than :data:`TOLERANCE`, or onnx or onnxruntime are not installed.
+    """
+    onnx, onnxruntime = _require_onnx()
+    whole = isinstance(module, WholeNetwork)
+    inputs = ('image', 'token_ids', 'attention_mask') if whole else ('image',)
+    text_axes = {0: 'queries', 1: 'tokens'}
+    axes = {'token_ids': text_axes, 'attention_mask': text_axes, 'maps': {0: 'queries'}} if whole else None
+    with torch.no_grad(), replacing(path) as part, warnings.catch_warnings():
+        # The tracing exporter: the newer one needs onnxscript. It follows one path only and warns of each place where
+        # another were possible; the check below is the answer.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            module,
+            _inputs(module, size, EXAMPLE),
+            str(part),
+            input_names=list(inputs),
+            output_names=['maps'] if whole else ['tokens', 'positions'],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        onnx.checker.check_model(str(part))
+        session = onnxruntime.InferenceSession(str(part), providers=['CPUExecutionProvider'])
+
+        def run(*given: Tensor) -> list[Tensor]:
+            found = session.run(None, {name: value.numpy() for name, value in zip(inputs, given)})
+            return [torch.from_numpy(np.asarray(value)) for value in found]
+
+        return _difference(module, size, run, Path(path))
+
+
+def _inputs(module: Any, size: tuple[int, int], texts: Sequence[str]) -> tuple[Tensor, ...]:
+    """Inputs of a module; another image for another number of texts."""
+    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(len(texts)))
+    return (image, *tokenize(module.network, texts)) if isinstance(module, WholeNetwork) else (image,)
+
+
+def _difference(module: nn.Module, size: tuple[int, int], run: Callable[..., list[Tensor]], path: Path) -> float:
+    largest = 0.0
+    for texts in CHECKS:
+        inputs = _inputs(module, size, texts)
+        wanted = module(*inputs)
+        for own, theirs in zip(wanted if isinstance(wanted, tuple) else (wanted,), run(*inputs), strict=True):
+            largest = max(largest, float((own - theirs).abs().max()) if own.shape == theirs.shape else float('inf'))
+    if not largest <= TOLERANCE:
+        raise ConfigError(
+            f'{path.name} differs from the model by {largest:.2g} (at most {TOLERANCE:g} is rounding) and was not '
+            'written; export to another format'
+        )
+    return largest
+
+
+def _require_onnx() -> tuple[ModuleType, ModuleType]:
+    try:
+        return importlib.import_module('onnx'), importlib.import_module('onnxruntime')
+    except ImportError as error:
+        raise ConfigError(f'ONNX needs {error.name}; pip install onnx onnxruntime, or use --format pt2') from error
