@@ -30,6 +30,7 @@ from xemap.benchmark.model import (
     split_pairs,
     without_pretrained,
 )
+from xemap.benchmark.naive import NaiveNetwork, benchmark_naive
 from xemap.benchmark.timing import WARMUP, limited_threads, measure
 from xemap.datasets.xemap_dataset import XeMapDataset
 from xemap.errors import ConfigError
@@ -228,6 +229,45 @@ class TestModel:
         torch.testing.assert_close(predict(model, split_pairs(batch)), maps, atol=1e-5, rtol=0)
 
 
+class TestNaive:
+    def test_both_sides_have_the_same_maps_and_gradients(self):
+        """Otherwise the speeds would be of different things."""
+        cfg = config()
+        weights, results = None, []
+        for kind in ('XeMapNetwork', NaiveNetwork):
+            cfg.model.type = kind
+            own = build_model(cfg, 'cpu')  # eval mode: batch statistics would count an image once a query
+            if weights is None:  # as initialised, samples lie where bilinear weights have two gradients
+                for layer in own.encoder.layers:
+                    torch.nn.init.normal_(layer.self_attn.sampling_offsets.bias)
+                weights = own.state_dict()
+            own.load_state_dict(weights)
+            batch = own.data_preprocessor(make_batch([3, 1], SIZE))
+            loss = own(**batch, mode='loss')['loss_map']
+            gradients = torch.autograd.grad(loss, [p for p in own.parameters() if p.requires_grad])
+            results.append((own(**batch, mode='tensor'), *gradients))
+        for ours, naive in zip(*results):
+            torch.testing.assert_close(ours, naive, atol=1e-5, rtol=1e-3)
+        torch.testing.assert_close(results[0][0], results[1][0], atol=1e-5, rtol=0)
+
+    def test_the_naive_side_encodes_an_image_for_each_query(self, monkeypatch):
+        seen = []
+        encode = NaiveNetwork.encode_images
+        monkeypatch.setattr(NaiveNetwork, 'encode_images', lambda self, x: seen.append(len(x)) or encode(self, x))
+        result = benchmark_naive(config(), SIZE, 1, 'cpu')
+        assert set(seen) == {4} and result['max_difference'] < 1e-5
+        for part, unit in (('infer', 'queries_per_s'), ('train', 'pairs_per_s')):
+            sides = result[part]
+            assert sides['xemap'][unit] == pytest.approx(4 / sides['xemap']['median_s'])
+            assert sides['gain'] == pytest.approx(sides['naive']['median_s'] / sides['xemap']['median_s'])
+
+    def test_another_model_is_refused(self):
+        cfg = config()
+        cfg.model.type = 'SeLoLocalizer'
+        with pytest.raises(ConfigError, match='compares an XeMapNetwork, the config has a SeLoLocalizer'):
+            benchmark_naive(cfg, SIZE, 1, 'cpu')
+
+
 class TestData:
     def test_each_pass_reads_every_scene_in_an_epoch_of_its_own(self, monkeypatch):
         seen, get = [], XeMapDataset.__getitem__
@@ -321,7 +361,7 @@ def write(cfg: Config, path) -> str:
         ({}, dict(repeats=0), '--repeats 0: give at least 1'),
         ({}, dict(threads=0), '--threads 0: give at least 1'),
         ({}, dict(image_size=(0, 4)), '--image-size 0 4: give at least 1'),
-        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer data metric'),
+        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer naive data metric'),
         ({}, dict(options=['model.num_level=3']), 'did you mean "num_levels"'),
         ({}, dict(options=['model.backbone.type=ResNett'], parts=['infer']), 'did you mean "ResNet"'),
         ({}, dict(options=['model.language_model.name=/no/folder'], parts=['infer']), 'text encoder "/no/folder"'),

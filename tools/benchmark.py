@@ -8,6 +8,7 @@
 
   train   pairs/s of whole training steps, and peak memory
   infer   queries/s at 1, 4 and 9 queries an image, together and one by one
+  naive   both against the same network composed naively from MMDetection's parts
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
 

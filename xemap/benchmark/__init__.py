@@ -8,6 +8,7 @@ module           what it holds
 ===============  ===============================================================
 ``run``          the whole run: config, device, the parts, the report
 ``model``        parts ``train`` and ``infer``
+``naive``        part ``naive``
 ``data``         part ``data``
 ``metric``       part ``metric``
 ``annotations``  the other run: an annotation file of full size, and MCMG
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from xemap.benchmark.run import run_benchmark
     from xemap.benchmark.table import format_report
 
-PARTS = ('train', 'infer', 'data', 'metric')
+PARTS = ('train', 'infer', 'naive', 'data', 'metric')
 """In the order in which they run: training first, because the peak of resident memory never falls."""
 
 DEVICES = ('auto', 'cpu', 'cuda')

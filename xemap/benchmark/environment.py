@@ -17,7 +17,7 @@ import transformers
 
 import xemap
 from xemap.errors import ConfigError
-from xemap.models.fusion.deformable import has_compiled_ops
+from xemap.models.fusion.sampling import has_compiled_ops
 
 ROOT = Path(xemap.__file__).resolve().parents[1]
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 from xemap.benchmark.timing import measure
 from xemap.datasets.synthetic import lay_out_scene
 from xemap.engine.runner import config_errors
 from xemap.errors import ConfigError
-from xemap.models.build import build_localizer
+from xemap.models.build import build_localizer, quiet
 from xemap.structures import XeMapDataSample
 
 QUERIES = 9
@@ -42,7 +38,7 @@ def build_model(cfg: Config, device: str) -> BaseModel:
     cfg = cfg.copy()
     if 'model' in cfg:
         cfg.model = without_pretrained(cfg.model)
-    with config_errors('model'), _warnings_only():
+    with config_errors('model'), quiet():
         return build_localizer(cfg).to(device)
 
 
@@ -118,6 +114,20 @@ def predict(model: BaseModel, batches: list[Batch]) -> torch.Tensor:
         return torch.cat([sample.pred_maps for batch in batches for sample in model.test_step(batch)])
 
 
+def make_optimizer(model: BaseModel, cfg: Config) -> OptimWrapper:
+    """The config's optimizer, which steps at every step.
+
+    Raises:
+        ConfigError: there is none, or a key of it does not fit.
+    """
+    if 'optim_wrapper' not in cfg:
+        raise ConfigError(f'config {cfg.filename} has no "optim_wrapper", which a training step needs')
+    wrapper = cfg.optim_wrapper.copy()
+    wrapper.pop('accumulative_counts', None)
+    with DefaultScope.overwrite_default_scope('xemap'), config_errors('optim_wrapper'):
+        return build_optim_wrapper(model, wrapper)
+
+
 def benchmark_training(
     model: BaseModel, cfg: Config, size: tuple[int, int], repeats: int, device: str, seed: int = 0
 ) -> dict[str, Any]:
@@ -135,12 +145,7 @@ def benchmark_training(
         ConfigError: a key that is missing or does not fit, or more pairs a step than the GPU holds.
     """
     queries = queries_of_a_step(cfg)
-    if 'optim_wrapper' not in cfg:
-        raise ConfigError(f'config {cfg.filename} has no "optim_wrapper", which a training step needs')
-    wrapper = cfg.optim_wrapper.copy()
-    wrapper.pop('accumulative_counts', None)  # every timed step includes one of the optimizer
-    with DefaultScope.overwrite_default_scope('xemap'), config_errors('optim_wrapper'):
-        optimizer = build_optim_wrapper(model, wrapper)
+    optimizer = make_optimizer(model, cfg)
     batch = make_batch(queries, size, seed)
     torch.manual_seed(seed)
     if device == 'cuda':
@@ -197,18 +202,6 @@ def benchmark_inference(
             }
         )
     return rows
-
-
-@contextmanager
-def _warnings_only() -> Iterator[None]:
-    """Without the lines that mmengine logs on how each parameter is initialised."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _names_weights(key: str, value: Any) -> bool:

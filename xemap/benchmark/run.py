@@ -14,6 +14,7 @@ from xemap.benchmark.data import benchmark_data, pipeline_size
 from xemap.benchmark.environment import choose_device, describe_environment
 from xemap.benchmark.metric import benchmark_metric
 from xemap.benchmark.model import benchmark_inference, benchmark_training, build_model
+from xemap.benchmark.naive import benchmark_naive
 from xemap.benchmark.timing import WARMUP, limited_threads
 from xemap.datasets.synthetic.scene import SIZES
 from xemap.engine import load_config
@@ -78,6 +79,8 @@ def run_benchmark(
                 results['train'] = benchmark_training(model, cfg, size, repeats, device, seed)
             if 'infer' in parts:
                 results['infer'] = benchmark_inference(model, size, repeats, device, seed)
+        if 'naive' in parts:
+            results['naive'] = benchmark_naive(cfg, size, repeats, device, seed)
         if 'data' in parts:
             results['data'] = benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed)
         if 'metric' in parts:

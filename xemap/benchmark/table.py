@@ -33,6 +33,12 @@ def format_report(report: dict[str, Any]) -> Table:
             rate = f'{row[name]["queries_per_s"]:.2f} queries/s'
             add('infer', f'{queries} {words}', rate, row[name])
         add('', 'gain', f'{row["gain"]:.2f} x')
+    if naive := report.get('naive'):
+        for kind, unit in (('infer', 'queries'), ('train', 'pairs')):
+            for name, words in (('xemap', 'this network'), ('naive', 'composed naively')):
+                side = naive[kind][name]
+                add('naive', f'{kind}, {words}', f'{side[f"{unit}_per_s"]:.2f} {unit}/s', side)
+            add('', 'gain', f'{naive[kind]["gain"]:.2f} x')
     if data := report.get('data'):
         what = f'{data["queries_per_sample"]:.1f} queries, one core'
         add('data', what, f'{data["samples_per_s"]:.2f} samples/s', data['pass'])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
 import torch
 from mmdet.models.layers.transformer.grounding_dino_layers import GroundingDinoTransformerEncoder
 from mmengine.config import ConfigDict
 
 from tests.models.tiny import tiny_network
+from xemap.errors import ConfigError
 from xemap.models.fusion import FusionEncoder
 
 SHAPES = [(6, 5), (3, 3)]
@@ -61,3 +65,63 @@ def test_padding_changes_nothing():
         long = ours(vision, position, SHAPES, padded, padding)
     torch.testing.assert_close(short[0], long[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(short[1], long[1][:, :4], atol=1e-5, rtol=1e-5)
+
+
+def one_layer(**options) -> FusionEncoder:
+    torch.manual_seed(0)
+    config = tiny_network().encoder
+    config.pop('type')
+    config.fusion_layer_cfg.dropout = 0.2
+    encoder = FusionEncoder(**{**config, 'num_layers': 1, **options})
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return encoder
+
+
+def run(encoder: FusionEncoder, pairs: int, tokens: int) -> list[torch.Tensor]:
+    """Fused tokens, and the gradients of everything."""
+    torch.manual_seed(1)
+    vision, text = torch.randn(pairs, TOKENS, 32, requires_grad=True), torch.randn(pairs, tokens, 32)
+    padding = torch.arange(tokens)[None] >= torch.arange(1, pairs + 1)[:, None]
+    fused, read = encoder(vision, torch.randn(1, TOKENS, 32), SHAPES, text.requires_grad_(), padding)
+    read = read * ~padding[..., None]
+    wanted = [vision, text, *encoder.parameters()]
+    return [fused, read, *torch.autograd.grad(fused.sin().sum() + read.sin().sum(), wanted)]
+
+
+def test_recomputing_activations_changes_no_gradient_and_saves_memory():
+    """Dropout included, which must be drawn again as it was."""
+    results, saved = [], []
+    for checkpointing in (False, True):
+        kept: dict[int, int] = {}
+
+        def keep(tensor, kept=kept):
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        encoder = one_layer(checkpointing=checkpointing).train()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            results.append(run(encoder, 2, 5))
+        parameters = {parameter.data_ptr() for parameter in encoder.parameters()}
+        saved.append(sum(size for pointer, size in kept.items() if pointer not in parameters))
+    for plain, again in zip(*results):
+        torch.testing.assert_close(plain, again, atol=0, rtol=0)
+    assert saved[1] < saved[0] / 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and shutil.which('g++') is None, reason='inductor needs a C++ compiler on a CPU'
+)
+def test_compiled_layers_give_the_same_result():
+    torch.compiler.reset()
+    plain, compiled = one_layer().eval(), one_layer(compile='inductor').eval()
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    for pairs, tokens in ((2, 4), (3, 6)):
+        for expected, got in zip(run(plain, pairs, tokens), run(compiled, pairs, tokens)):
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_an_unknown_compiler_is_refused():
+    with pytest.raises(ConfigError, match='compile "fast" is no back end of torch.compile; use one of .*inductor'):
+        one_layer(compile='fast')

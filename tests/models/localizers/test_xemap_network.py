@@ -141,6 +141,34 @@ def test_mixed_precision_keeps_maps_and_positions_exact():
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
+def test_training_500_steps_in_bfloat16_learns_without_nan(device):
+    if device == 'cuda' and not torch.cuda.is_available():
+        pytest.skip('no GPU')
+    model = build().to(device).train()
+    model.head.loss = MODELS.build(dict(type='BalancedMapL1Loss'))
+    samples = [s.to(device) for s in make_samples([TEXTS[:2], TEXTS[2:4]], (32, 32))]
+    for i, sample in enumerate(samples):  # the upper or the lower half, as image and text say
+        sample.gt_maps[:] = 0
+        sample.gt_maps[i, :16] = sample.gt_maps[1 - i, 16:] = 1
+    images = make_images(2, (32, 32)).to(device)
+    read = model.language_model(TEXTS[:4])  # once for all steps: it is frozen
+    model.language_model.forward = lambda wanted: read
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+    losses = []
+    for _ in range(500):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            loss = model(images, samples, mode='loss')['loss_map']
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    losses = torch.stack(losses)
+    assert losses.isfinite().all()
+    assert losses[-50:].mean() < 0.7 * losses[:50].mean()
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_gpu_gives_the_maps_and_gradients_of_the_cpu():

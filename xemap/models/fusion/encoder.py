@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from mmdet.models.layers.transformer.detr_layers import DetrTransformerEncoderLayer
 from mmdet.models.layers.transformer.grounding_dino_layers import GroundingDinoTransformerEncoder
@@ -9,7 +11,9 @@ from mmdet.models.layers.transformer.utils import get_text_sine_pos_embed
 from mmengine.config import ConfigDict
 from mmengine.model import ModuleList
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from xemap.errors import ConfigError
 from xemap.models.fusion.bi_attention import FusionBlock
 from xemap.models.fusion.deformable import DeformableEncoderLayer, LevelShapes
 from xemap.registry import MODELS
@@ -28,6 +32,27 @@ def reference_points(shapes: LevelShapes, device: torch.device | str) -> Tensor:
     return torch.cat(points)
 
 
+class TextLayer(DetrTransformerEncoderLayer):
+    """MMDetection's layer without the attention weights, which nobody reads: torch then fuses the attention."""
+
+    def forward(self, query: Tensor, query_pos: Tensor, padding: Tensor) -> Tensor:
+        """Self-attention over the tokens of a text, and an FFN, post-norm.
+
+        Args:
+            query: (N, S, C).
+            query_pos: (N, S, C) added for scores, not for values.
+            padding: (N, S) bool, True = padding.
+
+        Returns:
+            (N, S, C).
+        """
+        attention = self.self_attn
+        asked, value = (query + query_pos).transpose(0, 1), query.transpose(0, 1)
+        out = attention.attn(asked, asked, value, key_padding_mask=padding, need_weights=False)[0].transpose(0, 1)
+        query = self.norms[0](query + attention.dropout_layer(attention.proj_drop(out)))
+        return self.norms[1](self.ffn(query))
+
+
 @MODELS.register_module()
 class FusionEncoder(GroundingDinoTransformerEncoder):
     """Layers of bidirectional cross-attention, text self-attention and deformable image self-attention.
@@ -39,22 +64,44 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
     Args:
         num_layers: number of layers (6 in the paper's set-up).
         layer_cfg: deformable layer, as ``DeformableDetrTransformerEncoderLayer``.
-        text_layer_cfg: text layer, as ``DetrTransformerEncoderLayer``.
+        text_layer_cfg: text layer, as MMDetection's ``DetrTransformerEncoderLayer``.
         fusion_layer_cfg: arguments of :class:`FusionBlock`.
+        checkpointing: in training, keep only what goes from layer to layer and compute the rest again in the
+            backward pass: less memory, a third more time, the same gradients.
+        compile: a back end of ``torch.compile``, as ``'inductor'`` (which needs a C++ compiler on a CPU), for
+            the layers; sampling stays as it is. None = off.
+
+    Raises:
+        ConfigError: an unknown ``compile``.
     """
 
-    def __init__(self, num_layers: int, layer_cfg: dict, text_layer_cfg: dict, fusion_layer_cfg: dict) -> None:
+    def __init__(
+        self,
+        num_layers: int,
+        layer_cfg: dict,
+        text_layer_cfg: dict,
+        fusion_layer_cfg: dict,
+        checkpointing: bool = False,
+        compile: str | None = None,
+    ) -> None:
+        if compile is not None and compile not in torch.compiler.list_backends(exclude_tags=()):
+            known = ', '.join(torch.compiler.list_backends())
+            raise ConfigError(f'FusionEncoder: compile "{compile}" is no back end of torch.compile; use one of {known}')
         super().__init__(
             num_layers=num_layers,
-            layer_cfg=ConfigDict(layer_cfg),
-            text_layer_cfg=ConfigDict(text_layer_cfg),
+            layer_cfg=_with_plain_relu(layer_cfg),
+            text_layer_cfg=_with_plain_relu(text_layer_cfg),
             fusion_layer_cfg=ConfigDict(fusion_layer_cfg),
         )
+        self.checkpointing = checkpointing
+        if compile is not None:
+            for layer in (*self.fusion_layers, *self.text_layers, *self.layers):
+                layer.compile(backend=compile, dynamic=True)
 
     def _init_layers(self) -> None:
         count = range(self.num_layers)
         self.layers = ModuleList([DeformableEncoderLayer(**self.layer_cfg) for _ in count])
-        self.text_layers = ModuleList([DetrTransformerEncoderLayer(**self.text_layer_cfg) for _ in count])
+        self.text_layers = ModuleList([TextLayer(**self.text_layer_cfg) for _ in count])
         self.fusion_layers = ModuleList([FusionBlock(**self.fusion_layer_cfg) for _ in count])
         self.embed_dims = self.layers[0].embed_dims
 
@@ -76,11 +123,33 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         points = reference_points(shapes, vision.device)
         positions = torch.arange(text.shape[1], device=text.device, dtype=torch.float32)
         text_pos = get_text_sine_pos_embed(positions[None, :, None], num_pos_feats=self.embed_dims, exchange_xy=False)
-        text_pos = text_pos.to(text.dtype)
-        for fuse, attend_text, attend_image in zip(self.fusion_layers, self.text_layers, self.layers):
-            vision, text = fuse(vision, text, text_padding)
-            text = attend_text(
-                query=text, query_pos=text_pos.expand_as(text), attn_mask=None, key_padding_mask=text_padding
-            )
-            vision = attend_image(vision, vision_pos, points, shapes)
+        text_pos = text_pos.to(text.dtype).expand_as(text)
+        for layers in zip(self.fusion_layers, self.text_layers, self.layers):
+            run = partial(_layer, *layers, vision_pos=vision_pos, points=points, shapes=shapes, text_pos=text_pos)
+            if self.checkpointing and self.training and torch.is_grad_enabled():
+                vision, text = checkpoint(run, vision, text, text_padding, use_reentrant=False)
+            else:
+                vision, text = run(vision, text, text_padding)
         return vision, text
+
+
+def _with_plain_relu(layer_cfg: dict) -> ConfigDict:
+    """The config of a layer whose FFN does not work in place, mmcv's default: on a view that costs two copies."""
+    return ConfigDict(layer_cfg, ffn_cfg={'act_cfg': dict(type='ReLU', inplace=False), **layer_cfg['ffn_cfg']})
+
+
+def _layer(
+    fuse: FusionBlock,
+    attend_text: TextLayer,
+    attend_image: DeformableEncoderLayer,
+    vision: Tensor,
+    text: Tensor,
+    text_padding: Tensor,
+    *,
+    vision_pos: Tensor,
+    points: Tensor,
+    shapes: LevelShapes,
+    text_pos: Tensor,
+) -> tuple[Tensor, Tensor]:
+    vision, text = fuse(vision, text, text_padding)
+    return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding)
