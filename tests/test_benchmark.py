@@ -13,10 +13,11 @@ from mmengine.config import Config
 from rich.console import Console
 
 from tests.models.tiny import tiny_network
-from xemap.benchmark import PARTS, environment, format_report, run, run_benchmark, timing
+from xemap.benchmark import PARTS, environment, flops, format_report, run, run_benchmark, timing
 from xemap.benchmark import model as model_part
 from xemap.benchmark.data import benchmark_data, pipeline_size, training_pipeline
 from xemap.benchmark.environment import choose_device, describe_environment
+from xemap.benchmark.flops import count_flops, matmul_ceiling, share_of_ceiling
 from xemap.benchmark.metric import benchmark_metric, make_map
 from xemap.benchmark.model import (
     GROUPS,
@@ -172,11 +173,12 @@ class TestModel:
 
         monkeypatch.setattr(own, 'train_step', spy)
         result = benchmark_training(own, cfg, SIZE, 2, 'cpu')
-        assert len(seen) == WARMUP + 2 and all(len(pairs) == 5 for pairs in seen)
+        assert len(seen) == WARMUP + 2 + 1 and all(len(pairs) == 5 for pairs in seen)
         assert all(updates), 'a step without an update of the weights, though gradients are to be accumulated'
         assert result['pairs_per_step'] == 5 and result['images_per_step'] == 2
         assert result['pairs_per_s'] == pytest.approx(5 / result['step']['median_s'])
         assert 0 < result['step']['min_s'] <= result['step']['median_s'] <= result['step']['max_s']
+        assert result['share_of_ceiling'] > 0 and result['ceiling_dtype'] == 'float32'
         assert result['peak_memory_of'] == 'process' and 2**26 < result['peak_memory_bytes'] < 2**38
         assert not own.training and all(p.grad is None for p in own.parameters())
         after = own.state_dict()
@@ -227,6 +229,28 @@ class TestModel:
         maps = predict(model, [batch])
         assert maps.shape == (3, *SIZE) and not maps.requires_grad
         torch.testing.assert_close(predict(model, split_pairs(batch)), maps, atol=1e-5, rtol=0)
+
+
+class TestFlops:
+    def test_products_are_counted_with_their_gradients(self):
+        a, b = torch.ones(3, 4, requires_grad=True), torch.ones(4, 5, requires_grad=True)
+        assert count_flops(lambda: a @ b) == 2 * 3 * 4 * 5
+        assert count_flops(lambda: (a @ b).sum().backward()) == 3 * 2 * 3 * 4 * 5
+
+    def test_the_ceiling_is_that_of_one_product(self, monkeypatch):
+        monkeypatch.setitem(flops.SIZES, 'cpu', 10)
+        now = iter(range(0, 1000, 2))
+        monkeypatch.setattr(flops.time, 'perf_counter', lambda: next(now))
+        assert matmul_ceiling('cpu', torch.float32) == 2 * 10**3 / 2
+
+    def test_share(self, monkeypatch):
+        monkeypatch.setattr(flops, 'matmul_ceiling', lambda device, dtype: 100.0)
+        a = torch.ones(2, 5)
+        share = share_of_ceiling(lambda: a @ a.T, 2.0, 'cpu', torch.bfloat16)
+        assert share == {
+            'flops': 40, 'flop_per_s': 20.0, 'ceiling_flop_per_s': 100.0, 'ceiling_dtype': 'bfloat16',
+            'share_of_ceiling': 0.2,
+        }  # fmt: skip
 
 
 class TestNaive:
@@ -361,7 +385,7 @@ def write(cfg: Config, path) -> str:
         ({}, dict(repeats=0), '--repeats 0: give at least 1'),
         ({}, dict(threads=0), '--threads 0: give at least 1'),
         ({}, dict(image_size=(0, 4)), '--image-size 0 4: give at least 1'),
-        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer naive data metric'),
+        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer naive data metric large_sources'),
         ({}, dict(options=['model.num_level=3']), 'did you mean "num_levels"'),
         ({}, dict(options=['model.backbone.type=ResNett'], parts=['infer']), 'did you mean "ResNet"'),
         ({}, dict(options=['model.language_model.name=/no/folder'], parts=['infer']), 'text encoder "/no/folder"'),
@@ -396,6 +420,9 @@ def test_report(tmp_path):
         assert shown in text
     report = run_benchmark(path, parts=['metric'], repeats=1, map_size=64)
     assert not {'train', 'infer', 'data'} & report.keys()
+    report = run_benchmark(path, parts=['large_sources'], repeats=1, source_size=300)
+    console.print(format_report(report))
+    assert 'jpeg, masks, 300 px, reduced' in console.file.getvalue()
 
 
 @pytest.mark.parametrize('given, of_the_model', [((24, 40), (24, 40)), (None, SIZE)])

@@ -11,6 +11,7 @@
   naive   both against the same network composed naively from MMDetection's parts
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
+  large_sources  only where asked for: training samples of 10,000 px sources, decoded whole and at a fraction
 
     python tools/benchmark.py annotations [--help]
 
@@ -25,7 +26,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from xemap.benchmark import DEVICES, PARTS
+from xemap.benchmark import DEVICES, OPTIONAL_PARTS, PARTS
 from xemap.cli import make_parser, run
 
 ANNOTATIONS = """Measure building, opening and reading an annotation file, and the targets (MCMG) of a sample.
@@ -46,7 +47,10 @@ def parse_args(argv: list[str] | None = None):
         return parse_annotations_args(argv[1:])
     parser = make_parser(__doc__)
     parser.add_argument('config', nargs='?', default=str(CONFIG), help=f'config file (default: {CONFIG.name})')
-    parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS, help='what to measure (default: all)')
+    parser.add_argument(
+        '--parts', nargs='+', choices=(*PARTS, *OPTIONAL_PARTS), default=PARTS,
+        help=f'what to measure (default: {" ".join(PARTS)})',
+    )  # fmt: skip
     parser.add_argument('--device', choices=DEVICES, default='auto', help='of the model (default: a GPU if any)')
     parser.add_argument(
         '--image-size', nargs=2, type=int, metavar=('H', 'W'), help="pixels (default: the config's training size)"
@@ -55,6 +59,7 @@ def parse_args(argv: list[str] | None = None):
     parser.add_argument('--threads', type=int, help="CPU threads (default: torch's)")
     parser.add_argument('--scenes', type=int, default=6, help='images of part data (default: 6)')
     parser.add_argument('--map-size', type=int, default=3000, help='side of the map of part metric (default: 3000)')
+    parser.add_argument('--source-size', type=int, default=10000, help='side of large_sources (default: 10000)')
     parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
@@ -90,6 +95,7 @@ def measure_config(args):
         threads=args.threads,
         scenes=args.scenes,
         map_size=args.map_size,
+        source_size=args.source_size,
     )
     return report, format_report(report)
 

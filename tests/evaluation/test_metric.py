@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from xemap.errors import ConfigError, DataError
-from xemap.evaluation import SeLoMetric, metric, selo_metrics
+from xemap.evaluation import SeLoMetric, metric, scoring, selo_metrics
 from xemap.registry import METRICS
 from xemap.structures import MaskRegion, PolygonRegion, Query, XeMapDataSample
 
@@ -165,7 +165,7 @@ def test_second_evaluation_starts_empty_and_reuses_the_bounds():
     samples = [image(i) for i in range(2)]
     result, kept = run(samples)
     assert kept.results == []
-    with mock.patch.object(metric, 'bound_metrics', side_effect=AssertionError('computed again')):
+    with mock.patch.object(scoring, 'bound_metrics', side_effect=AssertionError('computed again')):
         for sample in samples:
             kept.process(None, [sample.to_dict()])
         assert kept.evaluate(2) == result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,25 @@ class TestMaskRegion:
             coverage = MaskRegion.from_mask(mask).coverage(mask.shape, (out_h, out_w))
         assert coverage.shape == (out_h, out_w) and coverage.dtype == np.float32
         np.testing.assert_allclose(coverage, expected, atol=1e-5 if exact else 1 / 510 + 1e-6)
+
+    @pytest.mark.parametrize('flipped', [False, True])
+    @pytest.mark.parametrize('speckled', [False, True])
+    def test_large_masks_are_covered_the_same_from_their_runs(self, monkeypatch, flipped, speckled) -> None:
+        mask = np.zeros((200, 300), np.uint8)
+        cv2.circle(mask, (120, 80), 60, 1, -1)
+        if speckled:
+            mask[::2, ::2] ^= 1
+        region = MaskRegion.from_mask(mask)
+        region = region.flipped(mask.shape, 'horizontal') if flipped else region
+        by_pixels = region.coverage(mask.shape, (40, 64))
+        calls = []
+        monkeypatch.setattr(region_module, 'RUN_COVERAGE_PIXELS', 1000)
+        of_runs = region_module.coverage_of_runs
+        monkeypatch.setattr(region_module, 'coverage_of_runs', lambda *a: calls.append(a) or of_runs(*a))
+        np.testing.assert_allclose(region.coverage(mask.shape, (40, 64)), by_pixels, atol=1e-5)
+        assert bool(calls) is not speckled
+        with pytest.raises(DataError, match='mask of size'):
+            region.coverage((300, 200), (40, 64))
 
     def test_coverage_when_enlarging(self) -> None:
         mask = np.zeros((4, 4), bool)

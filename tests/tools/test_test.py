@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,24 @@ def test_protocol_and_default_place_of_results(tmp_path, score, checkpoint):
     config = write_run(tmp_path)
     assert score(config, checkpoint, '--work-dir', tmp_path / 'run', '--protocol', 'paper') == 0
     assert json.loads((tmp_path / 'run' / 'test.summary.json').read_text())['protocol'] == 'paper'
+
+
+def test_scoring_in_worker_processes_gives_the_same_files(tmp_path, score, checkpoint):
+    config = write_run(tmp_path)
+    for number in (0, 2):
+        words = ['--work-dir', tmp_path / 'run', '--out', tmp_path / f'{number}']
+        assert score(config, checkpoint, *words, '--cfg-options', f'test_evaluator.workers={number}') == 0
+    for name in ('queries.csv', 'summary.json'):
+        assert (tmp_path / f'2.{name}').read_bytes() == (tmp_path / f'0.{name}').read_bytes()
+
+
+def test_a_map_that_a_worker_cannot_score_is_one_line(tmp_path, score, checkpoint, capsys, monkeypatch):
+    config = write_run(tmp_path)
+    monkeypatch.setattr('xemap.evaluation.metric.as_array', lambda maps: np.asarray(maps) + 2)
+    words = ['--work-dir', tmp_path / 'run', '--cfg-options', 'test_evaluator.workers=1']
+    assert score(config, checkpoint, *words) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error:')]
+    assert '0.png, query "the field in the top left corner": map with the value' in line
 
 
 def test_untrained_model(tmp_path, score):

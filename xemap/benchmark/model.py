@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 
+from xemap.benchmark.flops import share_of_ceiling
 from xemap.benchmark.timing import measure
 from xemap.datasets.synthetic import lay_out_scene
 from xemap.engine.runner import config_errors
@@ -128,6 +129,13 @@ def make_optimizer(model: BaseModel, cfg: Config) -> OptimWrapper:
         return build_optim_wrapper(model, wrapper)
 
 
+def precision(optimizer: OptimWrapper) -> torch.dtype:
+    """That of the matrix products of a step."""
+    if isinstance(optimizer, AmpOptimWrapper):
+        return optimizer.cast_dtype or torch.get_autocast_dtype('cuda')
+    return torch.float32
+
+
 def benchmark_training(
     model: BaseModel, cfg: Config, size: tuple[int, int], repeats: int, device: str, seed: int = 0
 ) -> dict[str, Any]:
@@ -151,8 +159,14 @@ def benchmark_training(
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     model.train()
+
+    def step() -> None:
+        model.train_step(batch, optimizer)
+
     try:
-        time = measure({'step': lambda: model.train_step(batch, optimizer)}, repeats, device, 'training steps')['step']
+        time = measure({'step': step}, repeats, device, 'training steps')['step']
+        memory = _peak_memory(device)
+        work = share_of_ceiling(step, time['median_s'], device, precision(optimizer))
     except _OUT_OF_MEMORY as error:
         raise ConfigError(
             f'{sum(queries)} pairs a step at {size[0]} x {size[1]} do not fit into the memory of the GPU; '
@@ -166,7 +180,8 @@ def benchmark_training(
         'images_per_step': len(queries),
         'pairs_per_s': sum(queries) / time['median_s'],
         'step': time,
-        **_peak_memory(device),
+        **memory,
+        **work,
     }
 
 

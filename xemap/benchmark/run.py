@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from xemap.benchmark import PARTS
+from xemap.benchmark import OPTIONAL_PARTS, PARTS
 from xemap.benchmark.data import benchmark_data, pipeline_size
 from xemap.benchmark.environment import choose_device, describe_environment
+from xemap.benchmark.large_sources import benchmark_large_sources
 from xemap.benchmark.metric import benchmark_metric
 from xemap.benchmark.model import benchmark_inference, benchmark_training, build_model
 from xemap.benchmark.naive import benchmark_naive
@@ -33,6 +34,7 @@ def run_benchmark(
     scenes: int = 6,
     scene_sizes: tuple[int, ...] = SIZES,
     map_size: int = 3000,
+    source_size: int = 10_000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measure and report; progress goes to stderr, nothing to stdout but the libraries' own messages.
@@ -40,7 +42,7 @@ def run_benchmark(
     Args:
         config: whose model, step size, optimizer and training pipeline are measured.
         options: overrides of the config, ``key=value``.
-        parts: of :data:`~xemap.benchmark.PARTS`.
+        parts: of :data:`~xemap.benchmark.PARTS` and :data:`~xemap.benchmark.OPTIONAL_PARTS`.
         device: of the model: ``'auto'``, ``'cpu'`` or ``'cuda'``.
         image_size: (height, width); None = that of the config's training pipeline.
         repeats: timed rounds of each measurement; numbers are their medians.
@@ -48,6 +50,7 @@ def run_benchmark(
         scenes: images of part ``data``.
         scene_sizes: sides that these may have, in pixels.
         map_size: side of the map of part ``metric``.
+        source_size: side of the images of part ``large_sources``.
         seed: of everything made up.
 
     Returns:
@@ -59,13 +62,14 @@ def run_benchmark(
     """
     numbers: dict[str, tuple[int | None, ...]] = {
         '--repeats': (repeats,), '--threads': (threads,), '--scenes': (scenes,), '--map-size': (map_size,),
-        '--image-size': image_size or (),
+        '--source-size': (source_size,), '--image-size': image_size or (),
     }  # fmt: skip
     for name, values in numbers.items():
         if any(value is not None and value < 1 for value in values):
             raise ConfigError(f'{name} {" ".join(map(str, values))}: give at least 1')
-    if unknown := set(parts) - set(PARTS):
-        raise ConfigError(f'--parts {" ".join(sorted(unknown))}: unknown; parts are {" ".join(PARTS)}')
+    known = (*PARTS, *OPTIONAL_PARTS)
+    if unknown := set(parts) - set(known):
+        raise ConfigError(f'--parts {" ".join(sorted(unknown))}: unknown; parts are {" ".join(known)}')
     cfg = load_config(config, options)
     device = choose_device(device)
     size = pipeline_size(cfg) if image_size is None else image_size
@@ -85,6 +89,8 @@ def run_benchmark(
             results['data'] = benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed)
         if 'metric' in parts:
             results['metric'] = benchmark_metric(map_size, repeats, seed)
+        if 'large_sources' in parts:
+            results['large_sources'] = benchmark_large_sources(cfg, image_size, repeats, source_size, seed)
     return {
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'config': Path(config).stem,

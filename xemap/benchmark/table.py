@@ -26,6 +26,8 @@ def format_report(report: dict[str, Any]) -> Table:
         what = f'{_counted(train["pairs_per_step"], "pair")} of {_counted(train["images_per_step"], "image")} a step'
         add('train', what, f'{train["pairs_per_s"]:.2f} pairs/s', train['step'])
         add('', f'peak memory, {train["peak_memory_of"]}', f'{train["peak_memory_bytes"] / 2**30:.2f} GiB')
+        share = f'{100 * train["share_of_ceiling"]:.0f} % of {train["ceiling_flop_per_s"] / 1e12:.3g}'
+        add('', f'TFLOP/s, of a matrix product in {train["ceiling_dtype"]}', share)
     for row in report.get('infer', ()):
         number = row['queries_per_image']
         queries = _counted(number, 'query', 'queries')
@@ -46,6 +48,11 @@ def format_report(report: dict[str, Any]) -> Table:
         for kind in ('uint8', 'float32'):
             time = metric[kind]
             add('metric', f'{metric["map_size"]} x {metric["map_size"]} {kind}', f'{time["median_s"]:.3f} s', time)
+    if large := report.get('large_sources'):
+        for source, sides in large.items():
+            for way in ('whole', 'reduced') if isinstance(sides, dict) else ():
+                what = f'{source.replace("_", ", ")}, {large["side"]} px, {way}'
+                add('large_sources', what, f'{sides[way]["samples_per_s"]:.2f} samples/s', sides[way])
     return table
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
+from xemap.datasets.reduced_tiff import read_reduced_tiff
 from xemap.errors import DataError
 
 MAX_PIXELS = 1 << 30
@@ -30,14 +32,33 @@ def read_image(path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_
     Args:
         path: file of any format that Pillow reads (JPEG, PNG, TIFF, …).
         stretch: the two percentiles.
-        at_least: where the format can (JPEG), decode at 1/2, 1/4 or 1/8 of the size as long as no side gets
-            shorter than this many pixels; None = at full size.
+        at_least: where the format can, decode at 1/2, 1/4 or 1/8 of the size as long as no side gets shorter
+            than this many pixels; None = at full size. See :func:`read_image_and_size`.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
         DataError: the file is missing, truncated, no image, or of another pixel type.
+    """
+    return read_image_and_size(path, stretch, at_least)[0]
+
+
+def read_image_and_size(
+    path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_least: int | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """As :func:`read_image`, and the size of the file.
+
+    With ``at_least``, JPEG and TIFF (where rasterio is installed, see :func:`read_reduced_tiff`) come at 1/2,
+    1/4 or 1/8; PNG and the other formats can only be decoded whole. The last row and column may stand for
+    fewer pixels than the others, so places shift by less than 1 / ``at_least`` of the image. 16-bit files are
+    stretched after averaging, by the percentiles of a grid of their pixels (of an overview's, where one is read).
+
+    Returns:
+        (h, w, 3) uint8 RGB, and (height, width) of the file.
+
+    Raises:
+        DataError: as :func:`read_image`.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,18 +67,24 @@ def read_image(path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_
         with _pixel_limit(), Image.open(path) as image:
             if image.mode in ('I', 'F'):
                 raise DataError(f'image {path} has "{image.mode}" pixels; convert them to 8 or 16 unsigned bits')
-            if at_least is not None:
+            size = image.size[::-1]
+            if at_least is not None and isinstance(image, TiffImageFile):
+                reduced = read_reduced_tiff(path, image, at_least)
+                if reduced is not None:
+                    return _as_rgb8(*reduced, stretch), size
+            elif at_least is not None:
                 image.draft('RGB', (at_least, at_least))
             # Decoder arguments name the stored format, as in 'RGB;16B'.
             wide = image.mode.startswith('I;16') or any(';16' in str(tile[3]) for tile in image.tile)
             # Pillow decodes everything or raises; OpenCV 4 fills the missing part of a JPEG with gray.
             if not wide:
-                return np.array(image if image.mode == 'RGB' else image.convert('RGB'))
+                return np.array(image if image.mode == 'RGB' else image.convert('RGB')), size
             if image.format != 'TIFF':
                 image.load()
     except _BROKEN as error:
         raise DataError(f'image {path} is truncated or no known image ({error}); copy it again') from error
-    return _stretched(_read_wide(path), stretch)
+    wide_bands = _read_wide(path)
+    return _as_rgb8(wide_bands, wide_bands, stretch), size
 
 
 def _read_wide(path: Path) -> np.ndarray:
@@ -75,13 +102,15 @@ def _read_wide(path: Path) -> np.ndarray:
     return bands[..., None] if bands.ndim == 2 else bands[..., 2::-1]
 
 
-def _stretched(bands: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
-    """(H, W, C) uint16 -> (H, W, 3) uint8, one look-up table a band."""
+def _as_rgb8(bands: np.ndarray, sample: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
+    """(H, W, 1 or 3) uint8 or uint16 -> (H, W, 3) uint8; 16 bits by one look-up table a band, from ``sample``."""
+    if bands.dtype == np.uint8:
+        return bands if bands.shape[2] == 3 else np.repeat(bands, 3, axis=2)
     values = np.arange(1 << 16)
-    ranks = np.ceil(np.array(percentiles) / 100 * bands[..., 0].size).clip(1)
+    ranks = np.ceil(np.array(percentiles) / 100 * sample[..., 0].size).clip(1)
     planes = []
-    for band in np.moveaxis(bands, 2, 0):
-        low, high = np.searchsorted(np.cumsum(np.bincount(band.ravel(), minlength=values.size)), ranks)
+    for band, looked_at in zip(np.moveaxis(bands, 2, 0), np.moveaxis(sample, 2, 0)):
+        low, high = np.searchsorted(np.cumsum(np.bincount(looked_at.ravel(), minlength=values.size)), ranks)
         table = np.round((values - low) * 255 / max(high - low, 1)).clip(0, 255).astype(np.uint8)
         planes.append(table[band])
     return np.stack(planes * (3 // len(planes)), axis=2)

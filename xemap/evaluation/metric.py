@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
@@ -24,9 +25,11 @@ from xemap.evaluation.report import (
     write_rows_csv,
     write_summary_json,
 )
-from xemap.evaluation.selo import PROTOCOLS, SeloTarget, bound_metrics, score_map, selo_target, to_gray8
+from xemap.evaluation.scoring import ScoringTask, as_array, score_task, to_original_size
+from xemap.evaluation.selo import PROTOCOLS
+from xemap.evaluation.workers import ScoringPool
 from xemap.registry import METRICS
-from xemap.structures import PolygonRegion, Query
+from xemap.structures import Query
 
 _NEEDED = ('pred_maps', 'queries', 'query_ids', 'ori_shape', 'sample_idx', 'source', 'img_path')
 
@@ -36,8 +39,9 @@ class SeLoMetric(BaseMetric):
     """Scores every predicted map at its image's original size and reports the means.
 
     A map is scored as soon as it arrives and only a row of numbers is kept, so memory holds one map
-    at a time, at full size. Over several ranks every query counts once, however the sampler
-    distributed or padded the images.
+    at a time, at full size; with ``workers``, one in each of them, while the model goes on, and some
+    that wait (see :class:`~xemap.evaluation.workers.ScoringPool`). The rows are the same. Over several
+    ranks every query counts once, however the sampler distributed or padded the images.
 
     Results (under ``prefix/`` where one is given): ``rmi``, ``rsu``, ``ras``, ``rda``, ``queries``,
     ``unscored``; with bounds ``floor/rmi`` … ``ceiling/rda``; where kinds are known
@@ -54,6 +58,8 @@ class SeLoMetric(BaseMetric):
         outfile_prefix: where to write ``<prefix>.queries.csv`` and ``<prefix>.summary.json``; None
             writes nothing.
         prefix: put before the names of the results.
+        workers: processes a rank that score; 0 = score in this one, between the model's steps. They start
+            with the first map of an evaluation and end with it.
     """
 
     default_prefix = ''
@@ -65,17 +71,22 @@ class SeLoMetric(BaseMetric):
         min_region_area: float = 1e-5,
         outfile_prefix: str | None = None,
         prefix: str | None = None,
+        workers: int = 0,
     ) -> None:
         super().__init__(prefix=prefix)
         if protocol not in PROTOCOLS:
             raise ConfigError(f'SeLoMetric: protocol "{protocol}" is unknown; use one of {", ".join(PROTOCOLS)}')
         if not 0 <= min_region_area <= 1:
             raise ConfigError(f'SeLoMetric: min_region_area is {min_region_area}; give a share of the image in [0, 1]')
+        if not isinstance(workers, int) or workers < 0:
+            raise ConfigError(f'SeLoMetric: workers={workers!r}; give a number of processes, 0 for none')
         self.protocol = protocol
         self.with_bounds = with_bounds
         self.min_region_area = min_region_area
         self.outfile_prefix = outfile_prefix
-        self._bounds: dict[tuple[int, int], dict[str, float | None]] = {}
+        self.workers = workers
+        self._pool: ScoringPool | None = None
+        self._bounds: dict[tuple[int, int], dict[str, float]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Score predicted samples.
@@ -86,23 +97,13 @@ class SeLoMetric(BaseMetric):
                 in [0, 1] of any resolution, one for each of ``queries``.
 
         Raises:
-            DataError: a sample lacks a key, or its maps do not fit its queries.
+            DataError: a sample lacks a key, or its maps do not fit its queries. With ``workers``, that a map
+                cannot be scored may come to light in a later call, or in :meth:`evaluate`.
+            XeMapError: a worker died.
         """
-        for sample in data_samples:
-            missing = [key for key in _NEEDED if key not in sample]
-            if missing:
-                raise DataError(
-                    f'SeLoMetric: sample {sample.get("img_path", "")} lacks {", ".join(missing)}; '
-                    'the pipeline must end in PackXeMapInputs and the model must predict'
-                )
-            maps, queries = sample['pred_maps'], sample['queries']
-            if len(maps) != len(queries) or len(maps) != len(sample['query_ids']):
-                raise DataError(f'{sample["img_path"]}: {len(maps)} maps for {len(queries)} queries')
-            for query_id, query, pred in zip(sample['query_ids'], queries, maps):
-                try:
-                    self.results.append(self._row(sample, int(query_id), query, pred))
-                except DataError as error:
-                    raise DataError(f'{sample["img_path"]}, query "{query.text}": {error}') from error
+        with self._ending_pool_on_error():
+            for sample in data_samples:
+                self._process(sample)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather the rows of all ranks and compute the results, on every rank the same.
@@ -111,6 +112,10 @@ class SeLoMetric(BaseMetric):
             size: number of images. Not used: mmengine cuts the gathered results to it after dealing
                 them out in turn, which loses rows where an image has several or ranks differ.
         """
+        if self._pool is not None:
+            with self._ending_pool_on_error():
+                self._keep(self._pool.finish())
+            self._end_pool()
         rows = [row for part in all_gather_object(self.results) for row in part]
         self.results.clear()
         metrics = self.compute_metrics(rows)
@@ -149,58 +154,87 @@ class SeLoMetric(BaseMetric):
             write_summary_json(summary, f'{self.outfile_prefix}.summary.json')
             print_log(f'wrote {self.outfile_prefix}.queries.csv and .summary.json', logger='current')
 
-    def _row(self, sample: dict, query_id: int, query: Query, pred: Any) -> Row:
-        height, width = sample['ori_shape'][:2]
-        gray = to_original_size(pred, (height, width))
-        target = self._target(query, (height, width))
-        scores = score_map(gray, target)
-        share = target.pixels / (height * width)
-        key = int(sample['sample_idx']), query_id
-        return {
-            'sample_idx': key[0],
-            'query_id': key[1],
-            'image': str(sample['img_path']),
-            'source': sample['source'],
-            'text': query.text,
-            'category': query.category,
-            'kind': query.kind,
-            'hops': query.hops,
-            'referents': query.referents,
-            'multi_hop': query.multi_hop,
-            'multi_ref': query.multi_ref,
-            'area_share': share,
-            'region_size': region_size_bin(share),
-            **{score: scores[score] for score in SCORES},
-            'centers': len(scores['centers']),
-            'problem': scores['problem'],
-            **self._bounds_of(key, target),
-        }
+    def _process(self, sample: dict) -> None:
+        missing = [key for key in _NEEDED if key not in sample]
+        if missing:
+            raise DataError(
+                f'SeLoMetric: sample {sample.get("img_path", "")} lacks {", ".join(missing)}; '
+                'the pipeline must end in PackXeMapInputs and the model must predict'
+            )
+        maps, queries = sample['pred_maps'], sample['queries']
+        if len(maps) != len(queries) or len(maps) != len(sample['query_ids']):
+            raise DataError(f'{sample["img_path"]}: {len(maps)} maps for {len(queries)} queries')
+        arrays = maps if isinstance(maps, list) else as_array(maps)  # one copy from the device
+        for query_id, query, pred in zip(sample['query_ids'], queries, arrays):
+            self._score(_known(sample, int(query_id), query), query, as_array(pred), tuple(sample['ori_shape'][:2]))
 
-    def _target(self, query: Query, size: tuple[int, int]) -> SeloTarget:
-        region = query.region
-        if isinstance(region, PolygonRegion):
-            return selo_target(region.polygons(size), size, self.protocol)
-        outlines = region.polygons(size, self.min_region_area * size[0] * size[1])
-        if not outlines:
-            every = region.polygons(size)
-            outlines = [max(every, key=lambda outline: cv2.contourArea(outline.astype(np.float32)))] if every else []
-        return selo_target(outlines, size, self.protocol, mask=region.mask(size))
+    def _score(self, known: Row, query: Query, pred: np.ndarray, size: tuple[int, int]) -> None:
+        with_bounds = self.with_bounds and _key(known) not in self._bounds
+        if self.workers and pred.shape == size:
+            with _naming(known):
+                pred = to_original_size(pred, size)  # a quarter of the bytes to send
+        task = ScoringTask(pred, query.region, size, self.protocol, self.min_region_area, with_bounds)
+        if not self.workers:
+            with _naming(known):
+                self._add(known, score_task(task))
+            return
+        if self._pool is None:
+            self._pool = ScoringPool(self.workers)
+        self._keep(self._pool.submit(known, task))
 
-    def _bounds_of(self, key: tuple[int, int], target: SeloTarget) -> dict[str, float | None]:
-        names = [(bound, score) for bound in BOUNDS for score in SCORES]
-        if not self.with_bounds:
-            return {f'{bound}_{score}': None for bound, score in names}
-        if key not in self._bounds:
-            bounds = bound_metrics(target)
-            self._bounds[key] = {f'{bound}_{score}': bounds[bound][score] for bound, score in names}
-        return dict(self._bounds[key])
+    def _keep(self, finished: list[tuple[Row, Future]]) -> None:
+        for known, future in finished:
+            with _naming(known):
+                self._add(known, future.result())
+
+    def _add(self, known: Row, result: dict[str, Any]) -> None:
+        bounds: dict[str, float | None] = {f'{bound}_{score}': None for bound in BOUNDS for score in SCORES}
+        if self.with_bounds:
+            if result['bounds'] is not None:
+                self._bounds[_key(known)] = result['bounds']
+            bounds.update(self._bounds[_key(known)])
+        share = result['share']
+        region = {'area_share': share, 'region_size': region_size_bin(share)}
+        self.results.append({**known, **region, **result['scores'], **bounds})
+
+    @contextmanager
+    def _ending_pool_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._end_pool()
+            raise
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
 
-def to_original_size(pred: Any, size: tuple[int, int]) -> np.ndarray:
-    """A predicted map, tensor or array of (h, w), as (H, W) uint8 by bilinear interpolation."""
-    array = pred if isinstance(pred, np.ndarray) else pred.detach().float().cpu().numpy()
-    if array.ndim != 2:
-        raise DataError(f'map of shape {array.shape}; the model must set pred_maps of shape (queries, h, w)')
-    if array.shape == size:
-        return to_gray8(array)
-    return to_gray8(cv2.resize(array.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR))
+def _known(sample: dict, query_id: int, query: Query) -> Row:
+    """What a row says of a query, whatever its map."""
+    return {
+        'sample_idx': int(sample['sample_idx']),
+        'query_id': query_id,
+        'image': str(sample['img_path']),
+        'source': sample['source'],
+        'text': query.text,
+        'category': query.category,
+        'kind': query.kind,
+        'hops': query.hops,
+        'referents': query.referents,
+        'multi_hop': query.multi_hop,
+        'multi_ref': query.multi_ref,
+    }
+
+
+def _key(row: Row) -> tuple[int, int]:
+    return row['sample_idx'], row['query_id']
+
+
+@contextmanager
+def _naming(row: Row) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f'{row["image"]}, query "{row["text"]}": {error}') from error

@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from xemap.errors import DataError
+from xemap.structures.run_coverage import coverage_of_runs
 
 COVERAGE_OVERSAMPLING = 4
 """Polygons are rasterised at up to this many times the wanted resolution before averaging."""
@@ -23,6 +24,9 @@ FLIP_AXES = {'horizontal': 1, 'vertical': 0}
 
 EXACT_COVERAGE_PIXELS = 1 << 24
 """Coverage of larger masks is computed with 8 bits, in a quarter of the memory: within 1/510."""
+
+RUN_COVERAGE_PIXELS = 1 << 21
+"""Coverage of larger masks is computed from their runs, in time that does not follow their size."""
 
 
 class Region(ABC):
@@ -198,8 +202,12 @@ class MaskRegion(Region):
         return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
     def coverage(self, size: tuple[int, int], out_size: tuple[int, int]) -> np.ndarray:
-        transposed = self._decoded(size).view(np.uint8).T
         shrinks = out_size[0] <= size[0] and out_size[1] <= size[1]
+        if shrinks and tuple(self._code['size']) == tuple(size) and size[0] * size[1] > RUN_COVERAGE_PIXELS:
+            runs = self._runs()
+            if 64 * len(runs) < size[0] * size[1]:  # speckle is quicker pixel by pixel
+                return np.ascontiguousarray(np.flip(coverage_of_runs(runs, size, out_size), tuple(self._mirrored)))
+        transposed = self._decoded(size).view(np.uint8).T
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         if transposed.size <= EXACT_COVERAGE_PIXELS:
             resized = cv2.resize(transposed.astype(np.float32), tuple(out_size), interpolation=interpolation)

@@ -3,7 +3,7 @@ data_root = 'data/xemap_set/'
 image_size = (512, 512)
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='LoadImage', at_least=2 * max(image_size)),  # large JPEG and TIFF files at a fraction of their size
     dict(type='ResizeImage', size=image_size),
     dict(type='GenerateCorrelationMaps'),
     dict(type='PackXeMapInputs'),

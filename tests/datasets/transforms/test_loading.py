@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from xemap.datasets.image_io import read_image
-from xemap.datasets.transforms import LoadImage
+from xemap.datasets.transforms import LoadImage, ResizeImage
 from xemap.errors import ConfigError, DataError
 
 
@@ -153,6 +153,36 @@ class TestTransform:
         assert LoadImage()({'img_path': str(tmp_path / 'a.png')})['ori_shape'] == (31, 45)
         with pytest.raises(DataError, match=r'a\.png is 45 x 31 .* annotation says 31 x 45'):
             LoadImage()({'img_path': str(tmp_path / 'a.png'), 'ori_shape': (45, 31)})
+
+    def test_a_fraction_of_a_large_image_keeps_the_file_s_size(self, tmp_path: Path, rgb) -> None:
+        cv2.imwrite(str(tmp_path / 'a.jpg'), cv2.resize(rgb, (800, 600)))
+        load, resize = LoadImage(at_least=140), ResizeImage((70, 70))
+        results = load({'img_path': str(tmp_path / 'a.jpg'), 'ori_shape': (600, 800)})
+        assert results['img'].shape == (150, 200, 3) and results['img_shape'] == (150, 200)
+        assert results['ori_shape'] == (600, 800) and results['reduced']
+        assert 'reduced' not in resize(results) and results['img'].shape == (70, 70, 3)
+        with pytest.raises(DataError, match=r'a\.jpg is 800 x 600 .* annotation says 200 x 150'):
+            load({'img_path': str(tmp_path / 'a.jpg'), 'ori_shape': (150, 200)})
+
+    def test_whole_where_nothing_is_asked_for_or_to_be_gained(self, tmp_path: Path, rgb) -> None:
+        cv2.imwrite(str(tmp_path / 'a.jpg'), cv2.resize(rgb, (800, 600)))
+        whole = LoadImage()({'img_path': str(tmp_path / 'a.jpg')})
+        same = LoadImage(at_least=301)({'img_path': str(tmp_path / 'a.jpg')})
+        assert whole['img_shape'] == same['img_shape'] == (600, 800) and 'reduced' not in whole | same
+        np.testing.assert_array_equal(same['img'], whole['img'])
+
+    def test_a_resize_that_wants_more_than_was_decoded(self, tmp_path: Path, rgb) -> None:
+        cv2.imwrite(str(tmp_path / 'a.jpg'), cv2.resize(rgb, (800, 600)))
+        results = LoadImage(at_least=140)({'img_path': str(tmp_path / 'a.jpg')})
+        with pytest.raises(ConfigError, match=r'a\.jpg was decoded at 200 x 150 pixels.*set at_least .* to 320'):
+            ResizeImage((100, 160)).transform(dict(results)) and ResizeImage((160, 150)).transform(results)
+        small = LoadImage()({'img_path': str(tmp_path / 'a.jpg')})
+        assert ResizeImage((900, 900))(small)['img'].shape == (900, 900, 3)
+
+    @pytest.mark.parametrize('at_least', [0, -5])
+    def test_bad_side(self, at_least) -> None:
+        with pytest.raises(ConfigError, match='at_least'):
+            LoadImage(at_least=at_least)
 
     @pytest.mark.parametrize('stretch', [(98, 2), (-1, 50), (0, 101), (5, 5)])
     def test_bad_stretch(self, stretch) -> None:

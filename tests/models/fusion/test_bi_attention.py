@@ -29,9 +29,10 @@ def inputs(n: int, p: int, s: int, seed: int) -> tuple[torch.Tensor, torch.Tenso
     return torch.randn(n, p, 24, generator=generator), torch.randn(n, s, 16, generator=generator), padding
 
 
-@settings(deadline=None, max_examples=25)
-@given(n=st.integers(1, 3), p=st.integers(1, 40), s=st.integers(1, 9), seed=st.integers(0, 999))
+@settings(deadline=None, max_examples=40)
+@given(n=st.integers(1, 3), p=st.integers(1, 40), s=st.integers(1, 9) | st.integers(40, 60), seed=st.integers(0, 999))
 def test_equals_mmdetection_forward_and_backward(n, p, s, seed):
+    """Short texts, which go through the matrices, and long ones, where the image does."""
     ours, theirs = both_blocks(seed)
     vision, lang, padding = inputs(n, p, s, seed)
     results = []
@@ -47,9 +48,21 @@ def test_equals_mmdetection_forward_and_backward(n, p, s, seed):
     torch.testing.assert_close(results[0][0], results[1][0], atol=1e-5, rtol=1e-5)
 
 
-def test_padding_tokens_have_no_influence():
+@pytest.mark.parametrize('tokens, short', [(1, True), (48, True), (49, False)])
+def test_the_side_that_costs_less_goes_through_the_matrices(tokens, short):
+    """24 x 4 x S multiplications an image token against 64 x (24 + S): the same at 48."""
+    attention = both_blocks(0)[0].attn
+    assert attention.projects_text(tokens) is short
+    projected = []
+    attention.v_proj.register_forward_hook(lambda *_: projected.append(tokens))
+    attention(*inputs(1, 5, tokens, 0))
+    assert bool(projected) is not short
+
+
+@pytest.mark.parametrize('tokens', [6, 60])
+def test_padding_tokens_have_no_influence(tokens):
     ours, _ = both_blocks(0)
-    vision, lang, padding = inputs(3, 20, 6, 1)
+    vision, lang, padding = inputs(3, 20, tokens, 1)
     other = torch.where(padding[..., None], torch.full_like(lang, 7.0), lang)
     first, second = ours(vision, lang, padding), ours(vision, other, padding)
     torch.testing.assert_close(first[0], second[0], atol=1e-6, rtol=0)
@@ -67,13 +80,14 @@ def test_large_scores_give_no_nan(scale):
     assert torch.isfinite(out_t).all()
 
 
-def test_dropout_keeps_the_bias_of_dropped_weights_out():
+@pytest.mark.parametrize('tokens', [6, 60])
+def test_dropout_keeps_the_bias_of_dropped_weights_out(tokens):
     """Under dropout the attention weights no longer sum to one; the value bias must follow them."""
     ours, theirs = both_blocks(0)
     for block in (ours, theirs):
         block.attn.dropout = 1.0
         block.train()
-    vision, lang, padding = inputs(2, 20, 6, 1)
+    vision, lang, padding = inputs(2, 20, tokens, 1)
     mine = ours.attn(vision, lang, padding)
     original = theirs.attn(vision, lang, attention_mask_l=(~padding).float())
     torch.testing.assert_close(mine[0], original[0])

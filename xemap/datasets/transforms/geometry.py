@@ -22,6 +22,9 @@ class ResizeImage(BaseTransform):
 
     Args:
         size: (height, width) in pixels.
+
+    Raises:
+        ConfigError: :class:`LoadImage` has left fewer pixels of a large image than the size asks for.
     """
 
     def __init__(self, size: tuple[int, int] = (512, 512)) -> None:
@@ -34,6 +37,11 @@ class ResizeImage(BaseTransform):
         img = results['img']
         if img.shape[:2] != self.size:
             shrinks = self.size[0] <= img.shape[0] and self.size[1] <= img.shape[1]
+            if results.pop('reduced', False) and not shrinks:
+                raise ConfigError(
+                    f'ResizeImage: {results["img_path"]} was decoded at {img.shape[1]} x {img.shape[0]} pixels, less '
+                    f'than size={self.size} needs; set at_least of LoadImage to {2 * max(self.size)}, or to None'
+                )
             interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             results['img'] = cv2.resize(img, self.size[::-1], interpolation=interpolation)
         results['img_shape'] = self.size

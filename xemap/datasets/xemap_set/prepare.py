@@ -121,9 +121,7 @@ def _checked_names(names: Sequence[str] | None, sources: Mapping[str, Source]) -
     return [name for name in sources if names is None or name in names]
 
 
-def _check_folders(
-    root: Path, out: Path, all_wanted: bool, prepared: Prepared, jobs: Mapping[str, Job]
-) -> None:
+def _check_folders(root: Path, out: Path, all_wanted: bool, prepared: Prepared, jobs: Mapping[str, Job]) -> None:
     if all_wanted and prepared.absent:
         name, folder = next(iter(prepared.absent.items()))
         raise DataError(f'{name}: {folder} does not exist; put the source there, or name in --sources those you have')

@@ -19,9 +19,14 @@ class ShortSideBiAttention(BiMultiHeadAttention):
     * image update ``A (L Wx + bx) Wo = A [(L Wx + bx) Wo]``
     * text update ``A' (V Wy + by) = (A' V) Wy + rowsum(A') by``
 
-    Parameters, their names and the result are MMDetection's; only the cost differs, which is lower as
-    long as ``num_heads * S < embed_dim``, that is for every text that an encoder accepts in practice.
+    Parameters, their names and the result are MMDetection's; only the cost differs. Each of the three costs
+    ``P * v_dim * num_heads * S`` here and ``P * embed_dim * (v_dim + S)`` as the original has it, which is
+    what a text long enough for that takes.
     """
+
+    def projects_text(self, tokens: int) -> bool:
+        """Whether texts of so many tokens are better taken through the matrices than the image."""
+        return self.v_dim * self.num_heads * tokens <= self.embed_dim * (self.v_dim + tokens)
 
     def forward(self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Attend in both directions over one score matrix.
@@ -37,14 +42,19 @@ class ShortSideBiAttention(BiMultiHeadAttention):
         """
         n, s, _ = lang.shape
         heads, dim = self.num_heads, self.head_dim
+        short = self.projects_text(s)
 
         key = self.l_proj(lang).view(n, s, heads, dim)
-        query_weight = self.v_proj.weight.view(heads, dim, self.v_dim)
-        # (N, heads, S, v_dim): what an image token is multiplied with to get its score.
-        probe = torch.einsum('nshd,hdv->nhsv', key, query_weight) * self.scale
-        offset = torch.einsum('nshd,hd->nhs', key, self.v_proj.bias.view(heads, dim)) * self.scale
-        scores = torch.matmul(vision, probe.flatten(1, 2).transpose(1, 2))  # (N, P, heads * S)
-        scores = scores.unflatten(-1, (heads, s)) + offset[:, None]  # (N, P, heads, S)
+        if short:
+            query_weight = self.v_proj.weight.view(heads, dim, self.v_dim)
+            # (N, heads, S, v_dim): what an image token is multiplied with to get its score.
+            probe = torch.einsum('nshd,hdv->nhsv', key, query_weight) * self.scale
+            offset = torch.einsum('nshd,hd->nhs', key, self.v_proj.bias.view(heads, dim)) * self.scale
+            scores = torch.matmul(vision, probe.flatten(1, 2).transpose(1, 2))  # (N, P, heads * S)
+            scores = scores.unflatten(-1, (heads, s)) + offset[:, None]  # (N, P, heads, S)
+        else:
+            query = self.v_proj(vision).unflatten(-1, (heads, dim)) * self.scale
+            scores = torch.einsum('nphd,nshd->nphs', query, key)
         # fp16 overflows to inf here, and inf - inf in the softmax is NaN.
         scores = scores.clamp(-MAX_CLAMP_VALUE, MAX_CLAMP_VALUE)
 
@@ -56,16 +66,21 @@ class ShortSideBiAttention(BiMultiHeadAttention):
         to_image = F.dropout(to_image, self.dropout, self.training)
 
         value_text = self.values_l_proj(lang).view(n, s, heads, dim)
-        out_weight = self.out_v_proj.weight.view(self.v_dim, heads, dim)
-        message = torch.einsum('nshd,vhd->nhsv', value_text, out_weight).flatten(1, 2)  # (N, heads * S, v_dim)
-        delta_vision = torch.matmul(to_image.flatten(2), message) + self.out_v_proj.bias
+        if short:
+            out_weight = self.out_v_proj.weight.view(self.v_dim, heads, dim)
+            message = torch.einsum('nshd,vhd->nhsv', value_text, out_weight).flatten(1, 2)  # (N, heads * S, v_dim)
+            delta_vision = torch.matmul(to_image.flatten(2), message) + self.out_v_proj.bias
 
-        gathered = torch.matmul(to_text.flatten(2).transpose(1, 2), vision)  # (N, heads * S, v_dim)
-        value_weight = self.values_v_proj.weight.view(heads, dim, self.v_dim)
-        value_bias = self.values_v_proj.bias.view(heads, dim)
-        value_image = torch.einsum('nhsv,hdv->nshd', gathered.view(n, heads, s, -1), value_weight)
-        # The weights sum to one, except under dropout.
-        value_image = value_image + to_text.sum(1).transpose(1, 2)[..., None] * value_bias
+            gathered = torch.matmul(to_text.flatten(2).transpose(1, 2), vision)  # (N, heads * S, v_dim)
+            value_weight = self.values_v_proj.weight.view(heads, dim, self.v_dim)
+            value_image = torch.einsum('nhsv,hdv->nshd', gathered.view(n, heads, s, -1), value_weight)
+            # The weights sum to one, except under dropout.
+            total = to_text.sum(1).transpose(1, 2)[..., None]
+            value_image = value_image + total * self.values_v_proj.bias.view(heads, dim)
+        else:
+            delta_vision = self.out_v_proj(torch.einsum('nphs,nshd->nphd', to_image, value_text).flatten(2))
+            value_vision = self.values_v_proj(vision).unflatten(-1, (heads, dim))
+            value_image = torch.einsum('nphs,nphd->nshd', to_text, value_vision)
         delta_lang = self.out_l_proj(value_image.flatten(2))
         return delta_vision, delta_lang
 

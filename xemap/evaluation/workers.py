@@ -1,0 +1,116 @@
+"""Processes that score maps while the model predicts the next ones.
+
+What they import has no torch in it: a worker starts in half a second and takes the memory of one map at
+full size, about 0.5 GB at 10,000 x 10,000.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import cv2
+
+from xemap.errors import XeMapError
+from xemap.evaluation.scoring import ScoringTask, score_task
+
+PENDING_BYTES = 256 << 20
+"""Maps that may wait, in bytes: those of a few batches, lest predicting waits for scoring, and no more."""
+
+
+class ScoringPool:
+    """Scores tasks in processes; results come in the order of the tasks.
+
+    The processes end with :meth:`close`, with the program, and with its death.
+
+    Args:
+        workers: processes, at least 1.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        # Not forked: CUDA and threads of the model do not survive that.
+        self._executor = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker)
+        # What the program's end does with tasks that nobody will ask for; :meth:`close` decides by itself.
+        self._executor._cancel_pending_futures = True
+        self._pending: deque[tuple[Any, int, Future]] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """Tasks whose result was not taken yet."""
+        return len(self._pending)
+
+    def submit(self, label: Any, task: ScoringTask) -> list[tuple[Any, Future]]:
+        """Hand in a task; first wait until there is room for it.
+
+        Each worker may always have one task to do and one to do next. Beyond these, waiting maps have
+        :data:`PENDING_BYTES`.
+
+        Args:
+            label: comes back with the result.
+
+        Returns:
+            (label, finished future) of earlier tasks.
+
+        Raises:
+            XeMapError: a worker has died.
+        """
+        size, finished = task.pred.nbytes, []
+        while self._pending and (self._pending[0][2].done() or self._is_full(size)):
+            finished.append(self._take())
+        # Ctrl-C goes to all processes of a terminal; workers, which start here and inherit this, leave it to us.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            future = self._executor.submit(score_task, task)
+        except BrokenProcessPool as error:
+            raise self._died() from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._pending.append((label, size, future))
+        self._bytes += size
+        return finished
+
+    def finish(self) -> list[tuple[Any, Future]]:
+        """Wait for all tasks; returns and raises as :meth:`submit`."""
+        return [self._take() for _ in range(len(self._pending))]
+
+    def close(self) -> None:
+        """Drop what is pending and end the processes; what they are at is finished first."""
+        self._pending.clear()
+        self._bytes = 0
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _is_full(self, size: int) -> bool:
+        return len(self._pending) >= 2 * self.workers and self._bytes + size > PENDING_BYTES
+
+    def _take(self) -> tuple[Any, Future]:
+        label, size, future = self._pending.popleft()
+        self._bytes -= size
+        if isinstance(future.exception(), BrokenProcessPool):
+            raise self._died() from future.exception()
+        return label, future
+
+    def _died(self) -> XeMapError:
+        return XeMapError(
+            f'SeLoMetric: one of {self.workers} scoring processes died (killed, or out of memory: each holds a few '
+            'maps at full size); score again with fewer, as --cfg-options test_evaluator.workers=0'
+        )
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent closes nothing, and its workers would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
