@@ -166,6 +166,18 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, infer, model, monkey
     assert infer(*words, '--overwrite') == 0 and len(calls) == 5
 
 
+def test_overwriting_leaves_nothing_of_the_answer_before(tmp_path, infer, model):
+    out = tmp_path / 'out'
+    words = [str(model[0] / '0.png'), '--out', str(out), '--format', 'png,npy']
+    assert infer(*words, '--query', 'the lake', '--query', 'the road') == 0
+    (folder,) = out.iterdir()
+    (folder / 'notes.txt').write_text('mine')
+    assert infer(*words, '--query', 'the lake', '--query', 'ships', '--overwrite') == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        '01_the-lake.npy', '01_the-lake.png', '02_ships.npy', '02_ships.png', 'notes.txt', 'result.json',
+    ]  # fmt: skip
+
+
 def test_file_is_under_its_name_only_when_complete(tmp_path, infer, scene, monkeypatch):
     rasterio = pytest.importorskip('rasterio.shutil')
 

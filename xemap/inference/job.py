@@ -106,6 +106,7 @@ class InferenceJob:
                 kept += 1
             else:
                 inferencer = inferencer or make_inferencer()
+                before = _recorded_files(folder)
                 (folder / RECORD).unlink(missing_ok=True)
                 result = inferencer(
                     path,
@@ -116,6 +117,8 @@ class InferenceJob:
                     **self.options,
                 )
                 record = self._write(result, folder, {**settings, 'image': _identity(path)})
+                for stale in before - _recorded_files(folder):
+                    stale.unlink(missing_ok=True)
             records.append(record)
         return {'images': records, 'written': len(records) - kept, 'kept': kept}
 
@@ -180,6 +183,16 @@ class InferenceJob:
         }
         write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
         return record
+
+
+def _recorded_files(folder: Path) -> set[Path]:
+    """What a record in the folder, of whatever settings, says was written there."""
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        names = {Path(name).name for query in record['queries'] for name in query['files']}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {folder / name for name in names}
 
 
 def slug(text: str, length: int = 40) -> str:
