@@ -39,9 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='score of an object from the map in it; pixel: cut a mask down to where the map is high (default: mean)',
     )  # fmt: skip
     parser.add_argument('--out', required=True, metavar='PREFIX', help='prefix of the files to write')
-    parser.add_argument(
-        '--device', choices=['auto', 'cpu', 'cuda'], default='auto', help='of the localizer; default: a GPU if any'
-    )
+    parser.add_argument('--device', help='of the localizer: cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     args = parser.parse_args(argv)
     if args.config and not args.query:
         parser.error('--config needs --query')
@@ -52,17 +50,15 @@ def main(args: argparse.Namespace) -> None:
     from xemap.inference.select_objects import select_objects
     from xemap.inference.selection import read_map
 
-    if args.config:
-        from xemap.benchmark.environment import choose_device
-
-        args.device = choose_device(args.device)  # before the image is read
-
     def make_map(size):
         if args.map:
             return read_map(args.map, size)
-        from xemap.inference.query_map import query_map
+        import numpy as np
 
-        return query_map(args.config, args.checkpoint, args.image, args.query, args.device)
+        from xemap.inference import XeMapInferencer
+
+        result = XeMapInferencer(args.config, args.checkpoint, args.device)(args.image, args.query)
+        return np.nan_to_num(result.maps[0])  # nothing is kept where the image has no data
 
     kept, found = select_objects(
         args.image, make_map, args.out, boxes=args.boxes, image_id=args.image_id, mask=args.mask,

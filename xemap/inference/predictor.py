@@ -15,6 +15,7 @@ from xemap.datasets.transforms import ResizeImage
 from xemap.engine import load_config
 from xemap.errors import ConfigError
 from xemap.models import build_localizer
+from xemap.models.build import require_localizer
 from xemap.registry import suggestion
 from xemap.structures import XeMapDataSample
 
@@ -37,7 +38,7 @@ class Predictor:
             the model takes images as they are.
 
     Raises:
-        ConfigError: the config is unknown, or the device is not there.
+        ConfigError: the config is unknown or of a model that makes no maps, or the device is not there.
         CheckpointError: the weights cannot be read or do not fit.
     """
 
@@ -49,6 +50,7 @@ class Predictor:
     ) -> None:
         cfg = config if isinstance(config, Config) else load_config(find_config(config))
         self.device = _device(device)
+        require_localizer(cfg)
         self.model: Any = build_localizer(cfg, weights).to(self.device)
         self._resize = _resize_step(cfg)
         self.input_size = self._resize.size if self._resize else None
