@@ -25,15 +25,15 @@ def config(pipeline: list[dict]) -> Config:
 
 def test_every_source_is_read_whole_and_at_a_fraction(monkeypatch):
     pytest.importorskip('rasterio')
-    seen, read = {}, loading.read_image_and_size
+    seen, read = {}, loading.read_reduced
 
     def spy(path, stretch, at_least):
-        image, size = read(path, stretch, at_least)
+        image, size, extent = read(path, stretch, at_least)
         assert size == (800, 800)
         seen.setdefault((path.rpartition('/')[2], at_least), set()).add(image.shape[0])
-        return image, size
+        return image, size, extent
 
-    monkeypatch.setattr(loading, 'read_image_and_size', spy)
+    monkeypatch.setattr(loading, 'read_reduced', spy)
     monkeypatch.setattr(timing, 'WARMUP', 0)
     result = benchmark_large_sources(config(PIPELINE), None, 1, side=800)
     assert seen == {

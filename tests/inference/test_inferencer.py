@@ -168,6 +168,8 @@ def test_saving(run, inferencer, tmp_path):
         ('a', {'mode': 'tile', 'scales': (0.5,)}, 'scales'),
         ('a', {'mode': 'tile', 'scales': ()}, 'scales'),
         ('a', {'batch_size': 0}, 'batch_size'),
+        ('a', {'min_area': -1}, 'min_area=-1'),
+        ('a', {'simplify': float('nan')}, 'simplify=nan'),
         ('a', {'threshold': 'much'}, 'threshold'),
         ('a', {'bands': [4]}, 'bands 4'),
     ],

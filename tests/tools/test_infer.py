@@ -178,6 +178,26 @@ def test_overwriting_leaves_nothing_of_the_answer_before(tmp_path, infer, model)
     ]  # fmt: skip
 
 
+def test_a_broken_image_keeps_no_other_from_being_done(tmp_path, infer, model, capsys):
+    broken, out = tmp_path / 'broken.png', tmp_path / 'out'
+    broken.write_bytes((model[0] / '1.png').read_bytes()[:300])
+    words = [model[0] / '0.png', broken, model[0] / '2.png', '--query', 'the lake', '--out', out, '--format', 'npy']
+    assert infer(*words) == 2
+    assert 'broken.png' in (error := error_of(capsys)) and '2 other images are finished, --resume' in error
+    assert sorted(path.parent.name for path in out.rglob('result.json')) == ['0', '2']
+    broken.write_bytes((model[0] / '1.png').read_bytes())
+    assert infer(*words, '--resume') == 0 and '1 images written, 2 kept' in capsys.readouterr().out
+
+
+def test_images_of_one_stem_differ_by_their_suffix(tmp_path, infer, model):
+    out = tmp_path / 'out'
+    (tmp_path / 'b.jpg').write_bytes((model[0] / '0.png').read_bytes())
+    (tmp_path / 'b.png').write_bytes((model[0] / '0.png').read_bytes())
+    words = ['--query', 'the lake', '--out', out, '--format', 'npy']
+    assert infer(tmp_path / 'b.jpg', tmp_path / 'b.png', model[0] / '0.png', *words) == 0
+    assert sorted(path.name for path in out.iterdir()) == ['0.png', 'b.jpg', 'b.png']
+
+
 def test_file_is_under_its_name_only_when_complete(tmp_path, infer, scene, monkeypatch):
     rasterio = pytest.importorskip('rasterio.shutil')
 

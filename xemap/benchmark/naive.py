@@ -62,7 +62,9 @@ class NaiveNetwork(XeMapNetwork):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        encoder = {key: value for key, value in config['encoder'].items() if key not in ('type', 'checkpointing')}
+        encoder = {
+            key: value for key, value in config['encoder'].items() if key not in ('type', 'checkpointing', 'compile')
+        }
         encoder['layer_cfg'] = dict(encoder['layer_cfg'])
         attention = dict(encoder['layer_cfg']['self_attn_cfg'])
         attention.pop('sampling', None)

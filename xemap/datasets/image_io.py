@@ -33,7 +33,7 @@ def read_image(path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_
         path: file of any format that Pillow reads (JPEG, PNG, TIFF, …).
         stretch: the two percentiles.
         at_least: where the format can, decode at 1/2, 1/4 or 1/8 of the size as long as no side gets shorter
-            than this many pixels; None = at full size. See :func:`read_image_and_size`.
+            than this many pixels; None = at full size. See :func:`read_reduced`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -41,21 +41,23 @@ def read_image(path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_
     Raises:
         DataError: the file is missing, truncated, no image, or of another pixel type.
     """
-    return read_image_and_size(path, stretch, at_least)[0]
+    return read_reduced(path, stretch, at_least)[0]
 
 
-def read_image_and_size(
+def read_reduced(
     path: str | Path, stretch: tuple[float, float] = (2.0, 98.0), at_least: int | None = None
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """As :func:`read_image`, and the size of the file.
+) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
+    """As :func:`read_image`, the size of the file, and how much of the array it fills.
 
     With ``at_least``, JPEG and TIFF (where rasterio is installed, see :func:`read_reduced_tiff`) come at 1/2,
-    1/4 or 1/8; PNG and the other formats can only be decoded whole. The last row and column may stand for
-    fewer pixels than the others, so places shift by less than 1 / ``at_least`` of the image. 16-bit files are
-    stretched after averaging, by the percentiles of a grid of their pixels (of an overview's, where one is read).
+    1/4 or 1/8; PNG and the other formats can only be decoded whole. 16-bit files are stretched after averaging,
+    by the percentiles of a grid of their pixels (of an overview's, where one is read).
 
     Returns:
-        (h, w, 3) uint8 RGB, and (height, width) of the file.
+        - (h, w, 3) uint8 RGB;
+        - (height, width) of the file;
+        - (height, width) of the file in pixels of the array: where its side is no multiple of the factor, the
+          last row or column is filled in part, and this is smaller than the array's by less than 1.
 
     Raises:
         DataError: as :func:`read_image`.
@@ -71,20 +73,23 @@ def read_image_and_size(
             if at_least is not None and isinstance(image, TiffImageFile):
                 reduced = read_reduced_tiff(path, image, at_least)
                 if reduced is not None:
-                    return _as_rgb8(*reduced, stretch), size
+                    bands, sample, extent = reduced
+                    return _as_rgb8(bands, sample, stretch), size, extent
             elif at_least is not None:
                 image.draft('RGB', (at_least, at_least))
+            factor = next(f for f in (1, 2, 4, 8) if image.size == (-(-size[1] // f), -(-size[0] // f)))
+            extent = (size[0] / factor, size[1] / factor)
             # Decoder arguments name the stored format, as in 'RGB;16B'.
             wide = image.mode.startswith('I;16') or any(';16' in str(tile[3]) for tile in image.tile)
             # Pillow decodes everything or raises; OpenCV 4 fills the missing part of a JPEG with gray.
             if not wide:
-                return np.array(image if image.mode == 'RGB' else image.convert('RGB')), size
+                return np.array(image if image.mode == 'RGB' else image.convert('RGB')), size, extent
             if image.format != 'TIFF':
                 image.load()
     except _BROKEN as error:
         raise DataError(f'image {path} is truncated or no known image ({error}); copy it again') from error
     wide_bands = _read_wide(path)
-    return _as_rgb8(wide_bands, wide_bands, stretch), size
+    return _as_rgb8(wide_bands, wide_bands, stretch), size, size
 
 
 def _read_wide(path: Path) -> np.ndarray:

@@ -97,7 +97,7 @@ def grid_overlap(mask: np.ndarray, cells: int) -> np.ndarray:
     """
     _check((cells,), 0.0)
     height, width = mask.shape
-    rows, columns = (_overlap(n, _grid_edges(n, cells)) * (cells / n) for n in (height, width))
+    rows, columns = (overlap_lengths(n, _grid_edges(n, cells)) * (cells / n) for n in (height, width))
     return (rows @ mask @ columns.T).astype(np.float32)
 
 
@@ -121,7 +121,7 @@ class _Operators:
 
     def __init__(self, length: int, grids: tuple[int, ...], sigma: float) -> None:
         edges = _union_edges(length, grids)
-        overlap = _overlap(length, edges)
+        overlap = overlap_lengths(length, edges)
         self.collect = csr_array(overlap, dtype=np.float32)  # a pixel lies in a piece or a few
         middles = (edges[1:] + edges[:-1]) / 2
         self.average = []
@@ -151,8 +151,8 @@ def _union_edges(length: int, grids: tuple[int, ...]) -> np.ndarray:
     return edges[np.concatenate([[True], np.diff(edges) > gap])]
 
 
-def _overlap(length: int, edges: np.ndarray) -> np.ndarray:
-    """(len(edges) - 1, length): length of each unit pixel that lies in each piece."""
+def overlap_lengths(length: int, edges: np.ndarray) -> np.ndarray:
+    """(len(edges) - 1, length): length of each unit pixel that lies between each edge and the next."""
     pixels = np.arange(length)
     low = np.maximum(edges[:-1, None], pixels[None])
     high = np.minimum(edges[1:, None], pixels[None] + 1)

@@ -26,9 +26,10 @@ _ORIENTATION, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 338, 339
 _PREMULTIPLIED = 1
 
 
-def read_reduced_tiff(
-    path: Path, image: TiffImagePlugin.TiffImageFile, at_least: int
-) -> tuple[np.ndarray, np.ndarray] | None:
+Reduced = tuple[np.ndarray, np.ndarray, tuple[float, float]]
+
+
+def read_reduced_tiff(path: Path, image: TiffImagePlugin.TiffImageFile, at_least: int) -> Reduced | None:
     """Read a TIFF at 1/2, 1/4 or 1/8 of its size, strip by strip, averaged over blocks of pixels.
 
     Of a file with overviews, the smallest that is at least twice as large as asked for takes the place of the
@@ -42,7 +43,8 @@ def read_reduced_tiff(
     Returns:
         - (h, w, 1 or 3) uint8 or uint16, gray or RGB;
         - the same pixels for percentiles: single ones where the other array has averages, because averages
-          have no extremes (those of an overview where one is used).
+          have no extremes (those of an overview where one is used);
+        - (height, width) of the file in pixels of the first array, whose last row and column may stand for less.
 
         None where the file is too small or of a kind that is not read here: palettes, inverted or rotated
         images, other than 8 or 16 unsigned bits, huge strips.
@@ -84,7 +86,7 @@ def _is_plain(image: TiffImagePlugin.TiffImageFile) -> bool:
     )
 
 
-def _read(rasterio: Any, dataset: Any, count: int, factor: int) -> tuple[np.ndarray, np.ndarray] | None:
+def _read(rasterio: Any, dataset: Any, count: int, factor: int) -> Reduced | None:
     height, width = dataset.height, dataset.width
     block_rows = dataset.block_shapes[0][0]
     row_of_blocks = max(block_rows, factor) * width * dataset.count * np.dtype(dataset.dtypes[0]).itemsize
@@ -93,7 +95,7 @@ def _read(rasterio: Any, dataset: Any, count: int, factor: int) -> tuple[np.ndar
     bands = list(range(1, count + 1))
     if factor == 1:
         whole = np.ascontiguousarray(np.moveaxis(dataset.read(bands), 0, 2))
-        return whole, whole
+        return whole, whole, (float(height), float(width))
     out_h, out_w = -(-height // factor), -(-width // factor)
     averages = np.empty((out_h, out_w, count), dataset.dtypes[0])
     picks = np.empty_like(averages)
@@ -107,4 +109,4 @@ def _read(rasterio: Any, dataset: Any, count: int, factor: int) -> tuple[np.ndar
             full = cv2.copyMakeBorder(band, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
             averages[top : top + rows, :, index] = cv2.resize(full, (out_w, rows), interpolation=cv2.INTER_AREA)
             picks[top : top + rows, :, index] = full[factor // 2 :: factor, factor // 2 :: factor]
-    return averages, picks
+    return averages, picks, (height / factor, width / factor)

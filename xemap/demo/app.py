@@ -149,8 +149,12 @@ def serving(
         the page's address and the running page.
 
     Raises:
-        ConfigError: the port is taken, or the address is not this machine's.
+        ConfigError: the port is taken or none, the address is not this machine's, or a limit lets nothing through.
     """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f'port {port}; give one of 1 to 65535, or 0 for any free one')
+    if not max_mb > 0 or not max_megapixels > 0:
+        raise ConfigError(f'max_mb={max_mb:g}, max_megapixels={max_megapixels:g}; give more than 0')
     with tempfile.TemporaryDirectory(prefix='xemap_demo_') as name, _uploads_in(f'{name}/gradio'):
         folder = Path(name)
         page = build_page(Answerer(inferencer, round(max_megapixels * 1e6)), draw_samples(folder), folder / 'answer')

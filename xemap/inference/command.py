@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,7 +20,12 @@ QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'wo
 
 
 def infer(args: Namespace) -> None:
-    """Run the command; arguments as :mod:`tools.infer` parses them."""
+    """Run the command; arguments as :mod:`tools.infer` parses them.
+
+    Raises:
+        ConfigError: an argument does not fit.
+        DataError: an image cannot be read; the others are finished.
+    """
     queries = check_queries([*args.query, *read_queries(args.queries_file)])
     formats = [name.strip() for name in args.format.split(',')]
     parts: dict[str, list[Part]] = {}
@@ -61,7 +67,16 @@ def infer(args: Namespace) -> None:
         summary = job.run(make_inferencer, args.images, queries, model, progress)
     if args.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
-        return
+    elif summary['images']:
+        _show(summary, args.out)
+    if failed := summary['failed']:
+        done = len(summary['images'])
+        rest = f'; {done} other images are finished, --resume does the rest' if done else ''
+        more = f' (and {len(failed) - 1} more)' if len(failed) > 1 else ''
+        raise DataError(f'{failed[0]["error"]}{more}{rest}')
+
+
+def _show(summary: dict[str, Any], out: str | Path) -> None:
     table = Table('image', 'query', 'threshold', 'regions', 'best score')
     for record in summary['images']:
         for found in record['queries']:
@@ -76,7 +91,7 @@ def infer(args: Namespace) -> None:
         first = unplaced[0]
         names = Path(first['image']).name + (f' and {len(unplaced) - 1} more' if len(unplaced) > 1 else '')
         print(f'{names}: {first["georeference"]}; see "coordinates_are" in GeoJSON files')
-    print(f'{summary["written"]} images written, {summary["kept"]} kept, in {args.out}')
+    print(f'{summary["written"]} images written, {summary["kept"]} kept, in {out}')
 
 
 def read_queries(path: str | Path | None) -> list[str]:

@@ -99,6 +99,9 @@ class XeMapInferencer:
             raise ConfigError(f'mode "{mode}"; use one of {", ".join(MODES)}')
         if batch_size < 1:
             raise ConfigError(f'batch_size={batch_size}; give at least 1')
+        for name, value in (('min_area', min_area), ('simplify', simplify)):
+            if not value >= 0:
+                raise ConfigError(f'{name}={value}; give pixels, 0 or more')
         if mode == 'tile':
             self._check_tiles(tile, overlap, scales)
         several = isinstance(images, (list, tuple))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xemap.errors import ConfigError
+from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
 from xemap.inference.georeference import parse_crs, require_rasterio, target_crs
 from xemap.inference.raster_file import open_raster
@@ -74,7 +74,7 @@ class InferenceJob:
         model: dict[str, Any],
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Work through the images.
+        """Work through the images; one that cannot be read does not keep the others from being done.
 
         Args:
             make_inferencer: makes the inferencer, when the first image needs it.
@@ -82,14 +82,14 @@ class InferenceJob:
             progress: called as work goes on.
 
         Returns:
-            ``{'images': [record…], 'written': n, 'kept': n}``
+            ``{'images': [record…], 'written': n, 'kept': n, 'failed': [{'image': path, 'error': text}…]}``
 
         Raises:
             ConfigError: finished images are there and ``existing`` is ``'refuse'``, or they are of other settings.
-            DataError: an image cannot be read, or has no place in ``crs``; images before it are finished.
+            DataError: an image has no place in ``crs``.
         """
         inferencer = None
-        records, kept = [], 0
+        records, failed, kept = [], [], 0
         folders = self._folders(images)
         settings = {**model, **self.options, 'queries': list(queries), 'formats': self.formats, 'crs': self.crs}
         settings = json.loads(json.dumps(settings))
@@ -106,33 +106,50 @@ class InferenceJob:
                 kept += 1
             else:
                 inferencer = inferencer or make_inferencer()
-                before = _recorded_files(folder)
-                (folder / RECORD).unlink(missing_ok=True)
-                result = inferencer(
-                    path,
-                    queries,
-                    pictures='png' in self.formats,
-                    scratch=self.out,
-                    progress=(lambda done, total, name=folder.name: progress(name, done, total)) if progress else None,
-                    **self.options,
-                )
-                record = self._write(result, folder, {**settings, 'image': _identity(path)})
-                for stale in before - _recorded_files(folder):
-                    stale.unlink(missing_ok=True)
+                try:
+                    record = self._infer(inferencer, path, folder, queries, settings, progress)
+                except DataError as error:
+                    failed.append({'image': str(path), 'error': str(error)})
+                    continue
             records.append(record)
-        return {'images': records, 'written': len(records) - kept, 'kept': kept}
+        return {'images': records, 'written': len(records) - kept, 'kept': kept, 'failed': failed}
+
+    def _infer(
+        self,
+        inferencer: Any,
+        path: str | Path,
+        folder: Path,
+        queries: Sequence[str],
+        settings: dict[str, Any],
+        progress: Progress | None,
+    ) -> dict[str, Any]:
+        """One image: its files, its record, and nothing left of the answer before."""
+        before = _recorded_files(folder)
+        (folder / RECORD).unlink(missing_ok=True)
+        result = inferencer(
+            path,
+            queries,
+            pictures='png' in self.formats,
+            scratch=self.out,
+            progress=(lambda done, total: progress(folder.name, done, total)) if progress else None,
+            **self.options,
+        )
+        record = self._write(result, folder, {**settings, 'image': _identity(path)})
+        for stale in before - _recorded_files(folder):
+            stale.unlink(missing_ok=True)
+        return record
 
     def _folders(self, images: Sequence[str | Path]) -> list[Path]:
-        """A folder for each image, called by its stem, and where that is not enough by more of its path."""
+        """A folder for each image, called by its stem; where that is not enough by its suffix, too, or its path."""
         paths = [Path(path).resolve() for path in images]
         if len(set(paths)) < len(paths):
             raise ConfigError(f'image {Counter(paths).most_common(1)[0][0]} is given twice; name it once')
-        depth, names = 1, [path.stem for path in paths]
+        beside = len({path.with_suffix('') for path in paths}) < len(paths)  # scene.tif and scene.png in one folder
+        own = [path.name if beside else path.stem for path in paths]
+        depth, names = 1, own
         while len(set(names)) < len(names) and depth < max(len(path.parts) for path in paths):
             depth += 1
-            names = ['_'.join([*path.parts[-depth:-1], path.stem]).strip('/') for path in paths]
-        if len(set(names)) < len(names):  # scene.tif and scene.png
-            names = [f'{name}{path.suffix}' for name, path in zip(names, paths)]
+            names = ['_'.join([*path.parts[-depth:-1], name]).strip('/') for path, name in zip(paths, own)]
         return [self.out / name for name in names]
 
     def _finished(self, folder: Path, settings: dict) -> dict | None:

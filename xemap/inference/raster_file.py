@@ -45,6 +45,8 @@ def open_raster(
     if isinstance(source, np.ndarray):
         return ArrayRaster(source, bands, stretch)
     if not isinstance(source, (str, Path)):
+        if not hasattr(source, 'count'):
+            raise DataError(f'image {source!r} is no path, array or open rasterio dataset; give one of these')
         return FileRaster(source, bands, stretch)
     path = Path(source)
     if not path.is_file():

@@ -159,16 +159,31 @@ class TestTransform:
         load, resize = LoadImage(at_least=140), ResizeImage((70, 70))
         results = load({'img_path': str(tmp_path / 'a.jpg'), 'ori_shape': (600, 800)})
         assert results['img'].shape == (150, 200, 3) and results['img_shape'] == (150, 200)
-        assert results['ori_shape'] == (600, 800) and results['reduced']
-        assert 'reduced' not in resize(results) and results['img'].shape == (70, 70, 3)
+        assert results['ori_shape'] == (600, 800) and results['extent'] == (150, 200)
+        assert 'extent' not in resize(results) and results['img'].shape == (70, 70, 3)
         with pytest.raises(DataError, match=r'a\.jpg is 800 x 600 .* annotation says 200 x 150'):
             load({'img_path': str(tmp_path / 'a.jpg'), 'ori_shape': (150, 200)})
+
+    @pytest.mark.parametrize('suffix', ['jpg', 'tif'])
+    @pytest.mark.parametrize('side', [1600, 1601, 1607])
+    def test_a_fraction_shows_every_place_where_the_whole_does(self, tmp_path: Path, suffix, side) -> None:
+        """A side that the fraction does not divide leaves a last pixel that stands for less."""
+        if suffix == 'tif':
+            pytest.importorskip('rasterio')
+        smooth = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+        path = tmp_path / f'a.{suffix}'
+        Image.fromarray(cv2.resize(smooth, (side, side - 3), interpolation=cv2.INTER_CUBIC)).save(path, quality=98)
+        whole, reduced = (
+            ResizeImage((64, 96))(LoadImage(at_least=at_least)({'img_path': str(path)}))['img'].astype(int)
+            for at_least in (None, 192)
+        )
+        assert np.abs(whole - reduced).max() <= 2  # half a pixel at the far edge would be 8
 
     def test_whole_where_nothing_is_asked_for_or_to_be_gained(self, tmp_path: Path, rgb) -> None:
         cv2.imwrite(str(tmp_path / 'a.jpg'), cv2.resize(rgb, (800, 600)))
         whole = LoadImage()({'img_path': str(tmp_path / 'a.jpg')})
         same = LoadImage(at_least=301)({'img_path': str(tmp_path / 'a.jpg')})
-        assert whole['img_shape'] == same['img_shape'] == (600, 800) and 'reduced' not in whole | same
+        assert whole['img_shape'] == same['img_shape'] == (600, 800) and 'extent' not in whole | same
         np.testing.assert_array_equal(same['img'], whole['img'])
 
     def test_a_resize_that_wants_more_than_was_decoded(self, tmp_path: Path, rgb) -> None:

@@ -48,6 +48,17 @@ class TestResizeImage:
         assert results['img_shape'] == (10, 20) == results['img'].shape[:2]
         assert np.abs(results['img'] - expected).max() <= 0.51
 
+    @pytest.mark.parametrize('sides', [(40, 56), (37, 51), (33, 50)])
+    def test_an_image_that_ends_within_a_pixel(self, sides) -> None:
+        """As if every pixel stood for four by four, and those beyond the end were cut off."""
+        (height, width), factor = sides, 4
+        extent = (height / factor, width / factor)
+        img = np.random.default_rng(0).integers(0, 256, (-(-height // 4), -(-width // 4), 3), dtype=np.uint8)
+        whole = img.repeat(factor, 0).repeat(factor, 1)[:height, :width].astype(np.float64)
+        wanted = cv2.resize(whole, (7, 5), interpolation=cv2.INTER_AREA)
+        results = ResizeImage((5, 7))({'img': img, 'extent': extent, 'img_path': ''})
+        assert results['img'].dtype == np.uint8 and np.abs(results['img'] - wanted).max() <= 0.51
+
     def test_enlarging_and_aspect(self) -> None:
         results = ResizeImage((90, 20))(sample())
         assert results['img'].shape == (90, 20, 3) and results['ori_shape'] == (60, 80)

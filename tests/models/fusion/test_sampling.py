@@ -107,6 +107,17 @@ def test_recomputing_activations_gives_the_same_gradients():
     torch.testing.assert_close(torch.autograd.grad(again.sin().sum(), value)[0], plain, atol=0, rtol=0)
 
 
+@on_cpu
+@pytest.mark.parametrize('pairs, queries', [(0, 3), (2, 0)])
+def test_nothing_to_sample(backend, pairs, queries):
+    value = torch.randn(pairs, 20, 2, 3, requires_grad=True)
+    out = sample_levels(
+        value, [(4, 5)], torch.rand(pairs, queries, 2, 1, 2, 2), torch.rand(pairs, queries, 2, 1, 2), backend
+    )
+    assert out.shape == (pairs, queries, 6)
+    assert not torch.autograd.grad(out.sum(), value)[0].any()
+
+
 def test_a_graph_that_is_recorded_holds_torch_operators_only():
     value, shapes, locations, weights = random_case(1, [(4, 5)])
     traced = torch.jit.trace(lambda v, lo, we: sample_levels(v, shapes, lo, we), (value, locations, weights))
@@ -128,6 +139,8 @@ def test_the_choice_follows_the_device(monkeypatch):
     assert choose_backend(torch.device('cuda')) == 'mmcv'
     monkeypatch.setattr(triton_kernel, 'triton_available', lambda: True)
     assert choose_backend(torch.device('cuda')) == 'triton'
+    monkeypatch.setattr(torch, 'are_deterministic_algorithms_enabled', lambda: True)
+    assert choose_backend(torch.device('cuda')) == 'grid_sample'
 
 
 @pytest.mark.parametrize('backend', ['triton', 'mmcv'])

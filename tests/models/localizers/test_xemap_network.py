@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.models.localizers.localizer_tester import TEXTS, LocalizerTester, make_images, make_samples
 from tests.models.tiny import tiny_network
-from xemap.errors import ConfigError
+from xemap.errors import ConfigError, DataError
 from xemap.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 FUSION_SIDE = ('neck.', 'text_feat_map.', 'level_embed', 'encoder.')
@@ -127,6 +127,11 @@ def test_images_of_two_sizes_are_refused():
 def test_bad_configs_name_the_key(overrides, message):
     with pytest.raises(ConfigError, match=message):
         build(**overrides)
+
+
+def test_a_training_batch_without_queries_is_refused():
+    with pytest.raises(DataError, match='without any query'):
+        build().train()(make_images(1, (64, 64)), make_samples([[]], (64, 64)), mode='loss')
 
 
 def test_mixed_precision_keeps_maps_and_positions_exact():

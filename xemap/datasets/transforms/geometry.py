@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
+import numpy as np
 from mmcv.transforms import BaseTransform
+from scipy.sparse import csr_array
 
 from xemap.datasets.directions import mirror_directions
+from xemap.datasets.mcmg import overlap_lengths
 from xemap.errors import ConfigError
 from xemap.registry import TRANSFORMS
 from xemap.structures.region import FLIP_AXES
@@ -35,20 +39,49 @@ class ResizeImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         img = results['img']
+        extent = results.pop('extent', None)  # of a file that was decoded at a fraction
         if img.shape[:2] != self.size:
             shrinks = self.size[0] <= img.shape[0] and self.size[1] <= img.shape[1]
-            if results.pop('reduced', False) and not shrinks:
+            if extent is not None and not shrinks:
                 raise ConfigError(
                     f'ResizeImage: {results["img_path"]} was decoded at {img.shape[1]} x {img.shape[0]} pixels, less '
                     f'than size={self.size} needs; set at_least of LoadImage to {2 * max(self.size)}, or to None'
                 )
-            interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            results['img'] = cv2.resize(img, self.size[::-1], interpolation=interpolation)
+            if extent is not None and extent != img.shape[:2]:
+                results['img'] = average_areas(img, extent, self.size)
+            else:
+                interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+                results['img'] = cv2.resize(img, self.size[::-1], interpolation=interpolation)
         results['img_shape'] = self.size
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(size={self.size})'
+
+
+def average_areas(img: np.ndarray, extent: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
+    """Shrink the upper left part of an image, which may end within a pixel, by averaging areas.
+
+    Args:
+        img: (h, w, C) uint8.
+        extent: (height, width) of the part in pixels, at least ``size``.
+        size: (height, width) of the result.
+
+    Returns:
+        ``size`` and C, uint8.
+    """
+    (h, w, channels), (height, width) = img.shape, size
+    rows, columns = _shares(h, extent[0], height), _shares(w, extent[1], width)
+    lines = (rows @ img.reshape(h, -1).astype(np.float32)).reshape(height, w, channels)
+    made = (columns @ lines.swapaxes(0, 1).reshape(w, -1)).reshape(width, height, channels)
+    return np.ascontiguousarray(np.rint(made.swapaxes(0, 1)).clip(0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=32)
+def _shares(length: int, extent: float, parts: int) -> csr_array:
+    """(parts, length): how much each pixel counts in the mean over each of equal parts of [0, extent]."""
+    edges = np.arange(parts + 1) * extent / parts
+    return csr_array(overlap_lengths(length, edges) * (parts / extent), dtype=np.float32)
 
 
 @TRANSFORMS.register_module()

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from mmcv.transforms import BaseTransform
 
-from xemap.datasets.image_io import read_image_and_size
+from xemap.datasets.image_io import read_reduced
 from xemap.errors import ConfigError, DataError
 from xemap.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Read ``img_path`` as 8-bit RGB (see :func:`~xemap.datasets.image_io.read_image_and_size`).
+    """Read ``img_path`` as 8-bit RGB (see :func:`~xemap.datasets.image_io.read_reduced`).
 
     Reads ``img_path`` and, where given, ``ori_shape``; adds ``img`` (H, W, 3) uint8 RGB, ``img_shape``
-    (h, w) of ``img`` and ``ori_shape`` (h, w) of the file; ``reduced`` (True) where ``img`` is smaller than the file.
+    (h, w) of ``img`` and ``ori_shape`` (h, w) of the file; where ``img`` is smaller than the file, ``extent``: the
+    file's (height, width) in pixels of ``img``, by which :class:`ResizeImage` goes.
 
     Args:
         stretch: lower and upper percentile of each 16-bit band that become 0 and 255.
         at_least: decode JPEG and TIFF at 1/2, 1/4 or 1/8 of their size as long as no side gets shorter than
             this many pixels. For training, where :class:`ResizeImage` follows: twice its larger side costs a
-            tenth of the time and changes pixels less than another filter of the resize would. Evaluation
-            decodes everything (None).
+            tenth of the time for about one level of 255. Evaluation decodes everything (None).
 
     Raises:
         DataError: the file is missing, truncated or no image, or its size is not the annotated one.
@@ -36,7 +36,7 @@ class LoadImage(BaseTransform):
         self.stretch, self.at_least = (low, high), at_least
 
     def transform(self, results: dict) -> dict:
-        img, shape = read_image_and_size(results['img_path'], self.stretch, self.at_least)
+        img, shape, extent = read_reduced(results['img_path'], self.stretch, self.at_least)
         expected = tuple(results.get('ori_shape', shape))
         if shape != expected:
             raise DataError(
@@ -46,7 +46,7 @@ class LoadImage(BaseTransform):
         results['img'] = img
         results['img_shape'], results['ori_shape'] = img.shape[:2], shape
         if img.shape[:2] != shape:
-            results['reduced'] = True
+            results['extent'] = extent
         return results
 
     def __repr__(self) -> str:

@@ -26,6 +26,8 @@ class ShortSideBiAttention(BiMultiHeadAttention):
 
     def projects_text(self, tokens: int) -> bool:
         """Whether texts of so many tokens are better taken through the matrices than the image."""
+        if torch.compiler.is_exporting():  # a graph for texts of any length has one form; both are right
+            return True
         return self.v_dim * self.num_heads * tokens <= self.embed_dim * (self.v_dim + tokens)
 
     def forward(self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from mmdet.utils import reduce_mean
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from xemap.errors import ConfigError
+from xemap.errors import ConfigError, DataError
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.registry import MODELS
 from xemap.structures import XeMapDataSample
@@ -131,7 +131,13 @@ class XeMapNetwork(BaseModel):
         raise ConfigError(f'mode "{mode}" is unknown; use "tensor", "loss" or "predict"')
 
     def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
-        """Map loss, averaged over the pairs of all ranks: ranks may hold different numbers of pairs."""
+        """Map loss, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
+
+        Raises:
+            DataError: there is no pair.
+        """
+        if not any(sample.texts for sample in data_samples):
+            raise DataError('a training batch without any query; leave images without queries out of the data set')
         targets = torch.cat([sample.gt_maps for sample in data_samples])
         maps = self.localize(inputs, [sample.texts for sample in data_samples], _size(targets))
         pairs = reduce_mean(targets.new_tensor(float(len(targets))))

@@ -74,7 +74,7 @@ def choose_backend(device: torch.device) -> str:
         return 'grid_sample'
     if device.type == 'cpu':
         return 'embedding_bag'
-    if device.type == 'cuda':
+    if device.type == 'cuda' and not torch.are_deterministic_algorithms_enabled():  # grid_sample warns, as it should
         from xemap.models.fusion.sampling import triton_kernel  # triton takes a while to import; a CPU never needs it
 
         return 'triton' if triton_kernel.triton_available() else 'mmcv' if has_compiled_ops() else 'grid_sample'

@@ -77,7 +77,8 @@ def _corners(locations: Tensor, weights: Tensor, shapes: LevelShapes) -> _Corner
     torch.sub(upper, share[..., 1], out=share[..., 0])
     torch.mul(lower, x, out=share[..., 3])
     torch.sub(lower, share[..., 3], out=share[..., 2])
-    return _Corners(rows.view(queries * heads, -1), share.view(queries * heads, -1), x, y)
+    entries = steps.numel() * weights.shape[-1]
+    return _Corners(rows.view(queries * heads, entries), share.view(queries * heads, entries), x, y)
 
 
 class _Sample(torch.autograd.Function):
@@ -103,7 +104,7 @@ class _Sample(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, Tensor | None]:
         table, weights, *kept = ctx.saved_tensors
         items = [_Corners(*kept[i : i + 4]) for i in range(0, len(kept), 4)]
-        grads = grad.reshape(len(items), -1, table.shape[-1])
+        grads = grad.reshape(len(table), weights.shape[1] * weights.shape[2], table.shape[-1])
         table_grad = locations_grad = weights_grad = None
         if ctx.needs_input_grad[0]:
             table_grad = torch.empty_like(table)
