@@ -51,8 +51,8 @@ class Measured:
 
     def mask(self, size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
         """Pixels within the bounding box or a little more, (h, w) bool, and the left and top of that window."""
-        # The outline of a part is simplified.
-        slack = self.parts.tolerance if self.parts else 0
+        # The outline of a part is simplified, and so are its holes: a thin wall between them may be gone.
+        slack = 2 * self.parts.tolerance if self.parts else 0
         x0, y0, x1, y1 = np.array(self.outline.bounds) + (-slack, -slack, slack, slack)
         left, top = (int(np.clip(np.floor(v), 0, n - 1)) for v, n in zip((x0, y0), size[::-1]))
         right, bottom = (int(np.clip(np.ceil(v), low, n - 1)) for v, low, n in zip((x1, y1), (left, top), size[::-1]))
