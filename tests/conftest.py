@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from xemap.compat import setup
 
 setup()  # test modules import mmdet before xemap
+
+# The same command gives the same result; for other examples: pytest --hypothesis-profile default
+settings.register_profile('repeatable', derandomize=True)
+settings.load_profile('repeatable')
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared'
 
