@@ -22,6 +22,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from xemap.datasets.selection import draw_queries
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
 from xemap.registry import DATASETS, TRANSFORMS
@@ -235,9 +236,7 @@ class CaptionDataset(BaseDataset):
         epoch, index = idx if isinstance(idx, tuple) else (0, idx)
         index = range(len(self))[index]
         results = self.get_data_info(index)
-        results['rng'] = rng = np.random.default_rng([self.seed, epoch, index])
-        if not self.test_mode and len(results['queries']) > self.captions_per_sample:
-            chosen = np.sort(rng.choice(len(results['queries']), self.captions_per_sample, replace=False))
-            for key in ('queries', 'query_ids'):
-                results[key] = [results[key][i] for i in chosen]
+        results['rng'] = np.random.default_rng([self.seed, epoch, index])
+        if not self.test_mode:
+            draw_queries(results, self.captions_per_sample)
         return self.pipeline(results)

@@ -1,4 +1,4 @@
-"""Choosing queries of an annotation file by its columns, without building records."""
+"""Choosing queries: of an annotation file by its columns, without building records; of a sample by chance."""
 
 from __future__ import annotations
 
@@ -83,3 +83,12 @@ def _check(name: str, wanted: Sequence[str], known: Sequence[str]) -> None:
 
 def _to_numpy(column: pa.ChunkedArray) -> np.ndarray:
     return column.fill_null(False).to_numpy()
+
+
+def draw_queries(results: dict, most: int) -> None:
+    """Keep at most so many of a sample's ``queries`` and ``query_ids``, drawn by its ``rng``, in their order."""
+    available = len(results['queries'])
+    if available > most:
+        chosen = np.sort(results['rng'].choice(available, most, replace=False))
+        for key in ('queries', 'query_ids'):
+            results[key] = [results[key][i] for i in chosen]

@@ -15,6 +15,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from xemap.datasets.annotations import AnnotationFile
+from xemap.datasets.selection import draw_queries
 from xemap.errors import ConfigError, DataError
 from xemap.registry import DATASETS, TRANSFORMS
 from xemap.structures import QUERY_KINDS
@@ -150,12 +151,9 @@ class XeMapDataset(BaseDataset):
         epoch, index = idx if isinstance(idx, tuple) else (0, idx)
         index = range(len(self))[index]
         results = self.get_data_info(index)
-        results['rng'] = rng = np.random.default_rng([self.seed, epoch, index])
-        available = len(results['queries'])
-        if self.max_queries is not None and available > self.max_queries:
-            chosen = np.sort(rng.choice(available, self.max_queries, replace=False))
-            for key in ('queries', 'query_ids'):
-                results[key] = [results[key][i] for i in chosen]
+        results['rng'] = np.random.default_rng([self.seed, epoch, index])
+        if self.max_queries is not None:
+            draw_queries(results, self.max_queries)
         return self.pipeline(results)
 
     def _counts_of_kinds(self) -> np.ndarray:

@@ -110,6 +110,8 @@ class Converter(ABC):
     def instances(self, item: Item, size: tuple[int, int]) -> Iterable[Instance]:
         """Annotated objects of an image, for the queries of their categories.
 
+        Every converter overrides this, or :meth:`queries` where its source has sentences of its own.
+
         Args:
             item: one of :meth:`items`.
             size: (height, width) of the image file.
