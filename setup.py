@@ -32,7 +32,6 @@ setup(
     install_requires=[line for line in RUNTIME if not line.startswith('mmcv')],
     extras_require={
         'lite': [line for line in RUNTIME if line.startswith('mmcv')],
-        'geo': ['rasterio>=1.3'],
         'clip': ['open_clip_torch>=2.24'],
         'demo': ['gradio>=6.0'],
         'dev': requirements('requirements-dev.txt'),

@@ -26,7 +26,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from xemap.benchmark import DEVICES, OPTIONAL_PARTS, PARTS
+from benchmarks import DEVICES, OPTIONAL_PARTS, PARTS
+
 from xemap.cli import make_parser, run
 
 ANNOTATIONS = """Measure building, opening and reading an annotation file, and the targets (MCMG) of a sample.
@@ -83,7 +84,7 @@ def parse_annotations_args(argv: list[str]):
 
 
 def measure_config(args):
-    from xemap.benchmark import format_report, run_benchmark
+    from benchmarks import format_report, run_benchmark
 
     report = run_benchmark(
         args.config,
@@ -101,7 +102,7 @@ def measure_config(args):
 
 
 def measure_annotations(args):
-    from xemap.benchmark.annotations import format_annotations_report, run_annotations_benchmark
+    from benchmarks.annotations import format_annotations_report, run_annotations_benchmark
 
     report = run_annotations_benchmark(
         args.file,

@@ -33,9 +33,9 @@ def parse_args():
 
 
 def main(args) -> None:
+    from benchmarks.environment import choose_device
     from rich import print as show
 
-    from xemap.benchmark.environment import choose_device
     from xemap.comparison import Method, as_text, compare
     from xemap.errors import ConfigError
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from xemap import cli
 
 if TYPE_CHECKING:
-    from xemap.datasets.converters import SplitRule
+    from xemap.preparation.converters import SplitRule
 
 COCO = """COCO JSON with boxes, polygons or run-length codes.
 
@@ -199,9 +199,9 @@ def _pair(text: str) -> tuple[str, str]:
 def main(args: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from xemap.datasets import converters
-    from xemap.datasets.converters import airslt, polygons
-    from xemap.datasets.expressions import ExpressionGenerator
+    from xemap.preparation import converters
+    from xemap.preparation.converters import airslt, polygons
+    from xemap.preparation.expressions import ExpressionGenerator
 
     options: dict[str, Any] = {'skip_bad': args.skip_bad}
     if args.source is not None:
@@ -248,7 +248,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _split_rule(args: argparse.Namespace) -> SplitRule:
-    from xemap.datasets.converters import SplitRule
+    from xemap.preparation.converters import SplitRule
 
     fractions = {'val': args.val, 'test': args.test}
     return SplitRule(

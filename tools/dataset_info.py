@@ -23,7 +23,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from xemap.datasets.info import describe_annotations, print_description
+    from xemap.preparation.reports.info import describe_annotations, print_description
 
     description = describe_annotations(args.file, args.samples)
     if args.json:

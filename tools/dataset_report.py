@@ -26,8 +26,8 @@ def main(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import track
 
-    from xemap.datasets.histograms import count_histograms
     from xemap.files import write_text
+    from xemap.preparation.reports.histograms import count_histograms
     from xemap.visualization.histograms import format_histograms, save_histograms
 
     console = Console(stderr=True)

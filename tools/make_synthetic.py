@@ -42,9 +42,9 @@ def main(args) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from xemap.datasets.synthetic.scene import SIZES
-    from xemap.datasets.synthetic.writer import write_synthetic
     from xemap.errors import ConfigError
+    from xemap.preparation.synthetic.scene import SIZES
+    from xemap.preparation.synthetic.writer import write_synthetic
     from xemap.structures import QUERY_KINDS
 
     wanted = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
@@ -70,7 +70,7 @@ def write_tiles(args, wanted: dict[str, int]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from xemap.datasets.synthetic.captions import SCENE_SIZES, write_captioned_tiles
+    from xemap.preparation.synthetic.captions import SCENE_SIZES, write_captioned_tiles
 
     counts = write_captioned_tiles(
         args.out, wanted, args.seed, args.tiles, args.pixels,

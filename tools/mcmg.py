@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     from rich.progress import Progress
 
     from xemap.datasets.mcmg import GRIDS, SIGMA
-    from xemap.datasets.mcmg_export import export_maps
+    from xemap.preparation.reports.mcmg_export import export_maps
 
     grids, sigma = args.grids or GRIDS, SIGMA if args.sigma is None else args.sigma
     with Progress() as bar:

@@ -53,9 +53,9 @@ def _positive(text: str) -> int:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from xemap.datasets.xemap_set import PrepareOptions, prepare
-    from xemap.datasets.xemap_set.summary import config_lines, summary, tables
     from xemap.files import write_text
+    from xemap.preparation.xemap_set import PrepareOptions, prepare
+    from xemap.preparation.xemap_set.summary import config_lines, summary, tables
 
     options = PrepareOptions(
         strict=args.strict,

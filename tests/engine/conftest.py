@@ -34,7 +34,8 @@ def start_process():
     The processes come from a server that has imported everything once, since that takes seconds.
     """
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metric'])
+    modules = ['tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metrics.selo']
+    context.set_forkserver_preload(modules)
 
     def start(function, *args) -> multiprocessing.Process:
         process = context.Process(target=_on_cpu, args=(function, *args))

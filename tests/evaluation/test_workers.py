@@ -13,7 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from tests.evaluation.test_metric import SIZE, box, image
+from tests.evaluation.metrics.test_selo import SIZE, box, image
 from xemap.errors import ConfigError, DataError, XeMapError
 from xemap.evaluation import SeLoMetric, workers
 from xemap.evaluation.scoring import ScoringTask

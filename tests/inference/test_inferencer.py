@@ -11,10 +11,10 @@ from torch import nn
 
 from tests.models.tiny import tiny_network
 from tests.tools.small_run import write_run
-from xemap.datasets.image_io import read_image
 from xemap.errors import CheckpointError, ConfigError, DataError
 from xemap.inference import XeMapInferencer
 from xemap.models import build_localizer
+from xemap.raster.image_io import read_image
 from xemap.registry import MODELS
 from xemap.structures import XeMapDataSample
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
 from xemap.inference.passes import tile_maps
-from xemap.inference.raster import ArrayRaster
 from xemap.inference.tiling import blend_tiles, blend_weights, count_tiles, window_starts
+from xemap.raster.raster import ArrayRaster
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (173, 211, 3), dtype=np.uint8)
 

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
-from xemap.inference.outlines import outline_polygons
 from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold, region_mask
+from xemap.raster.outlines import outline_polygons
 
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda size: arrays(bool, size))
 

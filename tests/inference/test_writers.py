@@ -9,12 +9,12 @@ import pytest
 import shapely
 
 from xemap.errors import ConfigError, DataError
-from xemap.inference.georeference import Georeference, areas_m2, place_polygons, require_rasterio, target_crs
 from xemap.inference.map_store import MapStore
-from xemap.inference.outlines import outline_polygons
-from xemap.inference.raster_file import open_raster
 from xemap.inference.vectorize import find_regions
 from xemap.inference.writers import output_nodata, require_writable, small_map, write_geojson, write_geotiff, write_npy
+from xemap.raster.georeference import Georeference, areas_m2, place_polygons, require_rasterio, target_crs
+from xemap.raster.outlines import outline_polygons
+from xemap.raster.raster_file import open_raster
 
 MAP = np.zeros((300, 400), np.float32)
 MAP[50:100, 120:200] = 0.75

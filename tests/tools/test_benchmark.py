@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import PARTS
+from benchmarks.made_up import IMAGES, SOURCES, make_records
+
 from tests.tools.small_run import ROOT, write_run
 from tests.tools.test_train import load_tool
-from xemap.benchmark import PARTS
-from xemap.benchmark.made_up import IMAGES, SOURCES, make_records
 from xemap.cli import run
 
 
@@ -93,7 +94,7 @@ def test_default_config_exists():
 
 def test_help_imports_nothing_heavy():
     code = (
-        f"import sys, runpy; sys.argv = ['benchmark.py', '--help']\n"
+        f"import sys, runpy; sys.argv = ['benchmark.py', '--help']; sys.path.insert(0, '{ROOT}/tools')\n"
         f"try: runpy.run_path('{ROOT}/tools/benchmark.py', run_name='__main__')\n"
         "finally: print([m for m in ('torch', 'mmengine', 'numpy', 'cv2', 'rich') if m in sys.modules])"
     )

@@ -12,7 +12,7 @@ import pytest
 
 from tests.datasets.toy import write_toy
 from xemap.datasets.annotations import AnnotationFile, write_annotations
-from xemap.datasets.info import describe_annotations, region_shares
+from xemap.preparation.reports.info import describe_annotations, region_shares
 from xemap.structures import ImageRecord, MaskRegion, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ import pytest
 from tests.datasets.toy import write_toy
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.datasets.mcmg import correlation_map
-from xemap.datasets.mcmg_export import export_maps
 from xemap.errors import ConfigError, DataError
+from xemap.preparation.reports.mcmg_export import export_maps
 from xemap.structures import ImageRecord, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]

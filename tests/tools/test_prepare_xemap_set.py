@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.trees import airslt, dior, loveda
 from xemap.datasets.annotations import AnnotationFile
-from xemap.datasets.xemap_set import SOURCES
+from xemap.preparation.xemap_set import SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = 12

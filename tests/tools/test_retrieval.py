@@ -11,7 +11,7 @@ import torch
 from tests.tools.test_train import ROOT, load_tool
 from xemap.cli import run
 from xemap.compat.checkpoint_loading import load_checkpoint_file
-from xemap.datasets.synthetic.captions import FILE_NAME, write_captioned_tiles
+from xemap.preparation.synthetic.captions import FILE_NAME, write_captioned_tiles
 
 OPTIONS = [
     'model.backbone.base_channels=8', 'model.backbone.stem_channels=8', 'model.gru_width=16', 'model.image_size=32',

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xemap.datasets.histograms import HISTOGRAMS
+from xemap.preparation.reports.histograms import HISTOGRAMS
 from xemap.visualization.histograms import MAX_BARS, bars, format_histograms, save_histograms
 
 

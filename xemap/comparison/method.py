@@ -19,7 +19,7 @@ from torch import nn
 from xemap.engine import load_config
 from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
-from xemap.evaluation.metric import to_original_size
+from xemap.evaluation.metrics.selo import to_original_size
 from xemap.evaluation.report import Row, merge_rows, summarize
 from xemap.models.build import build_localizer, require_localizer
 from xemap.registry import DATASETS

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from xemap.comparison.method import Outcome
-from xemap.datasets.image_io import read_image
 from xemap.datasets.mcmg import correlation_map
 from xemap.files import write_text
+from xemap.raster.image_io import read_image
 from xemap.visualization import query_panel, save_panels, scale_polygons
 from xemap.visualization.contact_sheet import data_uri
 

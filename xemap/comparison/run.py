@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import describe_environment
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from xemap.benchmark.environment import describe_environment
 from xemap.comparison.method import Method, Outcome, run_method, test_set
 from xemap.comparison.page import write_page
 from xemap.comparison.table import as_csv, as_markdown

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xemap.datasets.annotations import AnnotationFile, write_annotations
-    from xemap.datasets.directions import mirror_directions
-    from xemap.datasets.info import describe_annotations
     from xemap.datasets.mcmg import correlation_map, correlation_maps
     from xemap.datasets.samplers import PairBatchSampler
     from xemap.datasets.xemap_dataset import XeMapDataset
@@ -22,8 +20,6 @@ _HOME = {
     'XeMapDataset': 'xemap_dataset',
     'correlation_map': 'mcmg',
     'correlation_maps': 'mcmg',
-    'describe_annotations': 'info',
-    'mirror_directions': 'directions',
     'write_annotations': 'annotations',
 }
 
@@ -33,8 +29,6 @@ __all__ = [
     'XeMapDataset',
     'correlation_map',
     'correlation_maps',
-    'describe_annotations',
-    'mirror_directions',
     'write_annotations',
 ]
 

@@ -14,12 +14,12 @@ import numpy as np
 from xemap.demo import figures
 from xemap.demo.uploads import opened
 from xemap.errors import ConfigError, XeMapError
-from xemap.inference.decompose import whole_and_parts
 from xemap.inference.job import slug
-from xemap.inference.raster_file import open_raster
 from xemap.inference.result import Result
 from xemap.inference.vectorize import MapRegion
 from xemap.inference.writers import small_map
+from xemap.language.decompose import whole_and_parts
+from xemap.raster.raster_file import open_raster
 
 SIDE = 900
 """Pixels of the longer side of shown pictures."""

@@ -16,11 +16,11 @@ import gradio
 from PIL import Image
 from starlette.middleware import Middleware
 
-from xemap.datasets.synthetic import generate_scene
 from xemap.demo import figures
 from xemap.demo.answer import Answerer
 from xemap.demo.uploads import SUFFIXES
 from xemap.errors import ConfigError
+from xemap.preparation.synthetic import generate_scene
 
 SAMPLE_SEEDS = (3, 11, 26)
 SAMPLE_SIDE = 512

@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from xemap.errors import DataError
-from xemap.inference.georeference import require_rasterio
-from xemap.inference.raster_file import CACHE_MB, unplaced_is_fine
+from xemap.raster.georeference import require_rasterio
+from xemap.raster.raster_file import CACHE_MB, unplaced_is_fine
 
 PLAIN = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.bmp': 'BMP', '.webp': 'WEBP'}
 TIFF = ('.tif', '.tiff')
@@ -21,7 +21,7 @@ MAX_BANDS = 16
 
 @contextmanager
 def opened(path: str | Path, max_pixels: int) -> Iterator[Any]:
-    """An upload as a source for :func:`~xemap.inference.raster_file.open_raster`.
+    """An upload as a source for :func:`~xemap.raster.raster_file.open_raster`.
 
     A suffix proves nothing: by content, GDAL would take a VRT, which names other files of this machine or on the
     network, and Pillow would hand PostScript to an interpreter. So the format is fixed before a file is opened.

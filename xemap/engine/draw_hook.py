@@ -10,8 +10,8 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
-from xemap.datasets.image_io import read_image
 from xemap.datasets.mcmg import correlation_map
+from xemap.raster.image_io import read_image
 from xemap.registry import HOOKS
 from xemap.structures import XeMapDataSample
 from xemap.visualization import query_panel, save_picture, scale_polygons, shrink

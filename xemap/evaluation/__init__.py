@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xemap.evaluation.centers import attention_centers
-from xemap.evaluation.report import (
-    format_table,
-    merge_rows,
-    region_size_bin,
-    summarize,
-    write_rows_csv,
-    write_summary_json,
-)
-from xemap.evaluation.selo import (
+from xemap.evaluation.functional.centers import attention_centers
+from xemap.evaluation.functional.selo import (
     PROTOCOLS,
     SeloTarget,
     bound_metrics,
@@ -28,9 +20,17 @@ from xemap.evaluation.selo import (
     selo_target,
     to_gray8,
 )
+from xemap.evaluation.report import (
+    format_table,
+    merge_rows,
+    region_size_bin,
+    summarize,
+    write_rows_csv,
+    write_summary_json,
+)
 
 if TYPE_CHECKING:
-    from xemap.evaluation.metric import SeLoMetric
+    from xemap.evaluation.metrics.selo import SeLoMetric
 
 __all__ = [
     'PROTOCOLS',
@@ -55,7 +55,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == 'SeLoMetric':  # brings torch and mmengine along
-        from xemap.evaluation.metric import SeLoMetric
+        from xemap.evaluation.metrics.selo import SeLoMetric
 
         return SeLoMetric
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

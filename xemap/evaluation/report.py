@@ -1,6 +1,6 @@
 """From per-query rows to tables for people, CSV and JSON for programs.
 
-A row is a dict with the keys of :data:`ROW_FIELDS`; :class:`~xemap.evaluation.metric.SeLoMetric`
+A row is a dict with the keys of :data:`ROW_FIELDS`; :class:`~xemap.evaluation.metrics.selo.SeLoMetric`
 makes them. Everything here is a function of rows, so reports can be made anew from stored ones.
 """
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from xemap.errors import DataError
+from xemap.evaluation.functional.selo import SeloTarget, bound_metrics, score_map, selo_target, to_gray8
 from xemap.evaluation.report import BOUNDS, SCORES
-from xemap.evaluation.selo import SeloTarget, bound_metrics, score_map, selo_target, to_gray8
 from xemap.structures import PolygonRegion, Region
 
 
@@ -22,7 +22,7 @@ class ScoringTask:
         pred: (h, w) float in [0, 1] or uint8, of any resolution.
         region: where the query's referents are.
         size: (height, width) of the original image, at which the map is scored.
-        protocol: see :mod:`xemap.evaluation.selo`.
+        protocol: see :mod:`xemap.evaluation.functional.selo`.
         min_region_area: see :class:`~xemap.evaluation.SeLoMetric`.
         with_bounds: score a uniform map and the true mask, too.
     """

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from xemap.errors import ConfigError, DataError
-from xemap.inference.decompose import Part, PartsInferencer, whole_and_parts
 from xemap.inference.inferencer import XeMapInferencer, check_queries
 from xemap.inference.job import InferenceJob
+from xemap.language.decompose import Part, PartsInferencer, whole_and_parts
 
 QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'work_dirs/quickstart')
 

@@ -13,12 +13,12 @@ import shapely
 from xemap.errors import ConfigError
 from xemap.inference.passes import Progress, tile_maps, whole_maps
 from xemap.inference.predictor import Predictor
-from xemap.inference.raster import Raster
-from xemap.inference.raster_file import open_raster
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
 from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold
 from xemap.inference.writers import small_map
+from xemap.raster.raster import Raster
+from xemap.raster.raster_file import open_raster
 from xemap.visualization import query_panel, scale_polygons
 
 MODES = ('resize', 'tile')

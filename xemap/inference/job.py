@@ -11,10 +11,10 @@ from typing import Any
 
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
-from xemap.inference.georeference import parse_crs, require_rasterio, target_crs
-from xemap.inference.raster_file import open_raster
 from xemap.inference.result import FORMATS, Result
 from xemap.inference.writers import require_writable
+from xemap.raster.georeference import parse_crs, require_rasterio, target_crs
+from xemap.raster.raster_file import open_raster
 
 RECORD = 'result.json'
 """Written last: an image with it is finished."""
@@ -33,7 +33,7 @@ class InferenceJob:
     Args:
         out: folder to write to.
         formats: of :data:`~xemap.inference.result.FORMATS`.
-        crs: of polygons, see :func:`~xemap.inference.georeference.target_crs`.
+        crs: of polygons, see :func:`~xemap.raster.georeference.target_crs`.
         threshold: where regions begin; needed for ``geojson`` and ``mask``.
         existing: what to do with finished images: ``'refuse'``, ``'resume'`` (skip them, if they were made with the
             same settings from the same file), ``'overwrite'``.

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from xemap.errors import ConfigError
-from xemap.inference.georeference import Georeference
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion, region_mask
 from xemap.inference.writers import write_geojson, write_geotiff, write_mask, write_npy
+from xemap.raster.georeference import Georeference
 
 FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from xemap.datasets.image_io import read_image
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
 from xemap.inference.selection import fit_map, read_detections, read_gray, select_areas, select_boxes
+from xemap.raster.image_io import read_image
 from xemap.visualization import query_panel, save_picture
 
 PICTURE_SIDE = 768

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from xemap.datasets.converters.images import open_image
 from xemap.errors import ConfigError, DataError
+from xemap.preparation.converters.images import open_image
 
 STATISTICS = {'mean': ndimage.mean, 'max': ndimage.maximum}
 """Score of an object from the map's values in it."""

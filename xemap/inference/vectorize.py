@@ -10,7 +10,7 @@ import shapely
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import STRIP, MapStore
-from xemap.inference.outlines import outline_polygons
+from xemap.raster.outlines import outline_polygons
 
 LEVELS = 1 << 16
 """Steps of [0, 1] in which values are counted for Otsu's threshold and for quantiles."""

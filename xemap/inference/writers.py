@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from xemap.files import replacing, write_text
-from xemap.inference.georeference import WGS84, Georeference, areas_m2, place_polygons, require_rasterio, target_crs
 from xemap.inference.map_store import MapStore
-from xemap.inference.raster_file import CACHE_MB, unplaced_is_fine
 from xemap.inference.vectorize import MapRegion
+from xemap.raster.georeference import WGS84, Georeference, areas_m2, place_polygons, require_rasterio, target_crs
+from xemap.raster.raster_file import CACHE_MB, unplaced_is_fine
 
 BLOCK = 512
 
@@ -92,7 +92,7 @@ def write_geojson(
 
     Args:
         regions: in pixels.
-        crs: see :func:`~xemap.inference.georeference.target_crs`.
+        crs: see :func:`~xemap.raster.georeference.target_crs`.
         properties: of every feature; ``score``, ``area_m2`` (None where the place is unknown), ``area_px`` and
             ``box_px`` are added.
 

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from rich.markup import escape
 from rich.table import Table
 
-from xemap.datasets.histograms import HISTOGRAMS
 from xemap.files import write_bytes
+from xemap.preparation.reports.histograms import HISTOGRAMS
 
 WORDS_A_BAR = 5
 """Width of the bars of the last histogram, as in the paper."""
@@ -34,7 +34,7 @@ def save_histograms(path: str | Path, described: Sequence[dict[str, Any]]) -> No
 
     Args:
         path: of the picture; it appears only when complete.
-        described: what :func:`~xemap.datasets.histograms.count_histograms` returned for each file.
+        described: what :func:`~xemap.preparation.reports.histograms.count_histograms` returned for each file.
     """
     figure = Figure(figsize=(15, 3.2 * len(described)), dpi=100, layout='constrained')
     rows = figure.subplots(len(described), len(HISTOGRAMS), squeeze=False)
@@ -52,7 +52,7 @@ def bars(name: str, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Edges and heights of the bars of a histogram; a bar holds the values from its left edge to before its right.
 
     Args:
-        name: of :data:`~xemap.datasets.histograms.HISTOGRAMS`.
+        name: of :data:`~xemap.preparation.reports.histograms.HISTOGRAMS`.
         counts: number at each value; not empty.
 
     Returns:

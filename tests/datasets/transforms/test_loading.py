@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xemap.datasets.image_io import read_image
 from xemap.datasets.transforms import LoadImage, ResizeImage
 from xemap.errors import ConfigError, DataError
+from xemap.raster.image_io import read_image
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_large_images_are_no_bomb_but_have_a_limit(tmp_path, rgb, monkeypatch, r
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow alone would warn or refuse
     assert read_image(tmp_path / 'large.png').shape == rgb.shape
     assert not recwarn.list and Image.MAX_IMAGE_PIXELS == 1000
-    monkeypatch.setattr('xemap.datasets.image_io.MAX_PIXELS', 500)
+    monkeypatch.setattr('xemap.raster.image_io.MAX_PIXELS', 500)
     with pytest.raises(DataError, match=r'large\.png'):
         read_image(tmp_path / 'large.png')
 

@@ -10,9 +10,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from scipy.sparse import csr_array
 
-from xemap.datasets.directions import mirror_directions
 from xemap.datasets.mcmg import overlap_lengths
 from xemap.errors import ConfigError
+from xemap.language.directions import mirror_directions
 from xemap.registry import TRANSFORMS
 from xemap.structures.region import FLIP_AXES
 
@@ -88,7 +88,7 @@ def _shares(length: int, extent: float, parts: int) -> csr_array:
 class RandomFlip(BaseTransform):
     """Mirror the image, the regions and the direction words of its queries.
 
-    "left" becomes "right" (see :func:`~xemap.datasets.directions.mirror_directions`). An image with a
+    "left" becomes "right" (see :func:`~xemap.language.directions.mirror_directions`). An image with a
     query that cannot be rewritten safely is left as it is. Place it after :class:`ResizeImage`, where it
     costs least, and before :class:`GenerateCorrelationMaps`. Sets ``flip`` and ``flip_direction``
     ('horizontal', 'vertical' or None).

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from mmcv.transforms import BaseTransform
 
-from xemap.datasets.image_io import read_reduced
 from xemap.errors import ConfigError, DataError
+from xemap.raster.image_io import read_reduced
 from xemap.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Read ``img_path`` as 8-bit RGB (see :func:`~xemap.datasets.image_io.read_reduced`).
+    """Read ``img_path`` as 8-bit RGB (see :func:`~xemap.raster.image_io.read_reduced`).
 
     Reads ``img_path`` and, where given, ``ori_shape``; adds ``img`` (H, W, 3) uint8 RGB, ``img_shape``
     (h, w) of ``img`` and ``ori_shape`` (h, w) of the file; where ``img`` is smaller than the file, ``extent``: the

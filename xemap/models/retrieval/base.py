@@ -122,7 +122,7 @@ class RetrievalModel(BaseModel):
         return {'loss': self.criterion(self.similarity(images, texts), matching)}
 
     def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[XeMapDataSample]:
-        """Features for :class:`~xemap.evaluation.retrieval.RetrievalMetric`, written into the samples."""
+        """Features for :class:`~xemap.evaluation.metrics.retrieval.RetrievalMetric`, written into the samples."""
         images = self.image_features(inputs)
         texts = self.text_features([text for sample in data_samples for text in sample.texts])
         start = 0

@@ -1,0 +1,124 @@
+"""DIOR-RSVG: global object numbers, images in several splits."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.trees.dior import upright, voc
+from tests.trees.dior_rsvg import SPLITS, make
+from xemap.datasets.annotations import AnnotationFile
+from xemap.errors import DataError, LayoutError
+from xemap.preparation.converters import convert
+from xemap.preparation.converters.dior_rsvg import DiorRsvgConverter
+
+
+@pytest.fixture
+def root(tmp_path):
+    make(tmp_path)
+    return tmp_path
+
+
+def test_tree(tmp_path):
+    expected = make(tmp_path, images=4)
+    report = convert(DiorRsvgConverter(tmp_path), tmp_path / 'out')
+    assert dict(report.images) == expected['images']
+    assert {split: sum(of.values()) for split, of in report.queries.items()} == expected['queries']
+    assert report.counts == {}
+    for split in SPLITS:
+        file = AnnotationFile(tmp_path / f'out/{split}.arrow')
+        assert [record.image for record in file] == [f'DIOR_RSVG/JPEGImages/{n:05d}.jpg' for n in range(4)]
+        for number, record in enumerate(file):
+            for query in record.queries:
+                # The tree's texts say where they belong.
+                assert f'of image {number} for {split}' in query.text and query.text == query.text.strip()
+                assert (query.kind, query.hops, query.referents) == (None, None, 1)
+                assert query.category == 'expressway service area'
+
+
+def test_numbers_count_objects_in_the_order_of_paths(root):
+    """Against a second counting, straight from the published rule."""
+    folder = root / 'DIOR_RSVG'
+    texts = []
+    for file in sorted(folder.glob('Annotations/*.xml')):
+        texts += [part.split('</description>')[0].strip() for part in file.read_text().split('<description>')[1:]]
+    wanted = {int(line): split for split in SPLITS for line in (folder / f'{split}.txt').read_text().split()}
+    converter = DiorRsvgConverter(root)
+    found = {(query.text, item.split) for item in converter.items() for query in converter.record(item).queries}
+    assert found == {(texts[number], split) for number, split in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda text: text + '10\n', 'the lists number 11 objects up to 10, the XML files hold 10'),
+        (lambda text: text.replace('3\n', ''), 'the lists number 9 objects up to 9, the XML files hold 10'),
+        (lambda text: text + '0\n', r'test\.txt line 4: object 0 is listed twice'),
+        (lambda text: text + '00001.jpg\n', r"test\.txt line 4: '00001\.jpg' is no object number"),
+    ],
+)
+def test_lists_that_do_not_fit(root, change, message):
+    file = root / 'DIOR_RSVG/test.txt'
+    file.write_text(change(file.read_text()))
+    with pytest.raises(LayoutError, match=message):
+        DiorRsvgConverter(root, skip_bad=True).items()
+
+
+def test_a_missing_annotation_file_shifts_every_number(root):
+    (root / 'DIOR_RSVG/Annotations/00001.xml').unlink()
+    with pytest.raises(LayoutError, match='XML files hold 7'):
+        DiorRsvgConverter(root, skip_bad=True).items()
+
+
+def test_a_missing_or_second_image(root):
+    images = root / 'DIOR_RSVG/JPEGImages'
+    (images / '00001.jpg').rename(images / 'other.jpg')
+    with pytest.raises(DataError, match=r"00001\.xml: no image '00001\.jpg'"):
+        DiorRsvgConverter(root).items()
+    converter = DiorRsvgConverter(root, skip_bad=True)
+    assert len(converter.items()) == 6  # the numbers of the objects behind it stay
+    assert converter.report.counts == {'annotations_without_image': 1, 'images_not_annotated': 1}
+    assert convert(DiorRsvgConverter(root, skip_bad=True), root / 'out').images == dict.fromkeys(SPLITS, 2)
+
+
+def test_faulty_objects(root):
+    box = upright(1, 2, 30, 40)
+    objects = [
+        f'<name>dam</name>{box}',
+        f'<name>zeppelin</name>{box}<description>it</description>',
+        f'<name>dam</name>{box}<description>a dam</description>',
+    ]
+    (root / 'DIOR_RSVG/Annotations/00001.xml').write_text(voc('00001.jpg', objects))
+    for number in (1, 2):
+        (root / f'DIOR_RSVG/Annotations/0000{number}.xml').write_text(voc(f'0000{number}.jpg', objects))
+    with pytest.raises(DataError, match='object 1: text None is empty'):
+        convert(DiorRsvgConverter(root), root / 'out')
+    report = convert(DiorRsvgConverter(root, skip_bad=True), root / 'out')
+    assert report.counts == {'bad_annotations': 4, 'images_without_queries': 4}
+
+
+def test_categories_can_be_mapped_and_small_objects_dropped(root):
+    name = 'expressway service area'
+    report = convert(DiorRsvgConverter(root, category_map={name: 'rest area'}), root / 'out')
+    assert report.queries['train'] == {'rest area': 4}
+    with pytest.raises(DataError, match='no query'):
+        convert(DiorRsvgConverter(root, category_map={name: ''}), root / 'out')
+    converter = DiorRsvgConverter(root, min_area=0.06)  # the objects have 600 of 12288 pixels
+    assert [converter.record(item) for item in converter.items()] == [None] * 9
+    assert converter.report.counts['queries_too_small'] == 10
+
+
+def test_real_files(shared_dir, tmp_path):
+    folder = tmp_path / 'DIOR_RSVG'
+    shutil.copytree(shared_dir / 'data/dior_rsvg', folder)
+    # The real lists with one of 17402 annotation files.
+    with pytest.raises(LayoutError, match='the lists number 38320 objects up to 38319, the XML files hold 1,'):
+        DiorRsvgConverter(tmp_path).items()
+    for split, text in (('train', '0\n'), ('val', ''), ('test', '')):
+        (folder / f'{split}.txt').write_text(text)
+    converter = DiorRsvgConverter(tmp_path, skip_bad=True)
+    (item,) = converter.items()
+    (query,) = converter.record(item).queries
+    assert (query.text, query.category) == ('A green and brown golf field', 'golf field')
+    assert query.region.polygons((800, 800))[0].tolist() == [[133, 237], [684, 237], [684, 672], [133, 672]]

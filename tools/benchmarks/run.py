@@ -1,0 +1,107 @@
+"""One benchmark run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import OPTIONAL_PARTS, PARTS
+from benchmarks.data import benchmark_data, pipeline_size
+from benchmarks.environment import choose_device, describe_environment
+from benchmarks.large_sources import benchmark_large_sources
+from benchmarks.metric import benchmark_metric
+from benchmarks.model import benchmark_inference, benchmark_training, build_model
+from benchmarks.naive import benchmark_naive
+from benchmarks.timing import WARMUP, limited_threads
+from xemap.engine import load_config
+from xemap.errors import ConfigError
+from xemap.preparation.synthetic.scene import SIZES
+
+
+def run_benchmark(
+    config: str | Path,
+    options: Sequence[str] = (),
+    *,
+    parts: Collection[str] = PARTS,
+    device: str = 'auto',
+    image_size: tuple[int, int] | None = None,
+    repeats: int = 5,
+    threads: int | None = None,
+    scenes: int = 6,
+    scene_sizes: tuple[int, ...] = SIZES,
+    map_size: int = 3000,
+    source_size: int = 10_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure and report; progress goes to stderr, nothing to stdout but the libraries' own messages.
+
+    Args:
+        config: whose model, step size, optimizer and training pipeline are measured.
+        options: overrides of the config, ``key=value``.
+        parts: of :data:`~benchmarks.PARTS` and :data:`~benchmarks.OPTIONAL_PARTS`.
+        device: of the model: ``'auto'``, ``'cpu'`` or ``'cuda'``.
+        image_size: (height, width); None = that of the config's training pipeline.
+        repeats: timed rounds of each measurement; numbers are their medians.
+        threads: of torch and OpenCV on the CPU, except in part ``data``, which has one; None = torch's.
+        scenes: images of part ``data``.
+        scene_sizes: sides that these may have, in pixels.
+        map_size: side of the map of part ``metric``.
+        source_size: side of the images of part ``large_sources``.
+        seed: of everything made up.
+
+    Returns:
+        what ``tools/benchmark.py`` prints as JSON: ``date``, ``environment``, ``settings`` and an entry for
+        each part; seconds are wall-clock, sizes in bytes.
+
+    Raises:
+        ConfigError: an argument or a part of the config that does not fit.
+    """
+    numbers: dict[str, tuple[int | None, ...]] = {
+        '--repeats': (repeats,), '--threads': (threads,), '--scenes': (scenes,), '--map-size': (map_size,),
+        '--source-size': (source_size,), '--image-size': image_size or (),
+    }  # fmt: skip
+    for name, values in numbers.items():
+        if any(value is not None and value < 1 for value in values):
+            raise ConfigError(f'{name} {" ".join(map(str, values))}: give at least 1')
+    known = (*PARTS, *OPTIONAL_PARTS)
+    if unknown := set(parts) - set(known):
+        raise ConfigError(f'--parts {" ".join(sorted(unknown))}: unknown; parts are {" ".join(known)}')
+    cfg = load_config(config, options)
+    device = choose_device(device)
+    size = pipeline_size(cfg) if image_size is None else image_size
+    environment = describe_environment(device)  # first, for the load average before this run
+    results: dict[str, Any] = {}
+    with limited_threads(threads) as threads:
+        torch.manual_seed(seed)
+        if {'train', 'infer'} & set(parts):
+            model = build_model(cfg, device)
+            if 'train' in parts:
+                results['train'] = benchmark_training(model, cfg, size, repeats, device, seed)
+            if 'infer' in parts:
+                results['infer'] = benchmark_inference(model, size, repeats, device, seed)
+        if 'naive' in parts:
+            results['naive'] = benchmark_naive(cfg, size, repeats, device, seed)
+        if 'data' in parts:
+            results['data'] = benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed)
+        if 'metric' in parts:
+            results['metric'] = benchmark_metric(map_size, repeats, seed)
+        if 'large_sources' in parts:
+            results['large_sources'] = benchmark_large_sources(cfg, image_size, repeats, source_size, seed)
+    return {
+        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'config': Path(config).stem,
+        'environment': environment,
+        'settings': {
+            'cfg_options': list(options),
+            'image_size': list(size),
+            'warmup': WARMUP,
+            'repeats': repeats,
+            'threads': threads,
+            'seed': seed,
+        },
+        **results,
+    }

@@ -1,0 +1,1 @@
+"""Pure functions that score answers; numpy and OpenCV only."""

@@ -1,0 +1,1 @@
+"""What runs before training: converters, XeMap-Set, synthetic scenes, expressions, reports on annotation files."""

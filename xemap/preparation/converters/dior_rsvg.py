@@ -1,0 +1,111 @@
+"""DIOR-RSVG: expressions for single objects in DIOR's images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xemap.errors import DataError, LayoutError
+from xemap.preparation.converters.base import Item
+from xemap.preparation.converters.images import relative_name
+from xemap.preparation.converters.source import SourceConverter, numbered_lines
+from xemap.preparation.converters.verbatim import check_size, checked_text
+from xemap.preparation.converters.voc import VocObject, dior_category, read_voc
+from xemap.structures import Query
+
+SPLITS = ('train', 'val', 'test')
+
+
+@dataclass(frozen=True)
+class Described:
+    """Objects of one image that are in one split: the annotation of an :class:`Item`.
+
+    Args:
+        objects: in the file's order.
+        size: (height, width) that the file states.
+        where: the file.
+    """
+
+    objects: list[VocObject]
+    size: tuple[int, int] | None
+    where: str
+
+
+class DiorRsvgConverter(SourceConverter):
+    """``{train,val,test}.txt``, ``Annotations/*.xml`` and ``JPEGImages/*.jpg``.
+
+    A line of a list is the number of an *object*, counted from 0 over all XML files in the order of their
+    paths. So an image may be in several splits, in each with other objects, and one missing file would
+    shift the numbers of all objects behind it: the lists must name every object exactly once.
+
+    Args:
+        data_root: see :class:`SourceConverter`.
+        folder: see :class:`SourceConverter`.
+        options: of :class:`~xemap.preparation.converters.Converter`.
+    """
+
+    name = 'dior_rsvg'
+    default_folder = 'DIOR_RSVG'
+
+    def items(self) -> list[Item]:
+        split_of = self._listed_objects()
+        image_of = self.files_by_stem(self.folder / 'JPEGImages')
+        annotation_of = self.files_by_stem(self.folder / 'Annotations', ('.xml',))
+        items, seen, count = [], set(), 0
+        for file in annotation_of.values():
+            annotation = read_voc(file)
+            by_split: dict[str | None, list[VocObject]] = {}
+            for number, member in enumerate(annotation.objects, count):
+                by_split.setdefault(split_of.get(number), []).append(member)
+            count += len(annotation.objects)
+            image = image_of.get(Path(annotation.image or file.name).stem)
+            if image is None:
+                error = DataError(f'{file}: no image {annotation.image!r} in {self.folder / "JPEGImages"}; copy it')
+                self.bad(error, 'annotations_without_image')
+                continue
+            seen.add(image)
+            for split in SPLITS:
+                if split in by_split:
+                    described = Described(by_split[split], annotation.size, str(file))
+                    items.append(Item(image, relative_name(image, self.data_root), described, split))
+        if split_of.keys() != set(range(count)):
+            raise LayoutError(
+                f'{self.folder}: the lists number {len(split_of)} objects up to {max(split_of, default=-1)}, the XML '
+                f'files hold {count}, so no number can be trusted; copy both again, complete'
+            )
+        for image in image_of.values():
+            if image not in seen:
+                self.bad(DataError(f'{image} has no annotation; copy it'), 'images_not_annotated')
+        return items
+
+    def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
+        described: Described = item.annotation
+        check_size(described.size, size, item.image, described.where)
+        queries = []
+        for member in described.objects:
+            try:
+                text = checked_text(member.text, member.where)
+                category = dior_category(member.category, member.where)
+            except DataError as error:
+                self.bad(error, 'bad_annotations')
+                continue
+            instance = self.polygon_instance(category, [member.polygon], size, member.where)
+            if instance is not None:
+                query = self.expression(text, instance, item, size)
+                queries += [query] if query is not None else []
+        return queries
+
+    def _listed_objects(self) -> dict[int, str]:
+        split_of: dict[int, str] = {}
+        for split in SPLITS:
+            file = self.folder / f'{split}.txt'
+            lines = numbered_lines(file)
+            if not lines:
+                self.bad(DataError(f'{file} is empty; copy it again'), 'lists_empty')
+            for number, line in lines:
+                if not line.isdecimal():
+                    raise LayoutError(f'{file} line {number}: {line!r} is no object number; DIOR-RSVG has one a line')
+                if int(line) in split_of:
+                    raise LayoutError(f'{file} line {number}: object {line} is listed twice; copy the lists again')
+                split_of[int(line)] = split
+        return split_of

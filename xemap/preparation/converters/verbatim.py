@@ -1,0 +1,194 @@
+"""Sources that hold expressions with hand-drawn polygons: both are taken over as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xemap.errors import DataError
+from xemap.preparation.converters.base import Converter, Item
+from xemap.preparation.converters.geometry import as_polygon
+from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
+from xemap.structures import PolygonRegion, Query
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A sentence and what was drawn for it.
+
+    Args:
+        text: as the source has it; space around it goes.
+        polygons: each a list of x, y pairs or a flat list, in pixels.
+        where: file and entry, for errors.
+        hops: see :class:`~xemap.structures.Query`.
+        referents: number of separate things that match; None = as many as there are polygons.
+    """
+
+    text: Any
+    polygons: list
+    where: str
+    hops: int | None = None
+    referents: int | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What was drawn on one image: the annotation of an :class:`Item`.
+
+    Args:
+        where: file and entry, for errors.
+        expressions: in the order of the source.
+        size: (height, width) of the image that was drawn on; None = not stated.
+    """
+
+    where: str
+    expressions: list[Expression]
+    size: tuple[int | None, int | None] = (None, None)
+
+
+class VerbatimConverter(Converter):
+    """Makes a query of each expression. Nothing is clipped, closed or cleaned, because the SeLo metrics
+    depend on every vertex. ``phrases``, ``min_area`` and ``category_map`` have nothing to act on.
+    """
+
+    def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
+        sheet: Sheet = item.annotation
+        check_size(sheet.size, size, item.image, sheet.where)
+        queries = []
+        for expression in sheet.expressions:
+            try:
+                queries.append(self._exact_query(expression, size))
+            except DataError as error:
+                self.bad(error, 'bad_annotations')
+        return queries
+
+    def _exact_query(self, expression: Expression, size: tuple[int, int]) -> Query:
+        where = expression.where
+        text = checked_text(expression.text, where)
+        if not expression.polygons:
+            raise DataError(f'{where}: no polygon for {text!r}; draw its region or remove the entry')
+        polygons = [exact_polygon(points, f'{where}, {text!r}') for points in expression.polygons]
+        if any(outside(polygon, size) for polygon in polygons):
+            raise DataError(
+                f'{where}: a polygon of {text!r} lies wholly outside the image of {size[1]} x {size[0]} pixels; '
+                'the annotations belong to another version of the image'
+            )
+        if any((polygon < 0).any() or (polygon > (size[1], size[0])).any() for polygon in polygons):
+            self.report.count('polygons_past_border', f'{where}: {text}')
+        referents = len(polygons) if expression.referents is None else expression.referents
+        return Query(text, PolygonRegion(polygons), hops=expression.hops, referents=referents)
+
+    def make_items(
+        self, sheets: Iterable[tuple[Path, Sheet]], images: Path, split: str | None = None, own_folder: bool = False
+    ) -> list[Item]:
+        """Items of the images that are there, sorted by name.
+
+        Args:
+            sheets: path of each image, and its annotation.
+            images: folder in which images that no sheet names are counted.
+            split: where the source puts them.
+            own_folder: nothing but the images of the source belongs into ``images``: others are :meth:`bad`.
+
+        Raises:
+            DataError: an image is missing, annotated twice, or in ``own_folder`` not annotated; and not
+                ``skip_bad``.
+        """
+        items: dict[str, Item] = {}
+        named: set[str] = set()
+        for path, sheet in sheets:
+            name = relative_name(path, self.data_root)
+            if name in named:
+                error = DataError(f'{sheet.where}: image {name} is annotated twice; join the entries')
+                self.bad(error, 'images_duplicated')
+                continue
+            named.add(name)
+            if path.is_file():
+                items[name] = Item(path, name, sheet, split)
+            else:
+                error = DataError(f'{sheet.where}: image {path} does not exist; put it there or remove the entry')
+                self.bad(error, 'annotations_without_image')
+        for path in sorted(images.rglob('*')):
+            if path.suffix.lower() in IMAGE_SUFFIXES and relative_name(path, self.data_root) not in named:
+                if own_folder:
+                    error = DataError(f'{path} has no annotation; copy the annotations again, or remove the image')
+                    self.bad(error, 'images_not_annotated')
+                else:
+                    self.report.count('images_not_annotated', str(path))
+        return [items[name] for name in sorted(items)]
+
+
+def exact_polygon(points: Any, where: str) -> np.ndarray:
+    """(V, 2) float64 x, y pixels: all vertices as they are, a repeated first or last one included.
+
+    Raises:
+        DataError: not x, y pairs of finite numbers, or fewer than 3 vertices.
+    """
+    try:
+        as_polygon(points)
+    except DataError as error:
+        raise DataError(f'{where}: {error}') from error
+    return np.asarray(points, dtype=np.float64).reshape(-1, 2)
+
+
+def outside(polygon: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether a polygon's bounding box misses the image.
+
+    Args:
+        polygon: (V, 2) x, y pixels.
+        size: (height, width) of the image.
+    """
+    return bool((polygon.max(axis=0) < 0).any() or (polygon.min(axis=0) > (size[1], size[0])).any())
+
+
+def checked_text(text: Any, where: str) -> str:
+    """The text without space around it.
+
+    Raises:
+        DataError: no text, or an empty one.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(f'{where}: text {text!r} is empty or no text; write the expression')
+    return text.strip()
+
+
+def checked_flag(value: Any, where: str) -> bool | None:
+    """True, False, or None for unknown.
+
+    Raises:
+        DataError: anything else.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise DataError(f'{where} is {value!r}; write true, false or null')
+    return value
+
+
+def check_size(stated: tuple[int | None, int | None] | None, size: tuple[int, int], image: Path, where: str) -> None:
+    """Compare the (height, width) that an annotation states with the image's; None = not stated.
+
+    Raises:
+        DataError: they differ.
+    """
+    if stated is not None and any(number not in (None, true) for number, true in zip(stated, size)):
+        raise DataError(
+            f'{image} is {size[1]} x {size[0]} pixels, {where} says {stated[1]} x {stated[0]}; '
+            'the annotations belong to another version of the image'
+        )
+
+
+def load_json(file: Path) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        DataError: it is missing, or no complete JSON.
+    """
+    try:
+        return json.loads(file.read_text('utf-8-sig'))
+    except OSError as error:
+        raise DataError(f'annotations {file} cannot be read ({error.strerror}); check the path') from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f'{file} is no complete JSON file ({error}); copy it again') from error

@@ -1,0 +1,303 @@
+"""Labels to referring expressions: which ones to make of an image."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xemap.errors import ConfigError
+from xemap.language.verdicts import DIRECTIONS, EXTREMES, YES, ZONES
+from xemap.preparation.converters.base import Instance
+from xemap.preparation.expressions.colors import COLORS
+from xemap.preparation.expressions.objects import joined
+from xemap.preparation.expressions.phrasing import put_into_words
+from xemap.preparation.expressions.scene import Expression, Scene
+from xemap.preparation.expressions.words import COMPARISONS, NEIGHBOURS, RELATIONS, SIZES, Words
+from xemap.structures import QUERY_KINDS, Query
+
+KINDS = ('attribute', 'position', 'multi-hop')
+"""Made by default; the fourth, one-hop, is what converters make of labels anyway."""
+
+TRIES = 40
+"""Proposals for each expression of a kind that is looked for."""
+AREA = (2e-4, 0.7)
+"""Share of the image that the referents may cover."""
+SLIVER = 2e-3
+"""An object cut by the border of which less is left is no lone referent and no anchor: people overlook it."""
+SAME_REFERENTS = 2
+"""Expressions of an image that may mean the same objects."""
+SEVERAL = 0.4
+"""Probability of staying with an expression that means several objects, rather than adding conditions."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query before it gets a region: its meaning, indices of its referents, and its words."""
+
+    meaning: Expression
+    referents: tuple[int, ...]
+    text: str
+
+
+class ExpressionGenerator:
+    """Referring expressions from labels, after RSVGD (Zhan et al. 2023, section III.A).
+
+    Conditions are added to a category only until the expression means one object, or exactly the
+    objects it claims; every condition that is left makes a difference. What is not clear, by a margin,
+    is not said. ``docs/expressions.md`` states what the words mean.
+
+    Args:
+        words: file with word lists and templates, see :class:`~xemap.preparation.expressions.words.Words`.
+        seed: another seed, other expressions; the image's name does the rest.
+        max_per_image: most expressions of an image.
+        kinds: of :data:`~xemap.structures.QUERY_KINDS`, equally many each as far as the image has them.
+
+    Raises:
+        ConfigError: an unknown kind, or no expressions at all.
+        DataError: the words file is missing or of another make.
+    """
+
+    def __init__(
+        self, words: str | Path | None = None, seed: int = 0, max_per_image: int = 8, kinds: Sequence[str] = KINDS
+    ) -> None:
+        unknown = [kind for kind in kinds if kind not in QUERY_KINDS]
+        if unknown or not kinds:
+            raise ConfigError(f'expression kinds {list(kinds)}; give some of {", ".join(QUERY_KINDS)}')
+        if max_per_image < 1:
+            raise ConfigError(f'max_per_image {max_per_image}; give at least 1')
+        self.words = Words(words)
+        self.seed = seed
+        self.max_per_image = max_per_image
+        self.kinds = tuple(kinds)
+
+    def queries(
+        self,
+        instances: Sequence[Instance],
+        size: tuple[int, int],
+        name: str,
+        pixels: Callable[[], np.ndarray] | None = None,
+    ) -> list[Query]:
+        """Expressions of an image; the same arguments and seed give the same ones.
+
+        Args:
+            instances: all labelled objects and class masks of the image. A category with an object that is
+                not labelled would make expressions untrue.
+            size: (height, width) of the image.
+            name: of the image.
+            pixels: gives the image, (H, W, 3) uint8 RGB; called only when a colour is needed. None where
+                colours are not true: no colour is named.
+
+        Raises:
+            DataError: the image is of another size.
+        """
+        scene = Scene(instances, size, self.words, pixels)
+        return [
+            Query(
+                text=asked.text,
+                region=joined([scene.objects[i] for i in asked.referents], size),
+                category=scene.names[asked.meaning.category],
+                kind=asked.meaning.kind,
+                hops=asked.meaning.hops,
+                referents=len(asked.referents),
+            )
+            for asked in self.choose(scene, name)
+        ]
+
+    def info(self) -> dict:
+        """What lets a person repeat the expressions, for the annotation file."""
+        return {
+            'seed': self.seed,
+            'max_per_image': self.max_per_image,
+            'kinds': list(self.kinds),
+            'words': self.words.path.name if self.words.path else None,
+        }
+
+    def choose(self, scene: Scene, name: str) -> list[Asked]:
+        """What to ask about a scene: different meanings and texts, kinds taking turns."""
+        digest = hashlib.sha256(f'{self.seed}\n{name}'.encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:16], 'big'))
+        left = [str(kind) for kind in rng.permutation(self.kinds)]
+        asked: list[Asked] = []
+        while left and len(asked) < self.max_per_image:
+            kind = left.pop(0)
+            found = self._find(kind, scene, asked, rng)
+            if found is not None:
+                asked.append(found)
+                left.append(kind)
+        return asked
+
+    def _find(self, kind: str, scene: Scene, asked: list[Asked], rng: np.random.Generator) -> Asked | None:
+        for _ in range(TRIES):
+            meaning = _propose(kind, scene, rng)
+            if meaning is None or meaning.kind != kind or any(meaning == other.meaning for other in asked):
+                continue
+            referents = scene.resolve(meaning)
+            if sum(other.referents == referents for other in asked) >= SAME_REFERENTS:
+                continue
+            if not AREA[0] <= scene.covered(referents) <= AREA[1] or _sliver(scene, referents):
+                continue
+            text = put_into_words(meaning, scene, self.words, rng)
+            if all(text != other.text for other in asked):
+                return Asked(meaning, referents, text)
+        return None
+
+
+def _propose(kind: str, scene: Scene, rng: np.random.Generator) -> Expression | None:
+    """A random expression that has referents and no idle condition; perhaps of another kind."""
+    # A category of one object needs no more than its name.
+    categories = [key for key, members in scene.members.items() if kind == 'one-hop' or len(members) > 1]
+    if not categories:
+        return None
+    category = categories[int(rng.integers(len(categories)))]
+    start = Expression(category)
+    if kind == 'one-hop':
+        return start
+    if kind == 'multi-hop':
+        related = _relate(start, scene, rng)
+        if related is None:
+            return None
+        start, target = related
+        if rng.random() < SEVERAL and scene.resolve(start):
+            return _necessary(start, scene)
+        return _necessary(_grown(start, target, _attributes(start, target, scene, rng), scene, rng), scene)
+    members = scene.members[category]
+    target = int(members[rng.integers(len(members))])
+    options = _attributes(start, target, scene, rng, superlatives=kind == 'attribute')
+    if kind == 'position':
+        places = [*_places(start, target, scene)]
+        if not places:
+            return None
+        start = places[int(rng.integers(len(places)))]
+        options = iter(()) if start.superlative else options
+    return _necessary(_grown(start, target, options, scene, rng), scene)
+
+
+def _grown(
+    start: Expression,
+    target: int,
+    conditions: Iterable[tuple[str, str]],
+    scene: Scene,
+    rng: np.random.Generator,
+) -> Expression | None:
+    """The expression with conditions added until it means the target alone, or few enough."""
+    best = start
+    everything = len(scene.members[start.category])
+    for name, value in conditions:
+        found = scene.resolve(best)
+        if found == (target,) or 1 < len(found) < everything and rng.random() < SEVERAL:
+            break
+        if name == 'superlative':
+            more = replace(best, superlative=value)
+        elif any(name == present for present, _ in best.attributes):
+            continue
+        else:
+            more = replace(best, attributes=tuple(sorted((*best.attributes, (name, value)))))
+        fewer = scene.resolve(more)
+        if target in fewer and (not found or len(fewer) < len(found)):
+            best = more
+    return best if target in scene.resolve(best) else None
+
+
+def _necessary(meaning: Expression | None, scene: Scene) -> Expression | None:
+    """The expression without conditions that make no difference; None where nothing is left."""
+    if meaning is None:
+        return None
+    referents = scene.resolve(meaning)
+    idle = next((weaker for weaker in meaning.weaker() if scene.resolve(weaker) == referents), None)
+    if idle is not None:
+        return _necessary(idle, scene)
+    return meaning if referents and meaning.kind != 'one-hop' else None
+
+
+def _attributes(
+    start: Expression, target: int, scene: Scene, rng: np.random.Generator, superlatives: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Conditions that hold for the target, in random order; a superlative may not."""
+    category = start.category
+    words = scene.words[category]
+    values: dict[str, Sequence[str]] = {'shape': words.shapes}
+    if words.color and scene.colored:
+        values['color'] = tuple(COLORS)
+    if words.size:
+        values['size'] = SIZES
+        if superlatives:
+            values['superlative'] = ('largest', 'smallest')
+    place = int(np.flatnonzero(scene.members[category] == target)[0])
+    for name in rng.permutation(sorted(values)).tolist():
+        for value in values[name]:
+            if name == 'superlative' or scene.attribute(category, name, value)[place] == YES:
+                yield name, value
+
+
+def _places(start: Expression, target: int, scene: Scene) -> Iterator[Expression]:
+    """The expression with each place that the target has."""
+    category = start.category
+    if not scene.words[category].place:
+        return
+    place = int(np.flatnonzero(scene.members[category] == target)[0])
+    for zone in ZONES:
+        if scene.attribute(category, 'place', zone)[place] == YES:
+            yield replace(start, place=zone)
+    for extreme in EXTREMES:
+        extremal = replace(start, superlative=extreme)
+        if scene.resolve(extremal) == (target,):
+            yield extremal
+
+
+def _relate(start: Expression, scene: Scene, rng: np.random.Generator) -> tuple[Expression, int] | None:
+    """The expression with a relation to another category, and an object for which it holds."""
+    others = [key for key in scene.members if key != start.category]
+    if not others:
+        return None
+    relation = RELATIONS[int(rng.integers(len(RELATIONS)))]
+    other = others[int(rng.integers(len(others)))]
+    words = scene.words[start.category], scene.words[other]
+    if relation in DIRECTIONS and not all(own.place for own in words):
+        return None
+    if relation in COMPARISONS and not all(own.place and own.size and not own.mass for own in words):
+        return None  # nobody compares farmland with water
+    anchor = _anchor(other, relation in NEIGHBOURS, scene, rng)
+    if anchor is None:
+        return None
+    anchors = scene.resolve(anchor)
+    if _sliver(scene, anchors):
+        return None
+    if relation == 'surrounded by' and any(scene.objects[i].boxed for i in anchors):
+        return None  # most of a box may be something else
+    related = replace(start, relation=relation, anchor=anchor)
+    members = scene.members[start.category]
+    if relation in ('closest to', 'farthest from'):
+        found = scene.resolve(related)
+    else:
+        found = tuple(members[scene.related(start.category, relation, anchors) == YES].tolist())
+    return (related, found[int(rng.integers(len(found)))]) if found else None
+
+
+def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generator) -> Expression | None:
+    """A whole category, where the relation allows it, or one object told apart."""
+    members = scene.members[category]
+    anchor = Expression(category)
+    if len(members) == 1 or all_of_it and rng.random() < 0.7:
+        return anchor
+    target = int(members[rng.integers(len(members))])
+    extremes = [] if not scene.words[category].place else EXTREMES
+    conditions = [
+        *_attributes(anchor, target, scene, rng, superlatives=True),
+        *(('superlative', extreme) for extreme in extremes),
+    ]
+    for name, value in (conditions[k] for k in rng.permutation(len(conditions))):
+        if name == 'superlative':
+            told_apart = replace(anchor, superlative=value)
+        else:
+            told_apart = replace(anchor, attributes=((name, value),))
+        if name != 'shape' and len(scene.resolve(told_apart)) == 1:
+            return told_apart
+    return None
+
+
+def _sliver(scene: Scene, found: tuple[int, ...]) -> bool:
+    return len(found) == 1 and bool(scene.cut[found[0]]) and scene.covered(found) < SLIVER

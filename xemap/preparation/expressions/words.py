@@ -1,0 +1,196 @@
+"""The words of expressions: nouns, attributes, places, relations and the sentences around them, from JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from xemap.errors import DataError
+from xemap.language.directions import mirror_directions
+from xemap.language.verdicts import DIRECTIONS, EXTREMES, ZONES
+from xemap.preparation.converters.phrases import category_words, check_keys, parse_texts, plural
+from xemap.preparation.expressions.colors import COLORS
+
+SHAPES = ('long', 'square', 'round')
+SIZES = ('large', 'small')
+SUPERLATIVES = ('largest', 'smallest', *EXTREMES)
+NEIGHBOURS = ('next to', 'surrounded by', 'far from', 'closest to', 'farthest from')
+COMPARISONS = ('larger than', 'smaller than')
+RELATIONS = (*NEIGHBOURS, *DIRECTIONS, *COMPARISONS)
+
+_FORMS = ('singular', 'plural')
+NOUNS = (*_FORMS, 'plain', 'mass')
+_ATTRIBUTES = {'color': tuple(COLORS), 'shape': SHAPES, 'size': SIZES, 'superlative': SUPERLATIVES}
+_FLAGS = {'skip': False, 'place': True, 'along': False, 'color': True, 'size': True, 'fills_box': False}
+_OPPOSITE = {
+    'horizontal': {'left': 'right', 'leftmost': 'rightmost'},
+    'vertical': {'top': 'bottom', 'topmost': 'bottommost', 'above': 'below'},
+}
+_OPPOSITE = {axis: words | {b: a for a, b in words.items()} for axis, words in _OPPOSITE.items()}
+
+
+@dataclass(frozen=True)
+class CategoryWords:
+    """How a category is talked about.
+
+    Args:
+        singular, plural: nouns for one object and for several.
+        plain: further nouns for several objects, only where no attribute stands before: "long trees" are not
+            long patches of trees.
+        mass: nouns for everything of the category in the image, such as "water"; may be empty.
+        shapes: which of :data:`SHAPES` may be said of it.
+        skip: it is never spoken of ("background").
+        place: it may be said to lie somewhere in the image; not so a net of roads.
+        along: other things may lie "along" it.
+        color, size: may be said of it.
+        fills_box: a box of it shows little else, so that the box's colour and shape are its own.
+    """
+
+    singular: tuple[str, ...]
+    plural: tuple[str, ...]
+    plain: tuple[str, ...] = ()
+    mass: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ('long',)
+    skip: bool = False
+    place: bool = True
+    along: bool = False
+    color: bool = True
+    size: bool = True
+    fills_box: bool = False
+
+
+class Words:
+    """The word lists and templates.
+
+    Args:
+        path: a JSON file of the same make as ``words.json`` beside this module (see
+            ``docs/expressions.md``); what it holds replaces the entries of that file list by list and
+            category by category. None = that file alone.
+
+    Raises:
+        DataError: the file is missing or of another make, or has a wording that a mirrored image would
+            make untrue (see :func:`~xemap.language.directions.mirror_directions`).
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        default = json.loads((resources.files(__package__) / 'words.json').read_text('utf-8'))
+        self.path = None if path is None else Path(path)
+        self.templates: dict[str, dict] = {}
+        self.categories: dict[str, CategoryWords] = {}
+        self._read(default, 'words.json')
+        if self.path is not None:
+            try:
+                content = json.loads(self.path.read_text('utf-8-sig'))
+            except (OSError, ValueError, RecursionError) as error:
+                raise DataError(f'word lists {self.path} cannot be read as JSON: {error}') from error
+            self._read(content, str(self.path))
+
+    def category(self, name: str) -> CategoryWords:
+        """Words for a class name; one that the file does not have is spoken of by its own words."""
+        words = category_words(name)
+        return self.categories.get(category_key(name)) or CategoryWords((words,), (plural(words),))
+
+    def _read(self, content: Any, file: str) -> None:
+        check_keys(content, (*_SLOTS, 'categories'), file, 'the file')
+        for section, slots in _SLOTS.items():
+            known = _KNOWN[section]
+            found = content.get(section, {})
+            check_keys(found, known, file, section)
+            own = self.templates.setdefault(section, {})
+            for key, entry in found.items():
+                if section != 'attributes':
+                    own[key] = _texts(entry, slots, key, file, f'{section} {key!r}')
+                    continue
+                check_keys(entry, _ATTRIBUTES[key], file, f'attributes {key!r}')
+                values = own.setdefault(key, {})
+                values |= {v: _texts(texts, slots, v, file, f'{key} {v!r}') for v, texts in entry.items()}
+        categories = content.get('categories', {})
+        if not isinstance(categories, dict):
+            raise DataError(f'{file}: "categories" must be an object from class name to its words')
+        for name, entry in categories.items():
+            self.categories[category_key(name)] = _category(name, entry, file)
+
+
+def category_key(name: str) -> str:
+    """``'storagetank'`` for ``Storage-Tank``, ``storage_tank`` and ``storagetank``."""
+    return category_words(name).replace(' ', '')
+
+
+def usable(nouns: Collection[str], others: Collection[str]) -> tuple[str, ...]:
+    """Nouns that could not mean anything else in the image.
+
+    Args:
+        nouns: of a category.
+        others: all nouns of the other categories in the image; "vehicle" is part of "small vehicle",
+            so while that is one of them it would be ambiguous.
+    """
+    return tuple(noun for noun in nouns if not any(re.search(rf'\b{re.escape(noun)}\b', other) for other in others))
+
+
+_SLOTS = {
+    'phrases': ('thing',),
+    'sentences': ('noun', 'where'),
+    'attributes': ('noun',),
+    'places': (),
+    'relations': ('anchor',),
+}
+"""Sections of the file, and the slots that each of their templates has once."""
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    'phrases': _FORMS,
+    'sentences': _FORMS,
+    'attributes': tuple(_ATTRIBUTES),
+    'places': ZONES,
+    'relations': (*RELATIONS, 'along'),
+}
+
+
+def _texts(content: Any, slots: tuple[str, ...], meaning: str, file: str, where: str) -> tuple[str, ...]:
+    texts = parse_texts(content, file, where)
+    for text in texts:
+        if sorted(re.findall(r'{(\w*)}', text)) != sorted(slots) or text.count('{') != len(slots):
+            raise DataError(f'{file}: {where}: {text!r} must hold {_names(slots)}')
+        _check_directions(text, meaning, file, where)
+    return tuple(texts)
+
+
+def _check_directions(text: str, meaning: str, file: str, where: str) -> None:
+    """A flip rewrites the text exactly where its meaning changes, or refuses it."""
+    for axis, opposite in _OPPOSITE.items():
+        turned = any(word in opposite for word in meaning.split())
+        # The slots are filled as they would be in a query: what a direction word means hangs on its context.
+        said = text.replace('{noun}', 'xxx').replace('{anchor}', 'the xxx').replace('{where}', 'xxx')
+        said = f'the {said}' if '{noun}' in text else f'the xxx {said}'
+        mirrored = mirror_directions(said, axis)
+        if mirrored is not None and (mirrored != said) != turned:
+            change = f'must change as {meaning!r} does' if turned else 'must stay as it is'
+            raise DataError(
+                f'{file}: {where}: {text!r} {change} in an image mirrored {axis}ly; use "left", "right", "top", '
+                '"bottom" for directions and nothing else'
+            )
+
+
+def _category(name: str, entry: Any, file: str) -> CategoryWords:
+    where = f'category {name!r}'
+    check_keys(entry, (*NOUNS, 'shapes', *_FLAGS), file, where)
+    flags = {key: entry.get(key, default) for key, default in _FLAGS.items()}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise DataError(f'{file}: {where} has {key} {value!r}; write true or false')
+    shapes = entry.get('shapes', ['long'])
+    if not isinstance(shapes, list) or not all(shape in SHAPES for shape in shapes):
+        raise DataError(f'{file}: {where} has shapes {shapes!r}; give a list of {", ".join(SHAPES)}')
+    words = category_words(name)
+    nouns = {'singular': (words,), 'plural': (plural(words),), 'plain': (), 'mass': ()}
+    nouns |= {f: _texts(entry[f], (), '', file, f'{where} {f}') for f in NOUNS if f in entry}
+    return CategoryWords(
+        nouns['singular'], nouns['plural'], nouns['plain'], nouns['mass'], shapes=tuple(shapes), **flags
+    )
+
+
+def _names(slots: tuple[str, ...]) -> str:
+    return ' and '.join(f'{{{slot}}}' for slot in slots) + ' once' if slots else 'no {}'

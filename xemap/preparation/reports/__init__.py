@@ -1,0 +1,1 @@
+"""What is in an annotation file, in numbers and pictures."""

@@ -1,0 +1,177 @@
+"""Writing a split of the synthetic data set: JPEG images and an annotation file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from xemap.datasets.annotations import write_annotations
+from xemap.errors import ConfigError, DataError
+from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, SIZES, SOURCE, lay_out_scene
+from xemap.structures import QUERY_KINDS, ImageRecord
+
+JPEG_QUALITY = 92
+_MANIFEST = 'generator.json'
+
+
+def scene_seed(split: str, seed: int, index: int) -> np.random.SeedSequence:
+    """Seed of a scene; the split's name is part of it, so that no two splits share a scene."""
+    name = int.from_bytes(hashlib.sha256(split.encode()).digest()[:8], 'big')
+    return np.random.SeedSequence(seed, spawn_key=(name, index))
+
+
+def write_synthetic(
+    root: str | Path, split: str, count: int, seed: int, sizes: Sequence[int] = SIZES, workers: int | None = None
+) -> dict:
+    """Write ``<root>/images/<split>/000000.jpg`` … and ``<root>/<split>.arrow``.
+
+    The same arguments give the same files, byte for byte, whatever the number of workers. Images that
+    an earlier, perhaps interrupted, call with the same split, seed, sizes and generator left are kept.
+    The annotation file is complete or absent.
+
+    Args:
+        root: folder of the data set.
+        split: name of the split: letters, digits, ``-`` and ``_``.
+        count: number of scenes.
+        seed: of the data set; splits of one seed never share a scene.
+        sizes: sides in pixels that scenes may have.
+        workers: processes; None takes one a core, up to 8.
+
+    Returns:
+        Counts: ``images``, ``drawn`` (not taken over from an earlier call), ``queries``, ``kinds``,
+        ``single_ref``, ``multi_ref``, ``categories``.
+
+    Raises:
+        ConfigError: a count, size, seed or split name that does not fit.
+        DataError: the folder cannot be written.
+    """
+    root, sizes = Path(root), tuple(int(size) for size in sizes)
+    _check(split, count, seed, sizes)
+    info = {'name': SOURCE, 'split': split, 'seed': seed, 'sizes': list(sizes), 'generator': GENERATOR_VERSION}
+    try:
+        folder = _prepare(root, split, info)
+        workers = min(os.cpu_count() or 1, 8) if workers is None else workers
+        tally = _Tally()
+        make = partial(_make, folder=folder, split=split, seed=seed, sizes=sizes)
+        made = _mapped(make, count, min(workers, count))
+        write_annotations(root / f'{split}.arrow', tally.counted(_shown(made, count, split)), info)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f'a process drawing split {split} was killed, perhaps for its memory; '
+            'run again with fewer workers or smaller sizes, finished images are kept'
+        ) from error
+    except OSError as error:
+        raise DataError(f'cannot write {error.filename or root}: {error.strerror}; give a folder with space') from error
+    return tally.counts
+
+
+def _make(index: int, folder: Path, split: str, seed: int, sizes: tuple[int, ...]) -> tuple[ImageRecord, bool]:
+    """Draw scene ``index`` unless its image is there. Returns its row and whether it was drawn."""
+    cv2.setNumThreads(1)
+    layout = lay_out_scene(scene_seed(split, seed, index), sizes=sizes)
+    path = folder / f'{index:06d}.jpg'
+    missing = not path.is_file()
+    if missing:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        encoded = cv2.imencode('.jpg', np.ascontiguousarray(layout.draw()[..., ::-1]), quality)[1]
+        part = path.with_suffix(f'.{os.getpid()}.part')
+        part.write_bytes(encoded.tobytes())
+        os.replace(part, path)
+    return layout.record(f'images/{split}/{path.name}'), missing
+
+
+def _prepare(root: Path, split: str, made_by: dict) -> Path:
+    """The folder of the split's images, without those of another generator, seed or size.
+
+    Only what this module wrote is ever removed: a folder with files but no manifest is refused.
+    """
+    folder = root / 'images' / split
+    manifest = folder / _MANIFEST
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob('*.part'):
+        left_over.unlink()
+    if not manifest.exists():
+        foreign = next(folder.iterdir(), None)
+        if foreign:
+            raise DataError(f'{folder} holds files of another origin, such as {foreign.name}; give another folder')
+    else:
+        try:
+            if json.loads(manifest.read_text()) == made_by:
+                return folder
+        except ValueError:
+            pass  # a manifest nobody can read belongs to no known images
+        (root / f'{split}.arrow').unlink(missing_ok=True)
+        for image in folder.glob('[0-9]' * 6 + '.jpg'):
+            image.unlink()
+    part = manifest.with_suffix('.part')
+    part.write_text(json.dumps(made_by))
+    os.replace(part, manifest)
+    return folder
+
+
+def _mapped(make: Callable, count: int, workers: int) -> Iterator:
+    """``map(make, range(count))``, in ``workers`` processes if more than one."""
+    if workers <= 1:
+        yield from map(make, range(count))
+        return
+    # Spawned, because forking a process that holds threads (torch, cv2) may hang.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'))
+    try:
+        yield from pool.map(make, range(count), chunksize=min(4, -(-count // workers)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _shown(made: Iterable, count: int, split: str) -> Iterator:
+    """Pass items on, with a progress bar on stderr."""
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(made, total=count, description=f'{split} scenes')
+
+
+class _Tally:
+    """Counts what passes through."""
+
+    def __init__(self) -> None:
+        self.counts: dict = {
+            'images': 0, 'drawn': 0, 'queries': 0, 'kinds': dict.fromkeys(QUERY_KINDS, 0),
+            'single_ref': 0, 'multi_ref': 0, 'categories': {},
+        }  # fmt: skip
+
+    def counted(self, made: Iterable[tuple[ImageRecord, bool]]) -> Iterator[ImageRecord]:
+        for record, drawn in made:
+            self.counts['images'] += 1
+            self.counts['drawn'] += drawn
+            for query in record.queries:
+                self.counts['queries'] += 1
+                self.counts['kinds'][query.kind] += 1
+                self.counts['multi_ref' if query.multi_ref else 'single_ref'] += 1
+                categories = self.counts['categories']
+                categories[query.category] = categories.get(query.category, 0) + 1
+            yield record
+
+
+def _check(split: str, count: int, seed: int, sizes: tuple[int, ...]) -> None:
+    if not re.fullmatch(r'[A-Za-z0-9_-]+', split):
+        raise ConfigError(f'split name {split!r}; use letters, digits, - and _')
+    if count < 1:
+        raise ConfigError(f'{count} scenes in split {split}; give at least 1')
+    if seed < 0:
+        raise ConfigError(f'seed {seed}; give 0 or more')
+    wrong = [size for size in sizes if not SIZE_LIMITS[0] <= size <= SIZE_LIMITS[1]]
+    if wrong or not sizes:
+        given = f'scene size {wrong[0]}' if wrong else 'no scene sizes'
+        raise ConfigError(f'{given}; give sides from {SIZE_LIMITS[0]} to {SIZE_LIMITS[1]} pixels')

@@ -1,0 +1,71 @@
+"""Which sources XeMap-Set has, and what the paper's Table 1 counts for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from xemap.preparation.converters.source import SourceConverter
+
+SPLITS = ('train', 'val', 'test')
+
+TABLE_1: dict[str, dict[str, int]] = {
+    'RefCOCO': {'train': 49676, 'val': 13205, 'test': 0},
+    'VisDrone': {'train': 6471, 'val': 548, 'test': 42},
+    'DIOR': {'train': 8000, 'val': 3725, 'test': 51},
+    'DOTAv2': {'train': 1830, 'val': 593, 'test': 49},
+    'LoveDA': {'train': 3577, 'val': 614, 'test': 100},
+    'Potsdam-Vaihingen': {'train': 2738, 'val': 606, 'test': 0},
+    'AerialImage': {'train': 14418, 'val': 162, 'test': 36},
+    'AIR-SLT': {'train': 0, 'val': 0, 'test': 22},
+}
+"""Images by row and split, as printed."""
+TABLE_1_QUERIES = {'train': 791971, 'val': 84576, 'test': 1129}
+"""The paper gives queries for all sources together only."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set of XeMap-Set.
+
+    Args:
+        row: its row in Table 1.
+        converter: ``module:Class`` of a :class:`SourceConverter`; its ``name`` and ``default_folder`` are
+            those of the source. Imported only where it is needed.
+        crops: whether crops are cut: ``'never'``, ``'always'`` (the converter takes ``crops``, a folder) or
+            where ``'asked'`` for (it takes ``crop_size`` as well).
+        divided: Table 1 divides it otherwise than its publishers: the converter takes ``official_split``.
+    """
+
+    row: str
+    converter: str
+    crops: Literal['never', 'always', 'asked'] = 'never'
+    divided: bool = False
+
+    def load(self) -> type[SourceConverter]:
+        """The converter."""
+        module, _, name = self.converter.partition(':')
+        return getattr(import_module(module), name)
+
+    def find(self, root: Path) -> Path | None:
+        """The source's folder below ``root``, in whatever case it is written; None = it is not there."""
+        wanted = self.load().default_folder
+        folders = [path for path in sorted(root.iterdir()) if path.name.lower() == wanted.lower() and path.is_dir()]
+        return root / wanted if root / wanted in folders else next(iter(folders), None)
+
+
+_CONVERTERS = 'xemap.preparation.converters'
+SOURCES: dict[str, Source] = {
+    'refcoco': Source('RefCOCO', f'{_CONVERTERS}.refcoco:RefCocoConverter'),
+    'visdrone': Source('VisDrone', f'{_CONVERTERS}.visdrone:VisDroneConverter'),
+    'dior': Source('DIOR', f'{_CONVERTERS}.dior:DiorConverter', divided=True),
+    'dota': Source('DOTAv2', f'{_CONVERTERS}.dota:DotaConverter', crops='asked'),
+    'loveda': Source('LoveDA', f'{_CONVERTERS}.loveda:LoveDAConverter', divided=True),
+    'potsdam': Source('Potsdam-Vaihingen', f'{_CONVERTERS}.isprs:PotsdamConverter', crops='always'),
+    'vaihingen': Source('Potsdam-Vaihingen', f'{_CONVERTERS}.isprs:VaihingenConverter', crops='always'),
+    'inria': Source('AerialImage', f'{_CONVERTERS}.inria:InriaConverter', crops='always', divided=True),
+    'airslt': Source('AIR-SLT', f'{_CONVERTERS}.airslt:AirSltConverter'),
+}
+"""By name, in the order of Table 1, in which they are also merged."""

@@ -1,0 +1,1 @@
+"""Reading and writing images of any size: windows, reduced decoding, bands, georeference."""
