@@ -22,6 +22,7 @@ from xemap.evaluation import SeLoMetric
 from xemap.evaluation.metrics.selo import to_original_size
 from xemap.evaluation.report import Row, merge_rows, summarize
 from xemap.models.build import build_localizer, require_localizer
+from xemap.raster.resize import fit_size
 from xemap.registry import DATASETS
 
 KEPT_SIDE = 384
@@ -220,7 +221,6 @@ def _at_full_size(sample) -> dict:
 
 
 def _small(map: torch.Tensor):
-    scale = min(1.0, KEPT_SIDE / max(map.shape))
-    size = [max(1, round(side * scale)) for side in map.shape]
-    small = nn.functional.interpolate(map[None, None].float(), size, mode='area' if scale < 1 else 'nearest')
+    size = fit_size((map.shape[0], map.shape[1]), KEPT_SIDE)
+    small = nn.functional.interpolate(map[None, None].float(), size, mode='area')  # the same where nothing shrinks
     return (small[0, 0] * 255).round().byte().cpu().numpy()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from xemap.comparison.method import Outcome
 from xemap.datasets.mcmg import correlation_map
 from xemap.files import write_text
 from xemap.raster.image_io import read_image
+from xemap.raster.resize import fit_size, resize
 from xemap.visualization import query_panel, save_panels, scale_polygons
 from xemap.visualization.contact_sheet import data_uri
 
@@ -76,6 +76,4 @@ def _panel(image: np.ndarray, size: tuple[int, int], query, key: tuple[int, int]
 
 
 def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    scale = side / max(image.shape[:2])
-    size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return resize(image, fit_size(image.shape[:2], side, enlarge=True))

@@ -20,6 +20,7 @@ from xemap.inference.vectorize import MapRegion
 from xemap.inference.writers import small_map
 from xemap.language.decompose import whole_and_parts
 from xemap.raster.raster_file import open_raster
+from xemap.raster.resize import fit_size
 
 SIDE = 900
 """Pixels of the longer side of shown pictures."""
@@ -82,7 +83,7 @@ class Answerer:
 
     def _see(self, path: str | Path) -> Any:
         with opened(path, self.max_pixels) as source, open_raster(source) as raster:
-            return raster.read(None, _shown_size(raster.size))
+            return raster.read(None, fit_size(raster.size, SIDE))
 
     def _answer(self, path, text, out, mode, threshold, parts, progress) -> Answer:
         if path is None:
@@ -92,7 +93,7 @@ class Answerer:
         with opened(path, self.max_pixels) as source:
             result: Result = self.inferencer(source, asked, mode, threshold=threshold, progress=progress)
             with open_raster(source) as raster:
-                seen = raster.read(None, _shown_size(raster.size))
+                seen = raster.read(None, fit_size(raster.size, SIDE))
         result.name = Path(path).name
         found = zip(asked, result.thresholds or (), result.regions or ())
         shown = {
@@ -131,11 +132,6 @@ def _figure(query: str, threshold: float, regions: list[MapRegion], map: np.ndar
     number = f'{len(regions)} region{"" if len(regions) == 1 else "s"} at or above {threshold:.2f}'
     fact = f'{number}, best score {regions[0].score:.2f}' if regions else number
     return figures.MapFigure(query, fact, map, regions)
-
-
-def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
-    scale = max(1.0, max(size) / SIDE)
-    return max(1, round(size[0] / scale)), max(1, round(size[1] / scale))
 
 
 def _guarded(path: str | Path | None, work: Callable[[], Answer]) -> Answer:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from xemap.datasets.mcmg import correlation_map
 from xemap.raster.image_io import read_image
+from xemap.raster.resize import fit_size, resize
 from xemap.registry import HOOKS
 from xemap.structures import XeMapDataSample
 from xemap.visualization import query_panel, save_picture, scale_polygons, shrink
@@ -119,9 +119,8 @@ def draw_query(image: np.ndarray, sample: XeMapDataSample, query: int, rmi: floa
         (H', W', 3) uint8 RGB.
     """
     size = (int(sample.ori_shape[0]), int(sample.ori_shape[1]))
-    scale = min(1.0, MAX_SIDE / max(size))
-    small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-    image = cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA)
+    small = fit_size(size, MAX_SIDE)
+    image = resize(image, small)
     asked = sample.queries[query]
     if 'gt_maps' in sample:
         target = sample.gt_maps[query].cpu().numpy()

@@ -11,6 +11,7 @@ import numpy as np
 from xemap.errors import DataError
 from xemap.evaluation.functional.selo import SeloTarget, bound_metrics, score_map, selo_target, to_gray8
 from xemap.evaluation.report import BOUNDS, SCORES
+from xemap.raster.resize import resize_map
 from xemap.structures import PolygonRegion, Region
 
 
@@ -74,9 +75,7 @@ def to_original_size(pred: Any, size: tuple[int, int]) -> np.ndarray:
     pred = as_array(pred)
     if pred.ndim != 2:
         raise DataError(f'map of shape {pred.shape}; the model must set pred_maps of shape (queries, h, w)')
-    if pred.shape == size:
-        return to_gray8(pred)
-    return to_gray8(cv2.resize(pred.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR))
+    return to_gray8(pred if pred.shape == size else resize_map(pred.astype(np.float32), size))
 
 
 def _target(task: ScoringTask) -> SeloTarget:

@@ -19,6 +19,7 @@ from xemap.inference.vectorize import find_regions, find_threshold, parse_thresh
 from xemap.inference.writers import small_map
 from xemap.raster.raster import Raster
 from xemap.raster.raster_file import open_raster
+from xemap.raster.resize import fit_size
 from xemap.visualization import query_panel, scale_polygons
 
 MODES = ('resize', 'tile')
@@ -171,8 +172,7 @@ def check_queries(queries: str | Sequence[str]) -> list[str]:
 
 def _pictures(raster: Raster, result: Result) -> list[np.ndarray]:
     """Image and map side by side, under the query."""
-    step = max(1.0, max(raster.size) / PICTURE_SIDE)
-    size = max(1, round(raster.size[0] / step)), max(1, round(raster.size[1] / step))
+    size = fit_size(raster.size, PICTURE_SIDE)
     image = raster.read(None, size).rgb
     pictures = []
     for query, text in enumerate(result.queries):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from xemap.inference.map_store import STRIP, MapStore
-from xemap.inference.tiling import Window, blend_tiles, count_tiles
-from xemap.raster.raster import Raster
+from xemap.inference.tiling import blend_tiles, count_tiles
+from xemap.raster.raster import Raster, Window
 
 Predict = Callable[[Sequence[np.ndarray], Sequence[str]], list[np.ndarray]]
 """Images (H, W, 3) uint8 RGB and Q queries -> for each image (Q, h, w) float32."""

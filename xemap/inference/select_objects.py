@@ -12,8 +12,9 @@ import numpy as np
 
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
-from xemap.inference.selection import fit_map, read_detections, read_gray, select_areas, select_boxes
+from xemap.inference.selection import read_detections, read_gray, select_areas, select_boxes
 from xemap.raster.image_io import read_image
+from xemap.raster.resize import resize_map
 from xemap.visualization import query_panel, save_picture
 
 PICTURE_SIDE = 768
@@ -59,7 +60,7 @@ def select_objects(
     size = (pixels.shape[0], pixels.shape[1])
     if boxes is not None:
         detections = read_detections(boxes, image_id)  # before the map, which may take minutes
-        map = fit_map(make_map(size), size)
+        map = resize_map(make_map(size), size)
         scores, kept = select_boxes(map, [row['bbox'] for row in detections], threshold, statistic)
         chosen = [{**row, 'map_score': round(float(s), 6)} for row, s, own in zip(detections, scores, kept) if own]
         outlines = [
@@ -70,7 +71,7 @@ def select_objects(
         objects = read_gray(mask)
         if objects.shape != size:
             raise DataError(f'mask {mask} is {objects.shape} and the image {size} (height, width); they must agree')
-        map = fit_map(make_map(size), size)
+        map = resize_map(make_map(size), size)
         chosen_mask, areas = select_areas(map, objects, threshold, statistic)
         found, _ = cv2.findContours((chosen_mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         outlines = [outline.reshape(-1, 2) for outline in found]

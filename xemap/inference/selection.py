@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from xemap.errors import ConfigError, DataError
 from xemap.preparation.converters.images import open_image
+from xemap.raster.resize import resize_map
 
 STATISTICS = {'mean': ndimage.mean, 'max': ndimage.maximum}
 """Score of an object from the map's values in it."""
@@ -142,8 +143,8 @@ def read_map(path: str | Path, size: tuple[int, int]) -> np.ndarray:
             raise DataError(f'map {path} is no .npy file of numbers ({error})') from error
         if values.ndim != 2 or values.dtype.kind not in 'fui' or not (values.min() >= 0 and values.max() <= 1):
             raise DataError(f'map {path} is {values.dtype} of shape {values.shape}; give (h, w) numbers in [0, 1]')
-        return fit_map(values.astype(np.float32), size)
-    return fit_map(read_gray(path).astype(np.float32) / 255, size)
+        return resize_map(values.astype(np.float32), size)
+    return resize_map(read_gray(path).astype(np.float32) / 255, size)
 
 
 def read_gray(path: str | Path) -> np.ndarray:
@@ -156,11 +157,6 @@ def read_gray(path: str | Path) -> np.ndarray:
         if image.mode not in ('L', 'P', '1'):
             raise DataError(f'{path} has "{image.mode}" pixels; give an 8-bit gray or palette picture')
         return np.array(image, dtype=np.uint8)
-
-
-def fit_map(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map (h, w) float32 resized linearly to (height, width)."""
-    return map if map.shape == size else cv2.resize(map, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def read_detections(path: str | Path, image_id: int | str | None = None) -> list[dict[str, Any]]:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from xemap.errors import ConfigError
-
-Window = tuple[int, int, int, int]
-"""Pixels x0 <= x < x1, y0 <= y < y1 as (x0, y0, x1, y1); origin top left."""
+from xemap.raster.raster import Window
+from xemap.raster.resize import resize_map
 
 Predict = Callable[[Sequence[Window]], Iterable[np.ndarray | None]]
 """Windows -> (Q, h, w) maps of each, of any resolution, or None where there is nothing to be seen."""
@@ -106,8 +104,3 @@ def blend_tiles(
         for rows in open_rows:
             rows[: tile_h - done] = rows[done:]
             rows[tile_h - done :] = 0
-
-
-def resize_map(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A (h, w) map at ``size`` (height, width), bilinear, as the evaluator does it."""
-    return map if map.shape == size else cv2.resize(map, size[::-1], interpolation=cv2.INTER_LINEAR)

@@ -196,14 +196,14 @@ class PartsInferencer:
         """Ask about one image; ``queries`` hold the parts, as :func:`whole_and_parts` returns them."""
         from xemap.inference.writers import small_map
         from xemap.raster.raster_file import open_raster
+        from xemap.raster.resize import fit_size
         from xemap.visualization import scale_polygons
 
         result = self.inferencer(image, queries, **options)
         if result.pictures is None:
             return result
         with open_raster(image, options.get('bands'), options.get('stretch')) as raster:
-            step = max(1.0, max(raster.size) / PICTURE_SIDE)
-            rgb = raster.read(None, (max(1, round(raster.size[0] / step)), max(1, round(raster.size[1] / step)))).rgb
+            rgb = raster.read(None, fit_size(raster.size, PICTURE_SIDE)).rgb
         maps = {text: small_map(result.store, i, PICTURE_SIDE) for i, text in enumerate(result.queries)}
         for query, own in self.parts.items():
             shown = {part.text: maps[part.text] for part in own}

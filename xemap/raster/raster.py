@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 
 from xemap.errors import ConfigError, DataError
-from xemap.inference.tiling import Window
 from xemap.raster.georeference import Georeference
+
+Window = tuple[int, int, int, int]
+"""Pixels x0 <= x < x1, y0 <= y < y1 as (x0, y0, x1, y1); origin top left."""
 
 STRETCH = (2.0, 98.0)
 SAMPLE_PIXELS = 1 << 22

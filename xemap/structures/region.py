@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from xemap.errors import DataError
+from xemap.raster.resize import resize
 from xemap.structures.run_coverage import coverage_of_runs
 
 COVERAGE_OVERSAMPLING = 4
@@ -117,7 +118,7 @@ class PolygonRegion(Region):
         filled = self._fill(canvas, canvas[1] / width, canvas[0] / height)
         if factor == 1:
             return filled.astype(np.float32)
-        return cv2.resize(filled.astype(np.float32), (out_w, out_h), interpolation=cv2.INTER_AREA)
+        return resize(filled.astype(np.float32), out_size)
 
     def polygons(self, size: tuple[int, int], min_area: float = 0.0) -> list[np.ndarray]:
         return [polygon.copy() for polygon in self._polygons]
@@ -202,18 +203,20 @@ class MaskRegion(Region):
         return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
     def coverage(self, size: tuple[int, int], out_size: tuple[int, int]) -> np.ndarray:
-        shrinks = out_size[0] <= size[0] and out_size[1] <= size[1]
+        between = min(size[0], out_size[0]), min(size[1], out_size[1])
+        if between != tuple(out_size) and between != tuple(size):  # one side shrinks, the other grows
+            return resize(self.coverage(size, between), out_size)
+        shrinks = between == tuple(out_size)
         if shrinks and tuple(self._code['size']) == tuple(size) and size[0] * size[1] > RUN_COVERAGE_PIXELS:
             runs = self._runs()
             if 64 * len(runs) < size[0] * size[1]:  # speckle is quicker pixel by pixel
                 return np.ascontiguousarray(np.flip(coverage_of_runs(runs, size, out_size), tuple(self._mirrored)))
         transposed = self._decoded(size).view(np.uint8).T
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         if transposed.size <= EXACT_COVERAGE_PIXELS:
-            resized = cv2.resize(transposed.astype(np.float32), tuple(out_size), interpolation=interpolation)
+            resized = resize(transposed.astype(np.float32), out_size[::-1])
         else:
             transposed *= 255
-            resized = cv2.resize(transposed, tuple(out_size), interpolation=interpolation).astype(np.float32) / 255
+            resized = resize(transposed, out_size[::-1]).astype(np.float32) / 255
         return np.ascontiguousarray(np.flip(cv2.transpose(resized), tuple(self._mirrored)))
 
     def polygons(self, size: tuple[int, int], min_area: float = 0.0) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from xemap.datasets.mcmg import correlation_map
 from xemap.errors import DataError
 from xemap.preparation.converters.images import image_size
 from xemap.raster.image_io import read_image
+from xemap.raster.resize import fit_size
 from xemap.structures import ImageRecord, MaskRegion, Query
 from xemap.visualization.overlay import scale_polygons, shrink
 
@@ -77,8 +78,7 @@ def read_examples(annotations: AnnotationFile, data_root: Path, chosen: np.ndarr
                 image = _read_small(data_root / record.image, record.size, side)
             except DataError as error:
                 problem = str(error)
-                height, width = (max(1, round(n * min(1, side / max(record.size)))) for n in record.size)
-                image = np.full((height, width, 3), GREY, np.uint8)
+                image = np.full((*fit_size(record.size, side), 3), GREY, np.uint8)
         yield Example(row, position - int(ends[row]) + len(record.queries), record, image, problem)
 
 

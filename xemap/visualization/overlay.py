@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from xemap.errors import DataError
+from xemap.raster.resize import fit_size, resize
 
 OUTLINE = (0, 255, 255)
 """Cyan: a colour that neither imagery nor the colour map has much of."""
@@ -47,7 +48,7 @@ def overlay(image: np.ndarray, map: np.ndarray, alpha: float = 0.6) -> np.ndarra
     if image.ndim != 3 or image.shape[2] != 3 or map.ndim != 2:
         raise DataError(f'overlay of a map {map.shape} on an image {image.shape}; give (h, w) and (H, W, 3)')
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    colours = colorize(_resize(map, image.shape[:2]))
+    colours = colorize(resize(map if map.dtype == np.uint8 else map.astype(np.float32, copy=False), image.shape[:2]))
     return cv2.addWeighted(grey, 1 - alpha, colours, alpha, 0)
 
 
@@ -68,12 +69,7 @@ def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray], width: int 
 
 def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
     """The image, made smaller so that no side is longer than ``max_side`` pixels; never enlarged."""
-    height, width = image.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return resize(image, fit_size(image.shape[:2], max_side))
 
 
 def scale_polygons(
@@ -87,12 +83,3 @@ def scale_polygons(
     """
     scale = np.array([new_size[1] / size[1], new_size[0] / size[0]])
     return [(np.asarray(polygon, np.float64) + 0.5) * scale - 0.5 for polygon in polygons]
-
-
-def _resize(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if map.shape == size:
-        return map
-    if map.dtype != np.uint8:
-        map = map.astype(np.float32, copy=False)
-    shrinks = size[0] < map.shape[0] and size[1] < map.shape[1]
-    return cv2.resize(map, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from xemap.datasets.mcmg import overlap_lengths
 from xemap.errors import ConfigError
 from xemap.language.directions import mirror_directions
+from xemap.raster.resize import resize
 from xemap.registry import TRANSFORMS
 from xemap.structures.region import FLIP_AXES
 
@@ -21,7 +22,7 @@ from xemap.structures.region import FLIP_AXES
 class ResizeImage(BaseTransform):
     """Resize ``img`` to a fixed size; the aspect ratio is not kept (as in the paper).
 
-    Averages areas when shrinking, interpolates linearly when enlarging. Regions stay in original
+    Averages areas along a side that shrinks, interpolates linearly along one that grows. Regions stay in original
     pixels: targets are made from them at the new size.
 
     Args:
@@ -41,8 +42,8 @@ class ResizeImage(BaseTransform):
         img = results['img']
         extent = results.pop('extent', None)  # of a file that was decoded at a fraction
         if img.shape[:2] != self.size:
-            shrinks = self.size[0] <= img.shape[0] and self.size[1] <= img.shape[1]
-            if extent is not None and not shrinks:
+            grows = self.size[0] > img.shape[0] or self.size[1] > img.shape[1]
+            if extent is not None and grows:
                 raise ConfigError(
                     f'ResizeImage: {results["img_path"]} was decoded at {img.shape[1]} x {img.shape[0]} pixels, less '
                     f'than size={self.size} needs; set at_least of LoadImage to {2 * max(self.size)}, or to None'
@@ -50,8 +51,7 @@ class ResizeImage(BaseTransform):
             if extent is not None and extent != img.shape[:2]:
                 results['img'] = average_areas(img, extent, self.size)
             else:
-                interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-                results['img'] = cv2.resize(img, self.size[::-1], interpolation=interpolation)
+                results['img'] = resize(img, self.size)
         results['img_shape'] = self.size
         return results
 
