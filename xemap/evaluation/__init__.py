@@ -1,4 +1,4 @@
-"""How well a correlation map answers a query: the SeLo metrics, their bounds, and reports of them.
+"""How well an answer fits its query: metrics of maps, masks and boxes, their bounds, and reports of them.
 
 The functions need numpy, OpenCV and rich only; :class:`SeLoMetric`, which mmengine's evaluator calls,
 is imported when it is asked for.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xemap.evaluation.functional.centers import attention_centers
+from xemap.evaluation.functional.overlap import box_metrics, mask_metrics
 from xemap.evaluation.functional.selo import (
     PROTOCOLS,
     SeloTarget,
@@ -38,9 +39,11 @@ __all__ = [
     'SeloTarget',
     'attention_centers',
     'bound_metrics',
+    'box_metrics',
     'ceiling_map',
     'floor_map',
     'format_table',
+    'mask_metrics',
     'merge_rows',
     'region_size_bin',
     'score_map',
