@@ -201,3 +201,40 @@ class TestMaskRegion:
 
 def _at_least_two(polygons: list[np.ndarray]) -> list[np.ndarray]:
     return [np.repeat(p, 2, axis=0) if len(p) == 1 else p for p in polygons]
+
+
+class TestBox:
+    @settings(max_examples=60, deadline=None)
+    @given(mask=MASKS, flips=st.lists(st.sampled_from(['horizontal', 'vertical']), max_size=2))
+    def test_a_masks_box_holds_its_pixels(self, mask, flips) -> None:
+        region = MaskRegion.from_mask(mask)
+        for direction in flips:
+            region = region.flipped(mask.shape, direction)
+        rows, columns = np.nonzero(region.mask(mask.shape))
+        expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else [0] * 4
+        assert region.box(mask.shape).tolist() == expected
+        assert region.is_empty == (not mask.any())
+
+    def test_a_polygons_box_is_that_of_its_vertices(self) -> None:
+        box = [133.0, 237.0, 684.0, 672.0]
+        corners = [[133, 237], [684, 237], [684, 672], [133, 672]]
+        assert PolygonRegion([corners]).box((800, 800)).tolist() == box
+        assert PolygonRegion([corners, [0.25, 240, 5, 250, 2, 700]]).box((800, 800)).tolist() == [0.25, 237, 684, 700]
+
+    def test_it_is_cut_at_the_border(self) -> None:
+        assert PolygonRegion([[-5, -5, 30, -5, 30, 4]]).box((10, 20)).tolist() == [0, 0, 20, 4]
+        assert PolygonRegion([[25, 2, 30, 2, 30, 4]]).box((10, 20)).tolist() == [0, 0, 0, 0]
+
+    def test_a_line_is_a_pixel_wide(self) -> None:
+        assert PolygonRegion([[3, 2, 3, 8]]).box((10, 20)).tolist() == [3, 2, 4, 8]
+        assert PolygonRegion([[20, 2, 20, 8]]).box((10, 20)).tolist() == [19, 2, 20, 8]
+
+    def test_nothing_has_no_box(self) -> None:
+        region = PolygonRegion([])
+        assert region.is_empty and region.box((10, 20)).tolist() == [0] * 4
+        assert not region.mask((10, 20)).any() and not region.coverage((10, 20), (5, 5)).any()
+        assert region.flipped((10, 20), 'horizontal').is_empty and region.polygons((10, 20)) == []
+
+    def test_another_images_mask_is_refused(self) -> None:
+        with pytest.raises(DataError, match='do not belong together'):
+            MaskRegion.from_mask(np.ones((4, 5), bool)).box((5, 4))

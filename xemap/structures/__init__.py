@@ -1,4 +1,4 @@
-"""Queries, regions and samples.
+"""Queries, regions, answers and samples.
 
 ``XeMapDataSample`` is imported on first use: it needs torch, the others do not.
 """
@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xemap.structures.answers import Answers, BoxAnswers, MapAnswers, MaskAnswers
 from xemap.structures.query import QUERY_KINDS, ImageRecord, Query
 from xemap.structures.region import MaskRegion, PolygonRegion, Region
 
 if TYPE_CHECKING:
     from xemap.structures.data_sample import XeMapDataSample
 
-__all__ = ['QUERY_KINDS', 'ImageRecord', 'MaskRegion', 'PolygonRegion', 'Query', 'Region', 'XeMapDataSample']
+__all__ = [
+    'QUERY_KINDS',
+    'Answers',
+    'BoxAnswers',
+    'ImageRecord',
+    'MapAnswers',
+    'MaskAnswers',
+    'MaskRegion',
+    'PolygonRegion',
+    'Query',
+    'Region',
+    'XeMapDataSample',
+]
 
 
 def __getattr__(name: str) -> Any:

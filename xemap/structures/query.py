@@ -21,7 +21,8 @@ class Query:
         category: class name where the query was made from a label.
         kind: one of :data:`QUERY_KINDS`, None where unknown.
         hops: number of object groups to be found on the way; 1 = only the referent itself.
-        referents: number of separate objects or regions that match.
+        referents: number of separate objects or regions that match; 0 = the image holds nothing that the sentence
+            speaks of, and the region is empty. None where unknown.
     """
 
     text: str
@@ -30,6 +31,11 @@ class Query:
     kind: str | None = None
     hops: int | None = None
     referents: int | None = None
+
+    @property
+    def absent(self) -> bool:
+        """The image is known to hold nothing that the sentence speaks of."""
+        return self.referents == 0
 
     @property
     def multi_hop(self) -> bool | None:

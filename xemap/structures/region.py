@@ -66,6 +66,26 @@ class Region(ABC):
                 returned exactly as annotated, because the SeLo metrics depend on their vertices).
         """
 
+    @property
+    @abstractmethod
+    def is_empty(self) -> bool:
+        """The region has no polygon, or its mask no pixel: the referent of its query is not in the image."""
+
+    @abstractmethod
+    def box(self, size: tuple[int, int]) -> np.ndarray:
+        """The box around the whole region.
+
+        A mask's box holds its pixels, pixel j being j <= x < j + 1, as boxes of answers do. A polygon's box is that of
+        its vertices, as annotated: a box that a data set gives as two corners, and that became four vertices, comes
+        back exactly. A line is one pixel wide.
+
+        Args:
+            size: (height, width) of the original image.
+
+        Returns:
+            (4,) float64 x0, y0, x1, y1, cut at the image's border; zeros where nothing of the region is in the image.
+        """
+
     @abstractmethod
     def flipped(self, size: tuple[int, int], direction: str) -> Region:
         """The region in the image mirrored ``'horizontal'`` ly or ``'vertical'`` ly."""
@@ -122,6 +142,23 @@ class PolygonRegion(Region):
 
     def polygons(self, size: tuple[int, int], min_area: float = 0.0) -> list[np.ndarray]:
         return [polygon.copy() for polygon in self._polygons]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._polygons
+
+    def box(self, size: tuple[int, int]) -> np.ndarray:
+        if self.is_empty:
+            return np.zeros(4)
+        vertices, sides = np.concatenate(self._polygons), np.array(size[::-1])
+        low, high = vertices.min(0), vertices.max(0)
+        if (high < 0).any() or (low > sides).any():
+            return np.zeros(4)
+        low, high = low.clip(0, sides), high.clip(0, sides)
+        flat = low == high  # a line has the width of its pixels
+        low[flat] = np.minimum(low, sides - 1)[flat]
+        high[flat] = low[flat] + 1
+        return np.concatenate([low, high])
 
     def flipped(self, size: tuple[int, int], direction: str) -> PolygonRegion:
         axis = FLIP_AXES[direction]
@@ -193,12 +230,8 @@ class MaskRegion(Region):
 
     def _decoded(self, size: tuple[int, int]) -> np.ndarray:
         """The mask before mirroring, (height, width) bool, contiguous down its columns."""
+        self._check_size(size)
         height, width = self._code['size']
-        if (height, width) != tuple(size):
-            raise DataError(
-                f'mask of size {(height, width)} for an image of size {tuple(size)} (height, width); '
-                'image and annotation do not belong together'
-            )
         runs = self._runs()
         return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
@@ -224,10 +257,40 @@ class MaskRegion(Region):
         kept = [outline for outline in outlines if cv2.contourArea(outline) >= min_area]
         return [outline.reshape(-1, 2).astype(np.float64) for outline in kept]
 
+    @property
+    def is_empty(self) -> bool:
+        return self.area == 0
+
+    def box(self, size: tuple[int, int]) -> np.ndarray:
+        self._check_size(size)
+        height, width = self._code['size']
+        runs = self._runs()
+        edges = np.cumsum(runs)[: len(runs) // 2 * 2].reshape(-1, 2)
+        first, end = edges[edges[:, 0] < edges[:, 1]].T
+        if not len(first):
+            return np.zeros(4)
+        left, right = first[0] // height, (end[-1] - 1) // height + 1
+        # A run that goes on in the next column touches the image's lower and upper border.
+        wraps = (first // height != (end - 1) // height).any()
+        top = 0 if wraps else (first % height).min()
+        bottom = height if wraps else ((end - 1) % height).max() + 1
+        if FLIP_AXES['horizontal'] in self._mirrored:
+            left, right = width - right, width - left
+        if FLIP_AXES['vertical'] in self._mirrored:
+            top, bottom = height - bottom, height - top
+        return np.array([left, top, right, bottom], np.float64)
+
     def flipped(self, size: tuple[int, int], direction: str) -> MaskRegion:
         region = MaskRegion(self._code)
         region._mirrored = self._mirrored ^ {FLIP_AXES[direction]}
         return region
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        if tuple(self._code['size']) != tuple(size):
+            raise DataError(
+                f'mask of size {tuple(self._code["size"])} for an image of size {tuple(size)} (height, width); '
+                'image and annotation do not belong together'
+            )
 
     def _runs(self) -> np.ndarray:
         """Lengths of the alternating runs of 0 and 1, column by column; (n,) int64.
