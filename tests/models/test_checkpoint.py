@@ -14,7 +14,7 @@ from torch import nn
 from tests.models.tiny import tiny_network
 from xemap.errors import CheckpointError, ConfigError
 from xemap.models import build_localizer
-from xemap.models.checkpoint import load_grounding_dino, load_weights, read_state_dict
+from xemap.models.checkpoint import check_weights, load_grounding_dino, load_weights, read_state_dict
 from xemap.registry import MODELS
 
 
@@ -55,6 +55,26 @@ def test_missing_truncated_and_empty_files(tmp_path):
     torch.save({'epoch': 3}, tmp_path / 'no_weights.pth')
     with pytest.raises(CheckpointError, match='holds no weights'):
         read_state_dict(tmp_path / 'no_weights.pth')
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_weights_that_are_no_numbers_are_refused_in_one_line(tmp_path, value):
+    state = {'a': torch.ones(3), 'layer.b': torch.ones(5), 'steps': torch.tensor(3)}
+    state['layer.b'][2] = value
+    torch.save({'state_dict': state}, tmp_path / 'w.pth')
+    message = r'w\.pth has NaN or infinite values in 1 of 3 weights \(layer\.b\): .*; take an earlier checkpoint$'
+    with pytest.raises(CheckpointError, match=message):
+        read_state_dict(tmp_path / 'w.pth')
+    model = nn.Linear(3, 2)
+    model.weight.data[0, 0] = value
+    with pytest.raises(CheckpointError, match=r'NaN or infinite values in 1 of 2 weights \(weight\)'):
+        check_weights(model, {'state_dict': model.state_dict()}, 'w.pth', exact=True)
+
+
+def test_names_that_are_no_strings_are_refused_in_one_line(tmp_path):
+    torch.save({'state_dict': {0: torch.zeros(1), 1: torch.zeros(1)}}, tmp_path / 'w.pth')
+    with pytest.raises(CheckpointError, match=r'w\.pth has an entry named 0, a int; weights have names'):
+        read_state_dict(tmp_path / 'w.pth')
 
 
 @pytest.mark.parametrize('form', ['plain', 'state_dict', 'model', 'module', 'safetensors'])

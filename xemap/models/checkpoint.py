@@ -39,19 +39,50 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing, truncated, needs code to be loaded, or holds no weights.
     """
     setup()  # makes MMEngine's loader the safe one
-    weights = weights_of(CheckpointLoader.load_checkpoint(str(path), map_location='cpu'))
+    weights = weights_of(CheckpointLoader.load_checkpoint(str(path), map_location='cpu'), path)
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f'checkpoint {path} holds no weights; give a state dict or a training checkpoint')
-    return {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+    weights = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
+    require_finite(weights, path)
+    return weights
 
 
-def weights_of(checkpoint: dict) -> dict[str, Tensor]:
-    """The weights by name in a loaded checkpoint, without DDP's ``module.`` in front."""
+def weights_of(checkpoint: dict, path: str | Path) -> dict[str, Tensor]:
+    """The weights by name in a loaded checkpoint, without DDP's ``module.`` in front.
+
+    Args:
+        checkpoint: as loaded.
+        path: its file, for the message.
+
+    Raises:
+        CheckpointError: a name is no string.
+    """
     for key in ('state_dict', 'model'):
         if isinstance(checkpoint.get(key), dict):
             checkpoint = checkpoint[key]
             break
+    for name in checkpoint:
+        if not isinstance(name, str):
+            raise CheckpointError(
+                f'checkpoint {path} has an entry named {name!r}, a {type(name).__name__}; weights have names: save '
+                "what model.state_dict() gives, torch.save({'state_dict': model.state_dict()}, path)"
+            )
     return {name.removeprefix('module.'): value for name, value in checkpoint.items()}
+
+
+def require_finite(weights: dict[str, Tensor], path: str | Path) -> None:
+    """Refuse weights that make every answer NaN.
+
+    Raises:
+        CheckpointError: NaN or infinite values; says how many weights have them and names the first.
+    """
+    broken = [name for name, value in weights.items() if isinstance(value, Tensor) and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(
+            f'checkpoint {path} has NaN or infinite values in {len(broken)} of {len(weights)} weights '
+            f'({", ".join(broken[:SHOWN_KEYS])}{", …" if len(broken) > SHOWN_KEYS else ""}): its training diverged or '
+            'the file is damaged; take an earlier checkpoint'
+        )
 
 
 def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: bool) -> None:
@@ -67,7 +98,8 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
     Raises:
         CheckpointError: they do not fit; the message counts what does and names what does not.
     """
-    given = weights_of(checkpoint)
+    given = weights_of(checkpoint, path)
+    require_finite(given, path)
     if callable(adapt := getattr(model, 'adapt_weights', None)):  # a SeLo localizer takes its retrieval model's
         given = adapt(given)
     for name, module in model.named_modules():
@@ -108,15 +140,19 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
     """Initialise backbone, neck, text projection and fusion from a (MM-)Grounding-DINO checkpoint.
 
-    Entries without a counterpart (decoder, box head) are left out; entries of ours that the checkpoint
-    lacks keep their values. The log says how many were taken, left and missing, by part.
+    The names may be those of MMDetection, of IDEA's repository or of transformers. Entries without a
+    counterpart (decoder, box head) are left out; entries of ours that the checkpoint lacks keep their values.
+    The log says how many were taken, left and missing, by part.
 
     Raises:
         CheckpointError: nothing fits, or an entry has another shape.
     """
+    from xemap.models.grounding_dino import to_mmdet  # mmdet.models takes seconds
+
     own = model.state_dict()
+    weights, dialect = to_mmdet(read_state_dict(path))
     taken, left = {}, []
-    for name, value in read_state_dict(path).items():
+    for name, value in weights.items():
         for theirs, ours in FROM_GROUNDING_DINO.items():
             renamed = ours + name[len(theirs) :]
             if name.startswith(theirs) and renamed in own:
@@ -130,12 +166,14 @@ def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
         else:
             left.append(name)
     if not taken:
-        raise CheckpointError(f'{path} is no Grounding DINO checkpoint of MMDetection: none of its entries fit')
+        raise CheckpointError(
+            f'{path} is no Grounding DINO checkpoint of MMDetection, IDEA or transformers: none of its entries fit'
+        )
     model.load_state_dict(taken, strict=False)
     missing = [name for name in own if name not in taken]
     print_log(
-        f"{path}: took {len(taken)} of the model's {len(own)} entries; left {_summary(left)} of the checkpoint's; "
-        f'missing there {_summary(missing)}',
+        f"{path}, with the names of {dialect}: took {len(taken)} of the model's {len(own)} entries; "
+        f"left {_summary(left)} of the checkpoint's; missing there {_summary(missing)}",
         logger='current',
     )
 

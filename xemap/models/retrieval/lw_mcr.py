@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import squeezenet1_1
 
 from xemap.errors import CheckpointError, ConfigError
-from xemap.models.checkpoint import weights_of
+from xemap.models.checkpoint import read_state_dict
 from xemap.models.retrieval.base import RetrievalModel, unit
 from xemap.models.retrieval.vocabulary import Vocabulary
 from xemap.models.retrieval.word_encoders import TextCNN
@@ -114,7 +113,7 @@ class LWMCR(RetrievalModel):
         super().init_weights()
         if self.backbone_weights is None:
             return
-        weights = weights_of(CheckpointLoader.load_checkpoint(self.backbone_weights, 'cpu'))
+        weights = read_state_dict(self.backbone_weights)
         own = {k.removeprefix('features.'): v for k, v in weights.items() if k.startswith('features.')}
         try:
             self.features.load_state_dict(own)

