@@ -28,7 +28,9 @@ COUNTS = st.none() | st.integers(0, 100)
 @st.composite
 def records(draw) -> ImageRecord:
     height, width = draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    regions = POLYGONS.map(PolygonRegion) | hnp.arrays(bool, (height, width)).map(MaskRegion.from_mask)
+    regions = st.builds(PolygonRegion, POLYGONS, st.booleans()) | hnp.arrays(bool, (height, width)).map(
+        MaskRegion.from_mask
+    )
     query = st.builds(
         Query,
         text=st.text(max_size=20),
@@ -147,6 +149,22 @@ def test_other_versions_and_broken_information(tmp_path, metadata, message) -> N
     write_raw(tmp_path / 'a.arrow', SCHEMA.with_metadata(metadata), [ROW])
     with pytest.raises(DataError, match=message):
         AnnotationFile(tmp_path / 'a.arrow')
+
+
+def test_files_from_before_hand_drawn_polygons_were_told(tmp_path) -> None:
+    """Polygons of a query without a category were drawn for it, those of a category were made from labels."""
+    square = [[0, 0, 3, 0, 3, 3]]
+    queries = [Query('the shed', PolygonRegion(square, True)), Query('all cars', PolygonRegion(square), category='car')]
+    records = [ImageRecord('a.png', 10, 8, 'a', queries)]
+    older = pa.struct([field for field in module._QUERY if field.name != 'hand_drawn'])
+    schema = SCHEMA.set(SCHEMA.get_field_index('queries'), pa.field('queries', pa.list_(older)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, 'SCHEMA', schema)
+        write_annotations(tmp_path / 'old.arrow', records)
+    file = AnnotationFile(tmp_path / 'old.arrow')
+    assert list(file) == records and file.query_column('text').to_pylist() == ['the shed', 'all cars']
+    merge_annotations([tmp_path / 'old.arrow'], tmp_path / 'new.arrow')
+    assert list(AnnotationFile(tmp_path / 'new.arrow')) == records
 
 
 def test_other_columns(tmp_path) -> None:

@@ -17,6 +17,9 @@ A query is ``text`` (string), ``category`` (string, null = none), ``kind`` (stri
 one of :data:`xemap.structures.QUERY_KINDS`), ``hops`` and ``referents`` (int32, null = unknown), and
 its region: either ``polygons`` (list of flat float64 lists x0, y0, x1, y1… in pixels of the original
 image) or ``rle`` (binary, COCO run-length counts for an image of the row's size); the other is null.
+``hand_drawn`` (bool) says whether an annotator drew the polygons for this query, see
+:class:`~xemap.structures.PolygonRegion`. In files from before this field, those of a query without a category count
+as hand-drawn: queries that converters make from labels have one.
 
 The schema's metadata holds ``xemap_annotations`` (the format's version) and ``xemap_info`` (JSON: a
 free dictionary about the data set). Readers refuse other versions.
@@ -48,8 +51,11 @@ _QUERY = pa.struct(
         ('referents', pa.int32()),
         ('polygons', pa.list_(pa.list_(pa.float64()))),
         ('rle', pa.binary()),
+        ('hand_drawn', pa.bool_()),
     ]
 )
+_ADDED = ('hand_drawn',)
+"""Fields that a query of an older file may lack."""
 SCHEMA = pa.schema(
     [
         ('image', pa.string()),
@@ -143,7 +149,7 @@ class AnnotationFile:
                 f'{self.path} has annotation format version {version}, this xemap reads {FORMAT_VERSION}; '
                 'convert the data set again with this version'
             )
-        if not reader.schema.equals(SCHEMA):
+        if not _is_readable(reader.schema):
             raise DataError(f'{self.path} has unexpected columns; convert the data set again')
         try:
             self.info: dict = dict(json.loads(metadata.get(_INFO_KEY, b'{}')))
@@ -216,7 +222,17 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
         'referents': query.referents,
         'polygons': polygons,
         'rle': rle,
+        'hand_drawn': isinstance(region, PolygonRegion) and region.hand_drawn,
     }
+
+
+def _is_readable(schema: pa.Schema) -> bool:
+    """A file's columns are those of :data:`SCHEMA`, but for fields that older files lack."""
+    if schema.equals(SCHEMA):
+        return True
+    older = pa.struct([field for field in _QUERY if field.name not in _ADDED])
+    at = SCHEMA.get_field_index('queries')
+    return schema.equals(SCHEMA.set(at, pa.field('queries', pa.list_(older))))
 
 
 def _read_row(batch: pa.RecordBatch, at: int) -> dict:
@@ -230,7 +246,7 @@ def _read_row(batch: pa.RecordBatch, at: int) -> dict:
     queries = _values(columns['queries'])
     if columns.pop('queries').null_count or queries.null_count:
         raise DataError('its queries are missing')
-    fields = {field.name: queries.field(i) for i, field in enumerate(_QUERY)}
+    fields = {field.name: queries.field(i) for i, field in enumerate(queries.type)}
     _values(_values(fields['polygons']))
     for array in (*columns.values(), *(array for name, array in fields.items() if name != 'polygons')):
         array.validate(full=True)
@@ -254,6 +270,9 @@ def _from_row(row: dict) -> ImageRecord:
     queries = []
     for query in row.pop('queries'):
         polygons, rle = query.pop('polygons'), query.pop('rle')
-        region = PolygonRegion(polygons) if rle is None else MaskRegion({'size': size, 'counts': rle})
+        hand_drawn = query.pop('hand_drawn', None)
+        if hand_drawn is None:
+            hand_drawn = query['category'] is None
+        region = PolygonRegion(polygons, hand_drawn) if rle is None else MaskRegion({'size': size, 'counts': rle})
         queries.append(Query(region=region, **query))
     return ImageRecord(queries=queries, **row)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from xemap.errors import DataError
-from xemap.evaluation.functional.selo import SeloTarget, bound_metrics, score_map, selo_target, to_gray8
+from xemap.evaluation.functional.selo import SeloTarget, bound_metrics, score_map, selo_target, to_gray8, united_target
 from xemap.evaluation.report import BOUNDS, SCORES
 from xemap.raster.resize import resize_map
 from xemap.structures import PolygonRegion, Region
@@ -81,7 +81,8 @@ def to_original_size(pred: Any, size: tuple[int, int]) -> np.ndarray:
 def _target(task: ScoringTask) -> SeloTarget:
     region, size = task.region, task.size
     if isinstance(region, PolygonRegion):
-        return selo_target(region.polygons(size), size, task.protocol)
+        target = selo_target if region.hand_drawn else united_target
+        return target(region.polygons(size), size, task.protocol)
     outlines = region.polygons(size, task.min_region_area * size[0] * size[1])
     if not outlines:
         every = region.polygons(size)

@@ -97,13 +97,16 @@ class PolygonRegion(Region):
     Args:
         polygons: each (V, 2) or a flat x0, y0, x1, y1… list; V >= 2 (the SeLo protocol has line
             segments; builders of data sets should reject fewer than 3).
+        hand_drawn: an annotator drew them for this query, as in AIR-SLT. The SeLo metrics fill such polygons by
+            their authors' even-odd rule; polygons made from labels (boxes, instances) are united first.
 
     Raises:
         DataError: a polygon with fewer than 2 vertices, an odd number of coordinates, or a
             coordinate that is not finite.
     """
 
-    def __init__(self, polygons) -> None:
+    def __init__(self, polygons, hand_drawn: bool = False) -> None:
+        self.hand_drawn = hand_drawn
         self._polygons = []
         for polygon in polygons:
             points = np.asarray(polygon, dtype=np.float64)
@@ -120,6 +123,7 @@ class PolygonRegion(Region):
     def __eq__(self, other) -> bool:
         return (
             isinstance(other, PolygonRegion)
+            and self.hand_drawn == other.hand_drawn
             and len(self._polygons) == len(other._polygons)
             and all(np.array_equal(a, b) for a, b in zip(self._polygons, other._polygons))
         )
@@ -165,7 +169,7 @@ class PolygonRegion(Region):
         mirrored = [polygon.copy() for polygon in self._polygons]
         for polygon in mirrored:
             polygon[:, 1 - axis] = size[axis] - 1 - polygon[:, 1 - axis]  # columns are x, y
-        return PolygonRegion(mirrored)
+        return PolygonRegion(mirrored, self.hand_drawn)
 
     def _fill(self, canvas: tuple[int, int], scale_x: float, scale_y: float) -> np.ndarray:
         filled = np.zeros(canvas, np.uint8)

@@ -139,6 +139,15 @@ def test_mask_regions_use_their_pixels_and_the_outlines_of_their_larger_parts():
     assert row['rmi'] == selo_metrics(pred, [large], mask=mask)['rmi']
 
 
+def test_overlapping_boxes_are_united_and_hand_drawn_polygons_are_not():
+    boxes = [[20, 30, 60, 30, 60, 70, 20, 70]] * 2
+    shares = {drawn: one_query(PolygonRegion(boxes, hand_drawn=drawn))['area_share'] for drawn in (False, True)}
+    assert shares[False] == 41 * 41 / (SIZE[0] * SIZE[1]) and shares[True] < 0.2 * shares[False]
+    same = one_query(PolygonRegion(boxes))
+    for bound in ('floor', 'ceiling'):
+        assert same[f'{bound}_rmi'] == one_query(PolygonRegion(boxes[:1]))[f'{bound}_rmi']
+
+
 def test_queries_that_cannot_be_scored_are_counted_and_left_out(caplog):
     samples = [image(0), image(1)]
     samples[0].queries[1] = Query('gone', PolygonRegion([box(900, 900, 950, 950)]), kind='position')

@@ -38,6 +38,7 @@ def test_texts_and_polygons_are_the_files_own(root):
         assert query.text == entry['caption'].strip()
         stored = query.region.polygons(file[0].size)
         assert [polygon.tolist() for polygon in stored] == entry['points']
+        assert query.region.hand_drawn
         assert (query.kind, query.hops, query.category) == (None, None, None)
         assert query.referents == len(entry['points'])
     assert file[1].image == 'airslt/imgs/1.jpg' and file[1].size == (90, 121) and file[1].source == 'airslt'

@@ -36,6 +36,7 @@ import numpy as np
 
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation.functional.centers import attention_centers
+from xemap.evaluation.functional.united import united_polygons
 
 PROTOCOLS = ('reference', 'paper')
 
@@ -113,6 +114,20 @@ def selo_metrics(
     """
     gray = to_gray8(map)
     return score_map(gray, selo_target(polygons, gray.shape, protocol, mask))
+
+
+def united_target(polygons: Sequence[np.ndarray], size: tuple[int, ...], protocol: str = 'reference') -> SeloTarget:
+    """As :func:`selo_target`, of polygons made from labels: they are united, each connected part is one region.
+
+    The even-odd rule would cut holes where boxes overlap, and of two equal ones leave the outline only.
+    """
+    checked = [_check_polygon(polygon) for polygon in polygons]
+    if len(checked) < 2:
+        return selo_target(checked, size, protocol)
+    mask = np.zeros(tuple(size), np.uint8)
+    for polygon in checked:
+        cv2.fillPoly(mask, [polygon.astype(np.int32)], 1)
+    return selo_target(united_polygons(checked), size, protocol, mask.view(bool))
 
 
 def selo_target(

@@ -81,7 +81,7 @@ class VerbatimConverter(Converter):
         if any((polygon < 0).any() or (polygon > (size[1], size[0])).any() for polygon in polygons):
             self.report.count('polygons_past_border', f'{where}: {text}')
         referents = len(polygons) if expression.referents is None else expression.referents
-        return Query(text, PolygonRegion(polygons), hops=expression.hops, referents=referents)
+        return Query(text, PolygonRegion(polygons, hand_drawn=True), hops=expression.hops, referents=referents)
 
     def make_items(
         self, sheets: Iterable[tuple[Path, Sheet]], images: Path, split: str | None = None, own_folder: bool = False
