@@ -7,7 +7,7 @@ setup()  # before anything imports mmdet.models
 from xemap.models.build import build_localizer  # noqa: E402
 from xemap.models.fusion import FusionEncoder  # noqa: E402
 from xemap.models.heads import HMSAHead  # noqa: E402
-from xemap.models.localizers import XeMapNetwork  # noqa: E402
+from xemap.models.localizers import Localizer, NetworkLocalizer, XeMapNetwork  # noqa: E402
 from xemap.models.losses import BalancedMapL1Loss, MapL1Loss  # noqa: E402
 from xemap.models.text_encoders import HuggingFaceTextEncoder  # noqa: E402
 
@@ -16,7 +16,9 @@ __all__ = [
     'FusionEncoder',
     'HMSAHead',
     'HuggingFaceTextEncoder',
+    'Localizer',
     'MapL1Loss',
+    'NetworkLocalizer',
     'XeMapNetwork',
     'build_localizer',
 ]

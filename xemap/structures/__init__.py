@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xemap.structures.answers import Answers, BoxAnswers, MapAnswers, MaskAnswers
+from xemap.structures.answers import FORMS, Answers, BoxAnswers, MapAnswers, MaskAnswers
 from xemap.structures.query import QUERY_KINDS, ImageRecord, Query
 from xemap.structures.region import MaskRegion, PolygonRegion, Region
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xemap.structures.data_sample import XeMapDataSample
 
 __all__ = [
+    'FORMS',
     'QUERY_KINDS',
     'Answers',
     'BoxAnswers',

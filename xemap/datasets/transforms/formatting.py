@@ -9,12 +9,19 @@ from mmcv.transforms import BaseTransform
 from xemap.registry import TRANSFORMS
 from xemap.structures.data_sample import XeMapDataSample
 
-_META = ('img_path', 'ori_shape', 'img_shape', 'source', 'sample_idx', 'query_ids', 'flip', 'flip_direction')
+_META = ('img_path', 'ori_shape', 'img_shape', 'content', 'source', 'sample_idx', 'query_ids', 'flip', 'flip_direction')
+TARGETS = 'gt_'
+"""What the names of targets begin with; each is an array with one entry for each query."""
+
+
+def targets_in(results: dict) -> list[str]:
+    """Names of the targets that a pipeline has made so far."""
+    return [key for key in results if key.startswith(TARGETS)]
 
 
 @TRANSFORMS.register_module()
 class PackXeMapInputs(BaseTransform):
-    """Turn the pipeline's dictionary into what the model takes.
+    """Turn the pipeline's dictionary into what the model takes, with every target: each key that begins with ``gt_``.
 
     Returns:
         ``{'inputs': uint8 tensor (3, H, W) RGB, 'data_samples': XeMapDataSample}``.
@@ -24,8 +31,8 @@ class PackXeMapInputs(BaseTransform):
         sample = XeMapDataSample(metainfo={key: results[key] for key in _META if key in results})
         sample.queries = list(results['queries'])
         sample.texts = [query.text for query in results['queries']]
-        if 'gt_maps' in results:
-            sample.gt_maps = torch.from_numpy(results['gt_maps'])
+        for key in targets_in(results):
+            sample.set_data({key: torch.from_numpy(results[key])})
         channels_first = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
         return {'inputs': torch.from_numpy(channels_first), 'data_samples': sample}
 

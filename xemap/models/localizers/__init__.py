@@ -1,4 +1,13 @@
-from xemap.models.localizers.selo import RawImages, SeLoLocalizer, SeLoV1Generator, SeLoV2Generator
+from xemap.models.localizers.base import Localizer, NetworkLocalizer, RawImages
+from xemap.models.localizers.selo import SeLoLocalizer, SeLoV1Generator, SeLoV2Generator
 from xemap.models.localizers.xemap_network import XeMapNetwork
 
-__all__ = ['RawImages', 'SeLoLocalizer', 'SeLoV1Generator', 'SeLoV2Generator', 'XeMapNetwork']
+__all__ = [
+    'Localizer',
+    'NetworkLocalizer',
+    'RawImages',
+    'SeLoLocalizer',
+    'SeLoV1Generator',
+    'SeLoV2Generator',
+    'XeMapNetwork',
+]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.model import BaseModel
 from torch import Tensor
 
 from xemap.errors import ConfigError, DataError
@@ -23,17 +23,6 @@ from xemap.structures import XeMapDataSample
 
 STAGES = ('cut', 'similarity', 'stacking', 'filtering')
 """The rows of Table VI of the SeLo paper (Cut, Sim, Gnt, Flt)."""
-
-
-@MODELS.register_module()
-class RawImages(BaseDataPreprocessor):
-    """Leaves images as they are: uint8, of any sizes, on the CPU.
-
-    A large image never reaches the device or becomes float as a whole; its slices do, batch by batch.
-    """
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        return data
 
 
 @MODELS.register_module()

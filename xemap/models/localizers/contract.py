@@ -1,0 +1,71 @@
+"""What stands around the ``localize`` of every localizer: the two sides of its contract, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from xemap.errors import ConfigError
+from xemap.structures import FORMS, Answers, BoxAnswers, MapAnswers, MaskAnswers
+
+if TYPE_CHECKING:
+    from xemap.models.localizers.base import Localizer
+
+
+def no_answers(form: str, size: tuple[int, int]) -> Answers:
+    """Answers of an image without queries."""
+    if form == BoxAnswers.form:
+        return BoxAnswers(np.zeros((0, 4)), size)
+    nothing = np.zeros((0, *size), np.float32)
+    return MaskAnswers(nothing) if form == MaskAnswers.form else MapAnswers(nothing)
+
+
+def checked(localize: Callable) -> Callable:
+    """A ``localize`` that keeps the contract or says what breaks it."""
+
+    @wraps(localize)
+    def wrapped(self: Localizer, images: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Answers]:
+        images, texts = list(images), list(texts)
+        name = type(self).__name__
+        _check_arguments(name, images, texts)
+        asked = [i for i, queries in enumerate(texts) if len(queries)]
+        answers = [no_answers(self.form, image.shape[:2]) for image in images]
+        if not asked:
+            return answers
+        trains = self.training
+        if trains:
+            self.eval()
+        try:
+            with torch.no_grad():
+                given = list(localize(self, [images[i] for i in asked], [list(texts[i]) for i in asked]))
+        finally:
+            if trains:
+                self.train()
+        if len(given) != len(asked):
+            raise ConfigError(f'{name}.localize returned {len(given)} answers for {len(asked)} images; return one each')
+        for i, own in zip(asked, given):
+            if not isinstance(own, Answers) or own.form != self.form:
+                kind = own.form if isinstance(own, Answers) else type(own).__name__
+                right = FORMS[self.form].__name__
+                raise ConfigError(f'{name}.localize returned a {kind}; its form is "{self.form}", return {right}')
+            if len(own) != len(texts[i]):
+                raise ConfigError(f'{name}.localize gave {len(own)} answers to {len(texts[i])} queries of an image')
+            answers[i] = own
+        return answers
+
+    return wrapped
+
+
+def _check_arguments(name: str, images: Sequence[Any], texts: Sequence[Any]) -> None:
+    if len(images) != len(texts):
+        raise ConfigError(f'{name}.localize: {len(images)} images, queries for {len(texts)}; give one list for each')
+    for image, queries in zip(images, texts):
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            what = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+            raise ConfigError(f'{name}.localize takes uint8 images (H, W, 3), not {what}; give RGB as in the file')
+        if isinstance(queries, str) or not all(isinstance(text, str) for text in queries):
+            raise ConfigError(f'{name}.localize: queries {queries!r} of an image; give a list of texts for each image')
