@@ -48,8 +48,8 @@ def _child(name: str, locations: list[str], build_func=build_from_cfg) -> Regist
     return BY_NAME[parent.name]
 
 
-DATASETS = _child('DATASETS', ['xemap.datasets.xemap_dataset', 'xemap.datasets.captions'])
-DATA_SAMPLERS = _child('DATA_SAMPLERS', ['xemap.datasets.samplers'])
+DATASETS = _child('DATASETS', ['xemap.datasets.xemap_dataset', 'xemap.datasets.captions', 'xemap.datasets.epochs'])
+DATA_SAMPLERS = _child('DATA_SAMPLERS', ['xemap.datasets.samplers', 'xemap.datasets.epochs'])
 TRANSFORMS = _child('TRANSFORMS', ['xemap.datasets.transforms'])
 MODELS = _child('MODELS', ['mmdet.models', 'xemap.models', 'xemap.models.retrieval'], build_model_from_cfg)
 METRICS = _child('METRICS', ['xemap.evaluation.metrics.selo', 'xemap.evaluation.metrics.retrieval'])
@@ -123,7 +123,7 @@ def _typed_parts(part, path: str) -> Iterator[tuple[str, dict]]:
 def _reject_unknown_keys(cls, cfg: dict, place: str = '') -> None:
     if not inspect.isclass(cls) or not cls.__module__.startswith('xemap.'):
         return
-    known = _keywords(cls)
+    known = constructor_keywords(cls)
     for key in cfg:
         if key in known or key in ('type', '_scope_'):
             continue
@@ -131,8 +131,8 @@ def _reject_unknown_keys(cls, cfg: dict, place: str = '') -> None:
         raise ConfigError(f'{where}: unknown key "{key}" (value {cfg[key]!r}); {suggestion(key, known)}')
 
 
-def _keywords(cls: type) -> set[str]:
-    """Names that the constructor takes, through ``**kwargs`` to the parents' where it passes them on."""
+def constructor_keywords(cls: type) -> set[str]:
+    """Names of the arguments that a constructor takes, through ``**kwargs`` to the parents' where it passes them on."""
     known: set[str] = set()
     for parent in cls.__mro__:
         if '__init__' not in vars(parent):

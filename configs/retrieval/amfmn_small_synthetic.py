@@ -49,11 +49,10 @@ test_dataloader = dict(
     num_workers=1,
     dataset=dict(data_root=data_root, ann_file=ann_file, pipeline=test_pipeline),
 )
-max_epochs = 12
-train_cfg = dict(max_epochs=max_epochs, val_interval=3)
+train_cfg = dict(max_epochs=12, val_interval=3)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='PolyLR', power=1.0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
+    dict(type='PolyLR', power=1.0, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
 default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw

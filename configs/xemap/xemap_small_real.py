@@ -28,10 +28,9 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'val.arrow', pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(data_root=data_root, ann_file=ann_root + 'test.arrow', pipeline=test_pipeline))
 
-max_epochs = 24
-train_cfg = dict(max_epochs=max_epochs, val_interval=6)
+train_cfg = dict(max_epochs=24, val_interval=6)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=2, convert_to_iter_based=True),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=True, begin=2, end=max_epochs, convert_to_iter_based=True),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=True, begin=2, convert_to_iter_based=True),
 ]
 load_from = 'work_dirs/quickstart/epoch_4.pth'

@@ -138,3 +138,41 @@ def test_schedule_goes_on_when_a_finished_run_gets_more_epochs(toy_runner, tmp_p
     toy_runner(options={'param_scheduler': [cosine]}, resume='auto').train()
     rates = state(tmp_path / 'run')['message_hub']['log_scalars']['train/lr'].data[0]
     assert len(rates) == 6 and (rates[4:] < rates[3:-1]).all()
+
+
+def rates(folder, name) -> list[float]:
+    return state(folder, name)['message_hub']['log_scalars']['train/lr'].data[0].tolist()
+
+
+SHORT = {'train_dataloader.batch_sampler.pairs_per_batch': 7}  # 2 steps per epoch, by default 3
+
+
+def test_resumed_with_fewer_steps_per_epoch_trains_every_epoch(toy_runner, tmp_path):
+    toy_runner('parts', {'train_cfg.max_epochs': 2}).train()
+    resumed = toy_runner('parts', {**SHORT, 'train_cfg.max_epochs': 4}, resume='auto')
+    resumed.train()
+    assert (resumed.epoch, resumed.iter) == (4, 8)  # 2 epochs of 2 steps were trained
+    toy_runner('whole', {**SHORT, 'train_cfg.max_epochs': 4}).train()
+    # From there the rates are those of a run that always had two steps per epoch.
+    assert rates(tmp_path / 'parts', 'epoch_4.pth')[-4:] == rates(tmp_path / 'whole', 'epoch_4.pth')[-4:]
+    (log,) = [p.read_text() for p in tmp_path.glob('parts/*/*.log') if 'has 2 steps now and had 3' in p.read_text()]
+    assert 'training goes on at the start of epoch 3;' in log
+
+
+def test_an_epoch_of_another_length_starts_again(toy_runner, tmp_path):
+    by_step = {'default_hooks.checkpoint': dict(by_epoch=False, interval=1, max_keep_ckpts=-1)}
+    with pytest.raises(KeyboardInterrupt):
+        toy_runner('parts', {**by_step, 'model.crash_at': 6}).train()  # two of three steps of epoch 2 are done
+    resumed = toy_runner('parts', {**by_step, **SHORT}, resume='auto')
+    resumed.train()
+    assert (resumed.epoch, resumed.iter) == (2, 4)
+    log = ''.join(p.read_text() for p in tmp_path.glob('parts/*/*.log'))
+    assert 'start of epoch 2; the 2 steps that were done of it are done again' in log
+
+
+def test_a_linear_decay_goes_on_when_a_finished_run_gets_more_epochs(toy_runner, tmp_path):
+    poly = dict(type='PolyLR', by_epoch=True, convert_to_iter_based=True, power=1.0)
+    toy_runner('parts', {'train_cfg.max_epochs': 1, 'param_scheduler': [poly]}).train()
+    toy_runner('parts', {'param_scheduler': [poly]}, resume='auto').train()
+    toy_runner('whole', {'param_scheduler': [poly]}).train()
+    assert rates(tmp_path / 'parts', 'epoch_2.pth')[3:] == rates(tmp_path / 'whole', 'epoch_2.pth')[3:]

@@ -25,6 +25,13 @@ class ToyDataset:
 
     def __init__(self, length: int = 7, seed: int = 0, test_mode: bool = False, broken: bool = False) -> None:
         self.length, self.seed, self.test_mode, self.broken = length, seed, test_mode, broken
+        self.draw: tuple[int, int] | None = None
+
+    def full_init(self) -> None:
+        pass
+
+    def seed_sample(self, epoch: int, position: int) -> None:
+        self.draw = epoch, position
 
     def __len__(self) -> int:
         return self.length
@@ -39,10 +46,10 @@ class ToyDataset:
         return {'sample_idx': index, 'queries': queries}
 
     def __getitem__(self, index) -> dict:
-        epoch, index = index if isinstance(index, tuple) else (0, index)
+        draw, self.draw = self.draw or (0, index), None
         if self.broken:
             raise DataError(f'image img_{index}.png is missing;\n  put it there')
-        rng = np.random.default_rng([self.seed, epoch, index])
+        rng = np.random.default_rng([self.seed, *draw])
         queries = self.get_data_info(index)['queries']
         masks = np.stack([q.region.mask((SIZE, SIZE)) for q in queries]).astype(np.float32)
         noise = np.zeros((3, SIZE, SIZE)) if self.test_mode else rng.integers(0, 60, (3, SIZE, SIZE))

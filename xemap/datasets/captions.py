@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from xemap.datasets.selection import draw_queries
+from xemap.datasets.query_dataset import QueryDataset
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
-from xemap.registry import DATASETS, TRANSFORMS
+from xemap.registry import DATASETS
 from xemap.structures import PolygonRegion, Query
 
 
@@ -136,7 +134,7 @@ def _warn_of_empty(path: Path, images: list[CaptionedImage]) -> None:
 
 
 @DATASETS.register_module()
-class CaptionDataset(BaseDataset):
+class CaptionDataset(QueryDataset):
     """Images with captions for retrieval.
 
     In training a sample is an image with one of its captions, and an epoch has as many samples as there are
@@ -167,8 +165,6 @@ class CaptionDataset(BaseDataset):
         ConfigError: ``captions_per_sample`` below 1.
     """
 
-    ann_file: str
-
     def __init__(
         self,
         ann_file: str,
@@ -184,23 +180,10 @@ class CaptionDataset(BaseDataset):
     ) -> None:
         if captions_per_sample < 1:
             raise ConfigError(f'CaptionDataset: captions_per_sample={captions_per_sample}; give at least 1')
-        self.split, self.seed, self.img_dir = split, seed, img_dir
-        self.captions_per_sample = captions_per_sample
-        # Built here and not by the parent's Compose, so that our registry checks the keys.
-        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
-        super().__init__(
-            ann_file=ann_file,
-            data_root=data_root,
-            indices=indices,
-            pipeline=steps,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            serialize_data=False,  # data_list holds numbers only
-        )
-
-    def _join_prefix(self) -> None:
-        if not os.path.isfile(self.ann_file) and self.data_root:
-            self.ann_file = os.path.join(self.data_root, self.ann_file)
+        self.split, self.img_dir, self.captions_per_sample = split, img_dir, captions_per_sample
+        options = dict(ann_file=ann_file, data_root=data_root, indices=indices)
+        most = None if test_mode else captions_per_sample
+        super().__init__(pipeline, most, seed, dict(options, test_mode=test_mode, lazy_init=lazy_init))
 
     def load_data_list(self) -> np.ndarray:
         """Read the captions; the list is (n, 2) int64: image, and caption or -1 for several of them."""
@@ -214,7 +197,7 @@ class CaptionDataset(BaseDataset):
         if not self._fully_initialized:
             self.full_init()
         counts = np.array([len(self.images[i].captions) if c < 0 else 1 for i, c in np.asarray(self.data_list)])
-        return counts if self.test_mode else np.minimum(counts, self.captions_per_sample)
+        return counts if self.max_queries is None else np.minimum(counts, self.max_queries)
 
     def get_data_info(self, idx: int) -> dict:
         """Sample ``idx`` with all captions it may have, before the pipeline and without ``rng``."""
@@ -230,13 +213,3 @@ class CaptionDataset(BaseDataset):
             'queries': [Query(record.captions[i], PolygonRegion([])) for i in ids],
             'query_ids': ids,
         }
-
-    def __getitem__(self, idx: int | tuple[int, int]) -> Any:
-        """The sample ``idx``, or ``(epoch, idx)``, after the pipeline; augmentation follows the epoch."""
-        epoch, index = idx if isinstance(idx, tuple) else (0, idx)
-        index = range(len(self))[index]
-        results = self.get_data_info(index)
-        results['rng'] = np.random.default_rng([self.seed, epoch, index])
-        if not self.test_mode:
-            draw_queries(results, self.captions_per_sample)
-        return self.pipeline(results)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
+from xemap.datasets.epochs import query_counts
 from xemap.errors import ConfigError
 from xemap.registry import DATA_SAMPLERS
 
@@ -30,6 +32,10 @@ class PairBatchSampler(Sampler[list[tuple[int, int]]]):
     over all ranks, a batch differs from the chunk length by at most one image's queries, and the number
     of batches is the same for every rank and epoch.
 
+    With ``weights``, an epoch has as many images as before, but a given share from each part of a
+    ConcatDataset. How often two images of one part are seen differs by one at most. Index ``i + k * n`` is
+    the k-th repetition of image i of n, with an augmentation of its own.
+
     It yields lists of (epoch, index), with which :class:`XeMapDataset` draws its augmentation:
     independent of the number of workers, and the same after a resume.
 
@@ -37,26 +43,33 @@ class PairBatchSampler(Sampler[list[tuple[int, int]]]):
         sampler: gives ``dataset`` (with ``query_counts()``), ``seed`` and ``epoch``; mmengine's
             DefaultSampler, whose epoch is set by mmengine's DistSamplerSeedHook.
         pairs_per_batch: wanted number of pairs a batch and rank.
+        weights: share of each part of a ConcatDataset in the images of an epoch, up to a factor; None sees
+            every image once.
         batch_size: given by mmengine; not used.
 
     Raises:
-        ConfigError: ``pairs_per_batch`` is less than the queries of one image, or there are too few pairs
-            for the number of ranks.
+        ConfigError: ``weights`` do not fit the data set, ``pairs_per_batch`` is less than the queries of one
+            image, or there are too few pairs for the number of ranks.
     """
 
-    def __init__(self, sampler: DefaultSampler, pairs_per_batch: int, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        sampler: DefaultSampler,
+        pairs_per_batch: int,
+        weights: Sequence[float] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
         for name in ('dataset', 'seed', 'epoch', 'set_epoch'):
             if not hasattr(sampler, name):
                 raise ConfigError(
                     f'PairBatchSampler: sampler {type(sampler).__name__} has no "{name}"; use DefaultSampler'
                 )
-        dataset = sampler.dataset
-        if not hasattr(dataset, 'query_counts'):
-            raise ConfigError(f'PairBatchSampler: {type(dataset).__name__} has no query_counts(); use XeMapDataset')
         self.sampler = sampler
         self.rank, self.world_size = get_dist_info()
-        self._counts = np.asarray(dataset.query_counts(), dtype=np.int64)
-        self._steps = _number_of_steps(self._counts, pairs_per_batch, self.world_size)
+        self._counts = query_counts(sampler.dataset)
+        self._parts = _parts(sampler.dataset, weights)
+        least = np.concatenate([part.fewest(self._counts) for part in self._parts])
+        self._steps = _number_of_steps(self._counts, least, pairs_per_batch, self.world_size)
 
     def __len__(self) -> int:
         """Batches of this rank in every epoch."""
@@ -64,9 +77,42 @@ class PairBatchSampler(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch = int(self.sampler.epoch)
-        order = np.random.default_rng([int(self.sampler.seed), epoch]).permutation(len(self._counts))
-        for chunk in split_evenly(self._counts[order], self._steps * self.world_size)[self.rank :: self.world_size]:
+        rng = np.random.default_rng([int(self.sampler.seed), epoch])
+        order = rng.permutation(np.concatenate([part.draw(rng, len(self._counts)) for part in self._parts]))
+        counts = self._counts[order % len(self._counts)]
+        for chunk in split_evenly(counts, self._steps * self.world_size)[self.rank :: self.world_size]:
             yield [(epoch, int(index)) for index in order[chunk]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A range of images, of which ``size`` are drawn in an epoch."""
+
+    images: range
+    size: int
+
+    def draw(self, rng: np.random.Generator, total: int) -> np.ndarray:
+        """(size,) images, plus ``total`` for every repetition."""
+        images = np.arange(self.images.start, self.images.stop)
+        whole, rest = divmod(self.size, len(images))
+        last = rng.permutation(images)[:rest] if rest else images[:0]
+        return np.concatenate([*(images + k * total for k in range(whole)), last + whole * total])
+
+    def fewest(self, counts: np.ndarray) -> np.ndarray:
+        """Query counts of an epoch's images, were the rest drawn with as few as possible."""
+        counts = np.sort(counts[self.images.start : self.images.stop])
+        return np.resize(counts, self.size)
+
+
+def _parts(dataset, weights: Sequence[float] | None) -> list[_Part]:
+    if weights is None:
+        return [_Part(range(len(dataset)), len(dataset))]
+    ends = getattr(dataset, 'cumulative_sizes', None)
+    if ends is None or len(ends) != len(weights) or min(weights) <= 0:
+        has = 'no ConcatDataset' if ends is None else f'a ConcatDataset of {len(ends)} parts'
+        raise ConfigError(f'PairBatchSampler: weights={list(weights)}, the data set is {has}; give one > 0 per part')
+    sizes = [max(1, round(ends[-1] * weight / sum(weights))) for weight in weights]
+    return [_Part(range(start, end), size) for start, end, size in zip([0, *ends[:-1]], ends, sizes)]
 
 
 def split_evenly(lengths: np.ndarray, parts: int) -> list[slice]:
@@ -87,10 +133,11 @@ def split_evenly(lengths: np.ndarray, parts: int) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in zip(borders[:-1], borders[1:])]
 
 
-def _number_of_steps(counts: np.ndarray, pairs_per_batch: int, world_size: int) -> int:
+def _number_of_steps(counts: np.ndarray, least: np.ndarray, pairs_per_batch: int, world_size: int) -> int:
+    """Steps of an epoch, from the counts of all images and the fewest that the images of an epoch may have."""
     if len(counts) == 0:
         raise ConfigError('PairBatchSampler: the data set has no image with a query; check ann_file and its filters')
-    total, longest = int(counts.sum()), int(counts.max())
+    total, longest = int(least.sum()), int(counts.max())
     if pairs_per_batch < longest:
         raise ConfigError(
             f'PairBatchSampler: pairs_per_batch={pairs_per_batch} is less than the {longest} queries of one image; '

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from xemap.datasets.annotations import AnnotationFile
-from xemap.datasets.selection import draw_queries
+from xemap.datasets.query_dataset import QueryDataset
 from xemap.errors import ConfigError, DataError
-from xemap.registry import DATASETS, TRANSFORMS
+from xemap.registry import DATASETS
 from xemap.structures import QUERY_KINDS
 
 
 @DATASETS.register_module()
-class XeMapDataset(BaseDataset):
+class XeMapDataset(QueryDataset):
     """Images with their queries.
 
     The annotations stay in the memory-mapped file and are shared by all processes; a data set holds one
     integer and one count an image. Images without queries are left out.
 
     ``dataset[i]`` is image i in epoch 0, ``dataset[epoch, i]`` the same image with the augmentation of
-    that epoch: everything random in a sample comes from a generator seeded by (seed, epoch, i).
+    that epoch, see :class:`~xemap.datasets.query_dataset.QueryDataset`.
 
     A pipeline step takes and returns a dictionary with
 
@@ -57,7 +54,6 @@ class XeMapDataset(BaseDataset):
         ConfigError: an argument that does not fit, or filters that leave nothing.
     """
 
-    ann_file: str
     _metainfo: dict
 
     def __init__(
@@ -79,25 +75,10 @@ class XeMapDataset(BaseDataset):
             raise ConfigError(f'XeMapDataset: max_queries={max_queries} {reason}')
         if unknown := set(kinds or ()) - set(QUERY_KINDS):
             raise ConfigError(f'XeMapDataset: kinds has {sorted(unknown)}; known kinds are {list(QUERY_KINDS)}')
-        self.max_queries, self.seed = max_queries, seed
         self.sources = None if sources is None else list(sources)
         self.kinds = None if kinds is None else list(kinds)
-        # Built here and not by the parent's Compose, so that our registry checks the keys.
-        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
-        super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_root=data_root,
-            indices=indices,
-            pipeline=steps,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            serialize_data=False,  # data_list holds row numbers only
-        )
-
-    def _join_prefix(self) -> None:
-        if not os.path.isfile(self.ann_file) and self.data_root:
-            self.ann_file = os.path.join(self.data_root, self.ann_file)
+        options = dict(ann_file=ann_file, metainfo=metainfo, data_root=data_root, indices=indices)
+        super().__init__(pipeline, max_queries, seed, dict(options, test_mode=test_mode, lazy_init=lazy_init))
 
     def load_data_list(self) -> np.ndarray:
         """Open the annotation file; the list is that of the rows with a query to ask, (n,) int64."""
@@ -145,16 +126,6 @@ class XeMapDataset(BaseDataset):
             'queries': [record.queries[i] for i in ids],
             'query_ids': ids,
         }
-
-    def __getitem__(self, idx: int | tuple[int, int]) -> Any:
-        """The sample ``idx``, or ``(epoch, idx)``, after the pipeline."""
-        epoch, index = idx if isinstance(idx, tuple) else (0, idx)
-        index = range(len(self))[index]
-        results = self.get_data_info(index)
-        results['rng'] = np.random.default_rng([self.seed, epoch, index])
-        if self.max_queries is not None:
-            draw_queries(results, self.max_queries)
-        return self.pipeline(results)
 
     def _counts_of_kinds(self) -> np.ndarray:
         counts = self.annotations.query_counts()

@@ -13,6 +13,9 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
 from torch import nn
 
+from xemap.datasets.epochs import with_epochs
+from xemap.engine.loops import EpochBasedTrainLoop
+from xemap.engine.schedules import FROM_CONFIG, flat, refuse_early_zero, replay_schedules, same_course
 from xemap.errors import CheckpointError, ConfigError, XeMapError
 from xemap.models.checkpoint import check_weights
 from xemap.registry import BY_NAME, suggestion, unknown_type
@@ -20,9 +23,6 @@ from xemap.registry import BY_NAME, suggestion, unknown_type
 _NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')
 
 _CLIP_KEYS = {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}
-_SCHEDULE_FROM_CONFIG = {'begin', 'end', 'T_max', 'total_iters'}
-"""State of mmengine's schedulers that follows from the config. A checkpoint would bring back the length
-of the run that wrote it, and a run resumed for more epochs would end with a frozen learning rate."""
 
 
 @contextmanager
@@ -45,6 +45,17 @@ def config_errors(part: str) -> Iterator[None]:
         raise ConfigError(f'{part}: {error}; correct the key or its value in the config or in --cfg-options') from error
 
 
+def complete_dataloader(dataloader: dict) -> dict:
+    """A copy with what mmengine and torch want to be told; a ``batch_sampler`` decides without them."""
+    dataloader = dict(dataloader)
+    if dataloader.get('batch_sampler'):
+        dataloader.setdefault('sampler', dict(type='DefaultSampler', shuffle=True))
+        dataloader.setdefault('batch_size', 1)
+    if not dataloader.get('num_workers'):
+        dataloader['persistent_workers'] = False  # torch refuses it without workers
+    return dataloader
+
+
 class XeMapRunner(Runner):
     """Trains and tests.
 
@@ -55,11 +66,17 @@ class XeMapRunner(Runner):
     """
 
     _exact_weights = False
+    _resumed: dict | None = None  # what the loop and the schedules need of the checkpoint to go on from
     _resuming = False
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         self._exact_weights = self._resuming = True
         super().resume(filename, *args, **kwargs)
+        assert self._resumed is not None
+        loop, states = self.train_loop, self._resumed['states']
+        same = loop.resume(self._resumed['meta']) if isinstance(loop, EpochBasedTrainLoop) else True
+        if self.param_schedulers and not (same and same_course(self.param_schedulers, states)):
+            replay_schedules(self, len(self.train_dataloader))
 
     def val(self) -> dict:
         self._exact_weights = True
@@ -100,14 +117,24 @@ class XeMapRunner(Runner):
         if self._resuming:
             self._require_training_state(checkpoint, filename)
             self._require_same_seed(checkpoint['meta'], filename)
+            states = flat(checkpoint.get('param_schedulers', []))
+            self._resumed = {'meta': dict(checkpoint['meta']), 'states': [dict(state) for state in states]}
             # The parent runs this text as Python, for a key (gpu_ids) that MMEngine 0.10 does not write.
             checkpoint['meta'].pop('config', None)
-            for state in checkpoint.get('param_schedulers', []):
-                for key in _SCHEDULE_FROM_CONFIG & state.keys():
+            for state in flat(checkpoint.get('param_schedulers', [])):  # a copy is compared with this run's
+                for key in set(FROM_CONFIG) & state.keys():
                     del state[key]
         self._has_loaded = True
         self.logger.info(f'loaded the checkpoint {filename}')
         return checkpoint
+
+    def save_checkpoint(self, out_dir, filename, *args, meta: dict | None = None, by_epoch: bool = True, **kwargs):
+        """As in mmengine; keeps how much of the epoch is done as well."""
+        loop = self.train_loop
+        progress = loop.progress(by_epoch) if isinstance(loop, EpochBasedTrainLoop) else {}
+        super().save_checkpoint(
+            out_dir, filename, *args, meta={**(meta or {}), **progress}, by_epoch=by_epoch, **kwargs
+        )
 
     @staticmethod
     def _require_training_state(checkpoint: dict, filename: str) -> None:
@@ -158,12 +185,7 @@ class XeMapRunner(Runner):
     def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False):
         """As in mmengine; with a ``batch_sampler``, ``sampler`` and ``batch_size`` may be left out."""
         if isinstance(dataloader, dict):
-            dataloader = dict(dataloader)
-            if dataloader.get('batch_sampler'):
-                dataloader.setdefault('sampler', dict(type='DefaultSampler', shuffle=True))
-                dataloader.setdefault('batch_size', 1)
-            if not dataloader.get('num_workers'):
-                dataloader['persistent_workers'] = False  # torch refuses it without workers
+            dataloader = complete_dataloader(dataloader)
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_model(self, model):
@@ -172,6 +194,8 @@ class XeMapRunner(Runner):
 
     def build_train_loop(self, loop):
         with config_errors('train_cfg or train_dataloader'):
+            if isinstance(self._train_dataloader, dict):
+                self._train_dataloader = with_epochs(complete_dataloader(self._train_dataloader))
             return super().build_train_loop(loop)
 
     def build_val_loop(self, loop):
@@ -195,7 +219,9 @@ class XeMapRunner(Runner):
 
     def build_param_scheduler(self, scheduler):
         with config_errors('param_scheduler'):
-            return super().build_param_scheduler(scheduler)
+            built = super().build_param_scheduler(scheduler)
+            refuse_early_zero(built, self.max_epochs, self.max_iters)
+            return built
 
     def build_visualizer(self, visualizer=None):
         with config_errors('visualizer'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from itertools import count
@@ -17,6 +18,7 @@ from xemap.compat.distributed import close_distributed, prepare_distributed
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.runner import XeMapRunner
 from xemap.errors import ConfigError
+from xemap.registry import DATASETS, constructor_keywords
 
 _runs = count()
 
@@ -214,8 +216,19 @@ def _set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
     if deterministic:
         randomness['deterministic'] = True
     cfg.randomness = randomness
-    if seed is not None and 'train_dataloader' in cfg and cfg.train_dataloader is not None:
-        cfg.train_dataloader.dataset.seed = seed
+    if seed is not None and cfg.get('train_dataloader'):
+        _seed_datasets(cfg.train_dataloader.dataset, seed)
+
+
+def _seed_datasets(dataset: dict, seed: int) -> None:
+    """Give the seed to every data set in the config of one that takes it."""
+    kind = dataset.get('type')
+    cls = kind if inspect.isclass(kind) else DATASETS.get(kind)
+    if inspect.isclass(cls) and 'seed' in constructor_keywords(cls):
+        dataset['seed'] = seed
+    for part in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
+        if isinstance(part, dict):
+            _seed_datasets(part, seed)
 
 
 def _set_amp(cfg: Config) -> None:
