@@ -115,7 +115,7 @@ def test_files_that_are_not_what_they_claim(answerer, tmp_path, name, content, m
     assert not answer.ok and message in answer.html
 
 
-@pytest.mark.parametrize(('suffix', 'message'), [('.png', 'truncated'), ('.tif', 'half.tif is broken')])
+@pytest.mark.parametrize(('suffix', 'message'), [('.png', 'truncated'), ('.tif', 'half.tif is truncated')])
 def test_a_truncated_file_is_a_message_without_the_servers_folders(answerer, tmp_path, suffix, message):
     Image.fromarray(pixels(90, 90)).save(tmp_path / f'whole{suffix}')
     half = tmp_path / f'half{suffix}'

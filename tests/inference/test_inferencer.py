@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
@@ -196,8 +194,3 @@ def test_gpu_gives_the_same(run, inferencer):
     image = run[0] / '0.png'
     on_gpu = XeMapInferencer(run[1], run[2], 'cuda')(image, TEXTS, 'tile', tile=32)
     assert np.allclose(on_gpu.maps, inferencer(image, TEXTS, 'tile', tile=32).maps, atol=2e-3)
-
-
-def test_importing_needs_no_rasterio(monkeypatch, run, inferencer):
-    monkeypatch.setitem(sys.modules, 'rasterio', None)
-    assert inferencer(run[0] / '0.png', TEXTS, threshold='otsu').polygons

@@ -215,7 +215,7 @@ def test_images_that_do_not_fit(tmp_path, infer, scene, capsys):
     unplaced = scene('unplaced.tif', crs=None)
     out = ['--query', 'a', '--out', tmp_path / 'out']
     for words, message in (
-        ([tmp_path / 'text.tif'], 'text.tif is no image'),
+        ([tmp_path / 'text.tif'], 'text.tif is truncated or no known image'),
         ([tmp_path / 'none.tif'], 'none.tif does not exist'),
         ([wide, '--bands', '9,1,2'], 'which has 8'),
         ([unplaced, '--crs', 'wgs84'], 'unknown CRS'),

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import rasterio
 from PIL import Image
+from rasterio.errors import RasterioIOError
 
 from xemap.errors import DataError
-from xemap.raster.georeference import require_rasterio
-from xemap.raster.raster_file import CACHE_MB, unplaced_is_fine
+from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
 
 PLAIN = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.bmp': 'BMP', '.webp': 'WEBP'}
 TIFF = ('.tif', '.tiff')
@@ -39,11 +40,11 @@ def opened(path: str | Path, max_pixels: int) -> Iterator[Any]:
             raise DataError(f'{path.name} is broken or no {PLAIN[suffix]} image; choose another file') from error
         yield path
     elif suffix in TIFF:
-        rasterio = require_rasterio('a TIFF')
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), unplaced_is_fine(rasterio):
+        options = {**GDAL_OPTIONS, 'GDAL_DISABLE_READDIR_ON_OPEN': 'EMPTY_DIR'}
+        with rasterio.Env(**options), quiet_about_missing_place():
             try:
                 dataset = rasterio.open(path, driver='GTiff')
-            except rasterio.errors.RasterioIOError as error:
+            except RasterioIOError as error:
                 raise DataError(f'{path.name} is broken or no TIFF image; choose another file') from error
             with dataset:
                 _check(path.name, dataset.width, dataset.height, dataset.count, max_pixels)

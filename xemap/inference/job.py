@@ -13,7 +13,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
 from xemap.inference.result import FORMATS, Result
 from xemap.inference.writers import require_writable
-from xemap.raster.georeference import parse_crs, require_rasterio, target_crs
+from xemap.raster.georeference import parse_crs, target_crs
 from xemap.raster.raster_file import open_raster
 
 RECORD = 'result.json'
@@ -58,8 +58,6 @@ class InferenceJob:
             raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(FORMATS)}')
         if threshold is None and {'geojson', 'mask'} & set(formats):
             raise ConfigError('geojson and mask need a threshold; give 0.5, otsu or q0.95')
-        if 'tif' in formats:
-            require_rasterio('format tif')
         self.out, self.formats, self.crs, self.existing = Path(out), list(dict.fromkeys(formats)), crs, existing
         self.options = {**options, 'threshold': threshold}
         if crs != 'image':

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from xemap.errors import ConfigError, DataError
-from xemap.preparation.converters.images import open_image
+from xemap.raster.plain_image import open_image
 from xemap.raster.resize import resize_map
 
 STATISTICS = {'mean': ndimage.mean, 'max': ndimage.maximum}

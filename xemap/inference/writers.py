@@ -11,13 +11,16 @@ from typing import Any
 
 import cv2
 import numpy as np
+import rasterio
+import rasterio.shutil
 from PIL import Image
+from rasterio.windows import Window
 
 from xemap.files import replacing, write_text
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion
-from xemap.raster.georeference import WGS84, Georeference, areas_m2, place_polygons, require_rasterio, target_crs
-from xemap.raster.raster_file import CACHE_MB, unplaced_is_fine
+from xemap.raster.georeference import WGS84, Georeference, areas_m2, place_polygons, target_crs
+from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
 
 BLOCK = 512
 
@@ -40,11 +43,7 @@ def write_geotiff(
     Args:
         masked: pixels without data are possible.
         tags: metadata; the value of ``query`` is the band's description too.
-
-    Raises:
-        ConfigError: rasterio is not installed.
     """
-    rasterio = require_rasterio('a GeoTIFF')
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = store.size
@@ -56,12 +55,12 @@ def write_geotiff(
     # The driver's own temporary files go into the folder, and with it.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
         plain, optimised = Path(folder, 'plain.tif'), Path(folder, 'optimised.tif')
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), unplaced_is_fine(rasterio):
+        with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
             with rasterio.open(plain, 'w', **profile) as dataset:
                 dataset.update_tags(**tags)
                 dataset.set_band_description(1, tags.get('query', ''))
                 for top, rows in store.strips(query, BLOCK):
-                    window = rasterio.windows.Window(0, top, width, len(rows))
+                    window = Window(0, top, width, len(rows))
                     dataset.write(_with_nodata(rows, nodata), 1, window=window)
             rasterio.shutil.copy(
                 plain, optimised, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import shapely
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, RasterioError
+from rasterio.warp import transform
 
 from xemap.errors import ConfigError, DataError
 
 WGS84 = 'EPSG:4326'
-
-
-def require_rasterio(purpose: str) -> ModuleType:
-    """The library rasterio, which only georeferenced input and output need.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        for part in ('crs', 'enums', 'errors', 'shutil', 'warp', 'windows'):
-            importlib.import_module(f'rasterio.{part}')
-        return importlib.import_module('rasterio')
-    except ImportError as error:
-        raise ConfigError(
-            f'{purpose} needs rasterio ({error}); install the extra "geo": pip install xemap[geo]'
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -139,12 +124,11 @@ def _transformed(geometries: np.ndarray, georeference: Georeference, crs: Any) -
     placed = shapely.transform(geometries, lambda points: points @ matrix + (c, f))
     if crs is None or crs == georeference.crs:
         return placed
-    rasterio = require_rasterio('a change of CRS')
 
     def move(points: np.ndarray) -> np.ndarray:
         try:
-            moved = np.array(rasterio.warp.transform(georeference.crs, crs, points[:, 0], points[:, 1])).T
-        except rasterio.errors.RasterioError as error:
+            moved = np.array(transform(georeference.crs, crs, points[:, 0], points[:, 1])).T
+        except RasterioError as error:
             raise DataError(f'coordinates of {georeference.crs} cannot become those of {crs} ({error})') from error
         if not np.isfinite(moved).all():
             raise DataError(f'coordinates of {georeference.crs} lie outside of {crs}; choose another --crs')
@@ -154,8 +138,7 @@ def _transformed(geometries: np.ndarray, georeference: Georeference, crs: Any) -
 
 
 def _parse(text: str) -> Any:
-    rasterio = require_rasterio('a CRS')
     try:
-        return rasterio.crs.CRS.from_user_input(text)
-    except rasterio.errors.CRSError as error:
+        return CRS.from_user_input(text)
+    except CRSError as error:
         raise ConfigError(f'--crs "{text}" is unknown; use image, wgs84 or a code as EPSG:32616') from error

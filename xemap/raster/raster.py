@@ -55,6 +55,11 @@ class Raster(ABC):
         stretch: lower and upper percentile; None = 2 and 98, for other types than 8-bit only.
         georeference: its place.
 
+    Attributes:
+        file_size: (height, width) of the file, of which a JPEG may have been decoded at a fraction.
+        extent: (height, width) of the file in pixels of the raster; None = ``size``.
+        averages: parts of it can be read at a fraction of their size without being decoded whole.
+
     Raises:
         ConfigError: percentiles that do not rise.
         DataError: pixels of a type that has no order (complex).
@@ -77,6 +82,8 @@ class Raster(ABC):
             raise DataError(f'{name} is {size[1]} x {size[0]} pixels; an image has at least one')
         self.name, self.size, self.dtype, self.georeference = name, size, dtype, georeference
         self.bands = tuple(bands)
+        self.file_size, self.averages = size, True
+        self.extent: tuple[float, float] | None = None
         self.percentiles: tuple[float, float] | None = stretch or (
             None if dtype.kind == 'b' or dtype == np.uint8 else STRETCH
         )
@@ -114,6 +121,8 @@ class Raster(ABC):
         """
         window = window or (0, 0, self.size[1], self.size[0])
         native, valid = self._native(window, out_size or (window[3] - window[1], window[2] - window[0]), True)
+        if valid is not None and not valid.any():
+            return Pixels(np.zeros((*valid.shape, 3), np.uint8), valid)
         native, valid = _without_nan(native, valid)
         planes = [self._to_8bit(i, band) for i, band in enumerate(native)]
         rgb = np.stack(planes if len(planes) == 3 else planes * 3, axis=2)

@@ -12,8 +12,7 @@ import numpy as np
 from xemap.datasets.annotations import AnnotationFile
 from xemap.datasets.mcmg import correlation_map
 from xemap.errors import DataError
-from xemap.preparation.converters.images import image_size
-from xemap.raster.image_io import read_image
+from xemap.raster.image_io import image_size, read_image
 from xemap.raster.resize import fit_size
 from xemap.structures import ImageRecord, MaskRegion, Query
 from xemap.visualization.overlay import scale_polygons, shrink

@@ -102,7 +102,7 @@ def test_pairs_must_be_complete(mask_tree, save_image):
 def test_damaged_files(mask_tree, victim):
     path = mask_tree / victim
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(DataError, match=f'{path.name} (is not a readable image|cannot be read)'):
+    with pytest.raises(DataError, match=f'{path.name} is truncated or no known image'):
         records(converter_of(mask_tree))
     converter = converter_of(mask_tree, skip_bad=True)
     assert list(records(converter)) == ['image/a.jpg'] and converter.report.counts['bad_images'] == 1
@@ -113,7 +113,7 @@ def test_truncated_mask(mask_tree):
     Image.fromarray(noise).save(mask_tree / 'mask/b.png')
     path = mask_tree / 'mask/b.png'
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(DataError, match='b.png cannot be read'):
+    with pytest.raises(DataError, match='b.png is truncated or no known image'):
         records(converter_of(mask_tree))
 
 

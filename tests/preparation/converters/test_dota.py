@@ -97,7 +97,7 @@ def test_what_has_no_partner(root, labels):
 def test_an_unreadable_image_with_and_without_crops(root):
     (root / 'DOTA/train/images/P0000.png').write_bytes(b'no image')
     for crop_size in (None, 100):
-        with pytest.raises(DataError, match=r'P0000\.png is not a readable image'):
+        with pytest.raises(DataError, match=r'P0000\.png is truncated or no known image'):
             convert(DotaConverter(root, crop_size=crop_size), root / 'out')
         converter = DotaConverter(root, crop_size=crop_size, skip_bad=True)
         assert convert(converter, root / 'out').counts['bad_images'] == 1

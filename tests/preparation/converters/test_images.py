@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from xemap.errors import DataError
-from xemap.preparation.converters.images import check_whole, find_images, image_size, open_image, relative_name
+from xemap.preparation.converters.images import check_whole, find_images, relative_name
+from xemap.raster.image_io import image_size
+from xemap.raster.plain_image import open_image
 
 
 def refuse(error: DataError, reason: str) -> None:
@@ -22,7 +24,7 @@ def test_size_needs_no_pixels(tmp_path, save_image):
     path = save_image(tmp_path / 'a.jpg', pixels=noise)
     path.write_bytes(path.read_bytes()[:1500])
     assert image_size(path) == (200, 300)
-    with pytest.raises(DataError, match='damaged'), open_image(path) as image:
+    with pytest.raises(DataError, match='truncated'), open_image(path) as image:
         image.load()
 
 
@@ -38,7 +40,7 @@ def test_missing_and_unreadable(tmp_path):
         image_size(tmp_path / 'no.jpg')
     for name in ('text.jpg', 'text.tif'):
         (tmp_path / name).write_text('no image')
-        with pytest.raises(DataError, match=f'{name} is not a readable image'):
+        with pytest.raises(DataError, match=f'{name} is truncated or no known image'):
             image_size(tmp_path / name)
 
 

@@ -8,8 +8,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tests.trees.inria import CITIES, make
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import DataError, LayoutError
-from xemap.preparation.converters import convert, images
+from xemap.preparation.converters import convert, crops
 from xemap.preparation.converters.inria import InriaConverter
+from xemap.raster.image_io import image_size
 
 GT = 'AerialImageDataset/train/gt'
 IMAGES = 'AerialImageDataset/train/images'
@@ -45,6 +46,8 @@ def test_tiles_and_masks_are_decoded_once(tmp_path, monkeypatch):
     make(tmp_path)
     opened: list[str] = []
     monkeypatch.setattr(TiffImageFile, 'load_end', lambda self: opened.append(str(self.filename)))
+    read = crops.read_image
+    monkeypatch.setattr(crops, 'read_image', lambda path: opened.append(str(path)) or read(path))
     converter = InriaConverter(tmp_path, crop_size=64)
     items = converter.items()
     assert len(items) == 3 * 16 * 8
@@ -139,7 +142,7 @@ def test_crops_folder_and_a_second_run(tmp_path, monkeypatch):
     assert len(list((tmp_path / 'elsewhere').iterdir())) == 6
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'elsewhere').iterdir()}
     (record,) = AnnotationFile(tmp_path / 'out/val.arrow')
-    assert images.image_size(tmp_path / record.image) == (512, 512) and record.image.startswith('elsewhere/')
+    assert image_size(tmp_path / record.image) == (512, 512) and record.image.startswith('elsewhere/')
     content = (tmp_path / 'out/train.arrow').read_bytes()
     second = convert(InriaConverter(tmp_path, crops='elsewhere'), tmp_path / 'out')
     assert second.images == first.images and (tmp_path / 'out/train.arrow').read_bytes() == content

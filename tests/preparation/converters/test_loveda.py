@@ -133,7 +133,7 @@ def shrink(folder):
         (remove_image, 'annotations_without_image', 1, 11, 'mask .*Train/Rural/masks_png/0.png has no image'),
         (repeat_stem, 'images_duplicated', 1, 12, '0.jpg and .*0.png have one stem'),
         (empty, 'lists_empty', 2, 9, 'Train/Rural/images_png holds no image'),
-        (damage, 'bad_images', 1, 11, 'Train/Rural/masks_png/0.png is not a readable image'),
+        (damage, 'bad_images', 1, 11, 'Train/Rural/masks_png/0.png is truncated or no known image'),
         (shrink, 'bad_images', 1, 11, 'is 96 x 96 pixels and its mask .* 90 x 96'),
     ],
 )

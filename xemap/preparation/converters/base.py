@@ -12,10 +12,10 @@ import numpy as np
 
 from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.preparation.converters.geometry import as_polygon, clip_polygon, region_area, unite
-from xemap.preparation.converters.images import check_whole, image_size
+from xemap.preparation.converters.images import check_whole
 from xemap.preparation.converters.phrases import PhraseTable
 from xemap.preparation.converters.report import ConversionReport
-from xemap.raster.image_io import read_image
+from xemap.raster.image_io import image_size, read_image
 from xemap.structures import ImageRecord, PolygonRegion, Query, Region
 
 if TYPE_CHECKING:

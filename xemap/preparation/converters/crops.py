@@ -9,8 +9,7 @@ from PIL import Image
 
 from xemap.errors import ConfigError, DataError
 from xemap.files import replacing
-from xemap.preparation.converters.images import image_size
-from xemap.raster.image_io import read_image
+from xemap.raster.image_io import image_size, read_image
 
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the large image; x1 and y1 are the first column and row beyond it."""

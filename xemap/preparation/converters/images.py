@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-import cv2
-import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from xemap.errors import DataError
 from xemap.raster.image_io import read_image
@@ -17,46 +12,6 @@ from xemap.raster.image_io import read_image
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
 JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
 PNG_START, PNG_END = b'\x89PNG\r\n\x1a\n', b'\0\0\0\0IEND\xaeB`\x82'
-
-
-@contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
-    """A PIL image of which only the header is read until its pixels are asked for.
-
-    Raises:
-        DataError: the file is missing or no image that PIL reads, or its pixels turn out truncated.
-    """
-    if not path.is_file():
-        raise DataError(f'image {path} does not exist; check --images and the names in the annotations')
-    # Overhead images are larger than what Pillow takes for an attack.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with Image.open(path) as image:
-            yield image
-    except UnidentifiedImageError as error:
-        raise DataError(f'{path} is not a readable image; replace the file or leave it out') from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow: SyntaxError for PNG chunks, ValueError for TIFF
-        raise DataError(f'{path} cannot be read ({error}); it is damaged, copy it again') from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of an image, from its header alone where the format allows.
-
-    Raises:
-        DataError: the file is missing or unreadable.
-    """
-    try:
-        with open_image(path) as image:
-            return image.height, image.width
-    except DataError:
-        # 16-bit and many-band GeoTIFFs are read by OpenCV but not by Pillow.
-        if path.suffix.lower() in ('.tif', '.tiff') and path.is_file():
-            pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-            if pixels is not None:
-                return pixels.shape[0], pixels.shape[1]
-        raise
 
 
 def check_whole(path: Path) -> None:

@@ -14,9 +14,10 @@ from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.class_table import ClassTable, LabelError
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
 from xemap.preparation.converters.geometry import count_components
-from xemap.preparation.converters.images import IMAGE_SUFFIXES, image_size, relative_name
+from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
 from xemap.preparation.converters.masks import MIN_AREA, class_pixels, load_mask
 from xemap.preparation.converters.source import SourceConverter
+from xemap.raster.image_io import image_size
 from xemap.structures import ImageRecord, MaskRegion
 
 CROP_SIZE = 512

@@ -10,8 +10,8 @@ from PIL import Image
 
 from xemap.errors import DataError
 from xemap.preparation.converters.class_table import ClassTable
-from xemap.preparation.converters.images import open_image
 from xemap.preparation.converters.report import ConversionReport
+from xemap.raster.plain_image import open_image
 
 MIN_AREA = 2e-4
 """Default least share of the image for a query, and for a part to count as a referent: label noise
