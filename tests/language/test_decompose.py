@@ -19,11 +19,12 @@ from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
 from xemap.inference.result import Result
 from xemap.language.decompose import PICTURE_SIDE, Part, PartsInferencer, decompose, parts_picture, whole_and_parts
-from xemap.preparation.synthetic import lexicon
+from xemap.language.words import NOUNS
+from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.raster.georeference import Georeference
 from xemap.visualization.overlay import OUTLINE
 
-WORDS = json.loads(resources.files('xemap.preparation.expressions').joinpath('words.json').read_text())
+WORDS = json.loads(resources.files('xemap.language').joinpath('words.json').read_text())
 TARGETS = (
     'the parking lot',
     'storage tanks',
@@ -43,28 +44,28 @@ def texts(query: str) -> list[str]:
     return [part.text for part in decompose(query)]
 
 
-@pytest.mark.parametrize('wording', [w for wordings in lexicon.RELATIONS.values() for w in wordings])
-def test_synthetic_relations_separate(wording):
+@pytest.mark.parametrize('wording', [w for wordings in WORDS['relations'].values() for w in wordings])
+def test_relations_separate(wording):
     for target, anchor in product(TARGETS, ANCHORS):
-        wanted = [target, anchor] + ['the road'] * ('{b}' in wording)
-        assert texts(wording.format(t=target, a=anchor, b='the road')) == wanted
+        expected = [target, anchor] + ['the road'] * ('{other}' in wording)
+        where = wording.replace('{anchor}', anchor).replace('{other}', 'the road')
+        assert texts(f'{target} {where}') == expected
 
 
 @pytest.mark.parametrize('wording', [w for wordings in WORDS['relations'].values() for w in wordings])
 def test_expression_relations_separate_in_every_sentence(wording):
-    where = wording.replace('{anchor}', 'the body of water')
+    where = wording.replace('{anchor}', 'the body of water').replace('{other}', 'the road')
     for sentence in (*WORDS['sentences']['singular'], *WORDS['sentences']['plural']):
         found = decompose(sentence.replace('{noun}', 'long patches of trees').replace('{where}', where))
-        assert [part.role for part in found] == ['target', 'anchor']
+        assert [part.role for part in found] == ['target', 'anchor'] + ['anchor'] * ('{other}' in wording)
         assert found[0].text in ('the long patches of trees', 'all long patches of trees', 'long patches of trees')
         assert found[1].text == 'the body of water'
 
 
 def places() -> list[str]:
-    own = [place.replace('{n}', 'lake') for wordings in lexicon.PLACES.values() for place in wordings]
-    theirs = [f'lake {place}' for wordings in WORDS['places'].values() for place in wordings]
-    extremes = [w.replace('{noun}', 'lake') for ws in WORDS['attributes']['superlative'].values() for w in ws]
-    return [*own, *theirs, *extremes]
+    zones = [w if '{noun}' in w else f'{{noun}} {w}' for ws in WORDS['places'].values() for w in ws]
+    extremes = [w for ws in WORDS['attributes']['superlative'].values() for w in ws]
+    return [wording.replace('{noun}', 'lake') for wording in (*zones, *extremes)]
 
 
 @pytest.mark.parametrize('place', places())
@@ -74,17 +75,20 @@ def test_a_place_in_the_image_stays_with_its_noun(place):
         assert texts(f'the {place} {relation} the road') == [f'the {place}', 'the road']
 
 
-@pytest.mark.parametrize('wording', [w for wordings in lexicon.ATTRIBUTES.values() for w in wordings])
+def attributes() -> list[str]:
+    values = [ws for name, values in WORDS['attributes'].items() if name != 'superlative' for ws in values.values()]
+    return [wording for wordings in values for wording in wordings]
+
+
+@pytest.mark.parametrize('wording', attributes())
 def test_attributes_stay_with_their_noun(wording):
-    noun = wording.format(n='tank farm')
+    noun = wording.replace('{noun}', 'tank farm')
     assert texts(noun) == [noun]
     assert texts(f'the {noun} beside the {noun}') == [f'the {noun}'] * 2
 
 
 def test_every_category_name_is_one_part():
-    nouns = [n for forms in lexicon.NOUNS.values() for names in forms for n in names]
-    for category in WORDS['categories'].values():
-        nouns += [n for key in ('singular', 'plural', 'plain', 'mass') for n in category.get(key, ())]
+    nouns = {n for own in synthetic_words().categories.values() for key in NOUNS for n in getattr(own, key)}
     assert len(nouns) > 100
     for noun in nouns:
         assert texts(noun) == [noun]

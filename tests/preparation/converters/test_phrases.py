@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xemap.errors import DataError
-from xemap.preparation.converters.phrases import PhraseTable, category_words, plural
+from xemap.language.nouns import category_words, plural
+from xemap.preparation.converters.phrases import PhraseTable
 
 
 @pytest.mark.parametrize('category', ['StorageTank', 'storage_tank', 'storage-tank', ' Storage  Tank', 'storageTank'])

@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from scipy import ndimage
@@ -26,39 +27,66 @@ NOUNS = {
     'agriculture': 'pieces? of (?:farm|crop)land|(?:farm|crop)land',
     'mystery thing': 'mystery things?',
 }
+SYNTHETIC_NOUNS = {
+    'buildings': 'buildings|(?:groups? of|cluster of) buildings|building (?:clusters?|complex)',
+    'parking': 'parking (?:lot|area)s?|car parks?',
+    'track': '(?:running|athletics) tracks?|sports ground with a running track|track and field ground',
+    'football': '(?:football|soccer) fields?|football pitch(?:es)?',
+    'tennis': '(?:groups? of )?tennis courts',
+    'tanks': '(?:groups? of )?storage tanks|oil tanks|tank farm',
+    'solar': 'solar (?:farms?|panels|power plants?)',
+    'apron': 'aircraft aprons?|aprons? with aircraft|parked (?:aircraft|airplanes)',
+    'runway': '(?:airport )?runways?',
+    'road': 'roads?|streets?',
+    'crossroads': 'crossroads|road intersections?|crossing roads',
+    'river': 'rivers?|river bank',
+    'sea': 'seas?|sea water|ocean|coast|shore',
+    'lake': 'lakes?|ponds?',
+    'forest': '(?:patch(?:es)? of )?forests?|woodland|woods',
+    'farmland': '(?:pieces? of )?farmland|cropland|(?:crop|farm) fields?',
+    'ship': '(?:cargo )?ships?|vessels?',
+}
 ADJECTIVES = {
-    'red': 'red', 'brown': 'brown', 'yellow': 'yellow', 'green': 'green', 'blue': 'blue', 'white': 'white',
-    'gray': 'gr[ae]y', 'black': 'black|dark',
+    'red': 'red(?:-roofed)?', 'brown': '(?:rusty |plowed )?brown', 'yellow': 'yellow', 'green': 'green',
+    'blue': 'blue(?:-roofed)?', 'white': 'white(?:-roofed)?', 'gray': 'gr[ae]y(?:-roofed)?', 'black': 'black|dark',
+    'orange': 'orange', 'full': 'full|crowded', 'empty': 'empty|vacant',
     'long': 'long|elongated', 'square': 'square', 'round': 'round|circular',
     'large': 'large|big', 'small': 'small|little',
-    'largest': 'largest|biggest', 'smallest': 'smallest',
-    'leftmost': 'leftmost', 'rightmost': 'rightmost', 'topmost': 'topmost', 'bottommost': 'bottommost',
+    'largest': 'largest|biggest', 'smallest': 'smallest|tiniest',
+    'leftmost': 'leftmost', 'rightmost': 'rightmost',
+    'topmost': 'topmost|uppermost', 'bottommost': 'bottommost|lowermost',
 }  # fmt: skip
 ENDS = {
-    'leftmost': ' farthest to the left', 'rightmost': ' farthest to the right',
-    'topmost': ' closest to the top of the image', 'bottommost': ' closest to the bottom of the image',
+    'leftmost': 'farthest to the left', 'rightmost': 'farthest to the right',
+    'topmost': 'closest to the top of the image', 'bottommost': 'closest to the bottom of the image',
+    'red': 'with red roofs', 'gray': 'with gr[ae]y roofs', 'white': 'with white roofs|painted white',
+    'blue': 'with blue roofs|with a blue surface', 'green': 'with a green surface|with green crops',
+    'orange': 'with an orange surface', 'yellow': 'with yellow crops', 'brown': 'painted brown|with bare brown soil',
+    'full': 'full of cars|with many cars', 'empty': 'without cars',
 }  # fmt: skip
 _V, _H = '(top|upper|bottom|lower)', '(left|right)'
 PLACES = [
     rf'on the {_H}(?: side of the image)?',
-    rf'in the {_H} part of the image',
+    rf'in the {_H} part(?: of the image)?',
     rf'at the {_V}(?: of the image)?',
-    rf'in the {_V} part of the image',
-    rf'in the {_V} {_H}(?: corner| part of the image)?',
+    rf'in the {_V} part(?: of the image)?',
+    rf'(?:in|at) the {_V} {_H}(?: corner| part)?(?: of the image)?',
     r'in the (center|middle)(?: of the image)?',
 ]
+BEFORE = [rf'{_V} {_H}', _V, _H, '(central)']
 RELATIONS = {
-    'next': 'next to|beside|adjacent to|along|alongside',
+    'next': 'next to|beside|adjacent to|along|alongside|right by|near',
     'surrounded': '(?:surrounded|enclosed) by',
     'far': 'far (?:away )?from',
-    'closest': '(?:closest|nearest) to',
-    'farthest': 'farthest (?:away )?from',
+    'closest': '(?:closest|nearest) to|nearest',
+    'farthest': 'farthest (?:away )?from|most distant from',
     'left': '(?:to the |on the )?left of',
     'right': '(?:to the |on the )?right of',
-    'above': 'above',
-    'below': 'below',
+    'above': '(?:directly )?above',
+    'below': '(?:directly )?below',
     'larger': '(?:larg|bigg)er than',
     'smaller': 'smaller than',
+    'between': '(?:lying |located )?between',
 }
 PALETTE = {
     'red': (200, 40, 40), 'brown': (110, 78, 45), 'yellow': (230, 210, 60), 'green': (60, 150, 70),
@@ -74,7 +102,7 @@ class Reading:
     words: frozenset[str] = frozenset()
     place: frozenset[str] = frozenset()
     relation: str | None = None
-    anchor: Reading | None = None
+    anchors: tuple[Reading, ...] = ()
 
     def mirrored(self, direction: str) -> Reading:
         pairs = {
@@ -87,40 +115,57 @@ class Reading:
             frozenset(swap.get(word, word) for word in self.words),
             frozenset(swap.get(word, word) for word in self.place),
             swap.get(self.relation, self.relation),
-            self.anchor and self.anchor.mirrored(direction),
+            tuple(anchor.mirrored(direction) for anchor in self.anchors),
         )
 
 
-def read(text: str) -> Reading:
+def read(text: str, nouns: dict[str, str] = NOUNS) -> Reading:
     """What a text says; AssertionError where it is not understood, or understood in two ways."""
     body = re.sub(r'^(?:find |where is |where are |which |all )+', '', text)
-    body = re.sub(r'^(?:all |the )', '', body)
-    readings = set()
+    body = re.sub(r'^(?:all |the )+', '', body)
+    readings = set(read_phrase(body, nouns))
     for pattern in PLACES:
         if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? {pattern}', body):
-            same = {'upper': 'top', 'lower': 'bottom', 'middle': 'center'}
-            place = frozenset(same.get(word, word) for word in match.groups()[1:])
-            readings |= {Reading(*noun, place) for noun in read_noun(match[1])}
+            readings |= {Reading(*noun, read_place(match.groups()[1:])) for noun in read_noun(match[1], nouns)}
     for name, pattern in RELATIONS.items():
-        if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? (?:{pattern}) the (.+)', body):
-            for noun in read_noun(match[1]):
-                for anchor in read_noun(match[2]):
-                    readings.add(Reading(*noun, relation=name, anchor=Reading(*anchor)))
-    readings |= {Reading(*noun) for noun in read_noun(body)}
+        others = ' and the (.+)' if name == 'between' else ''
+        if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? (?:{pattern}) the (.+?){others}', body):
+            anchors = product(*(read_phrase(anchor, nouns) for anchor in match.groups()[1:]))
+            told = list(product(read_noun(match[1], nouns), anchors))
+            readings |= {Reading(*noun, relation=name, anchors=anchor) for noun, anchor in told}
     assert len(readings) == 1, f'{text!r} has {len(readings)} readings'
     return readings.pop()
 
 
-def read_noun(text: str) -> list[tuple[str, frozenset[str]]]:
+def read_place(words) -> frozenset[str]:
+    same = {'upper': 'top', 'lower': 'bottom', 'middle': 'center', 'central': 'center'}
+    return frozenset(same.get(word, word) for word in words)
+
+
+def read_phrase(text: str, nouns: dict[str, str]) -> list[Reading]:
+    """Noun phrases without anything but what belongs to the noun."""
+    readings = [Reading(*noun) for noun in read_noun(text, nouns)]
+    for pattern in BEFORE:
+        if match := re.fullmatch(rf'{pattern} (.+)', text):
+            *place, rest = match.groups()
+            readings += [Reading(*noun, read_place(place)) for noun in read_noun(rest, nouns)]
+    return readings
+
+
+def read_noun(text: str, nouns: dict[str, str]) -> list[tuple[str, frozenset[str]]]:
     words = set()
-    for word, end in ENDS.items():
-        if text.endswith(end):
-            words.add(word)
-            text = text.removesuffix(end)
+    again = True
+    while again:
+        again = False
+        for word, end in ENDS.items():
+            if match := re.search(rf' (?:{end})$', text):
+                words.add(word)
+                text = text[: match.start()]
+                again = True
     while match := re.match('|'.join(f'(?P<{word}>(?:{forms}) )' for word, forms in ADJECTIVES.items()), text):
         words.add(match.lastgroup)
         text = text[match.end() :]
-    return [(category, frozenset(words)) for category, forms in NOUNS.items() if re.fullmatch(forms, text)]
+    return [(category, frozenset(words)) for category, forms in nouns.items() if re.fullmatch(forms, text)]
 
 
 class RasterScene:
@@ -129,9 +174,13 @@ class RasterScene:
     Args:
         objects: category and (H, W) bool of each.
         image: (H, W, 3) uint8 RGB.
+        known: values of attributes that each object has by its making, in place of colors.
     """
 
-    def __init__(self, objects: list[tuple[str, np.ndarray]], image: np.ndarray) -> None:
+    def __init__(
+        self, objects: list[tuple[str, np.ndarray]], image: np.ndarray, known: list[set[str]] | None = None
+    ) -> None:
+        self.known = known
         self.categories = [category for category, _ in objects]
         self.masks = [mask for _, mask in objects]
         self.image = image
@@ -142,7 +191,7 @@ class RasterScene:
     def flipped(self, direction: str) -> RasterScene:
         axis = {'horizontal': 1, 'vertical': 0}[direction]
         masks = [np.flip(mask, axis) for mask in self.masks]
-        return RasterScene(list(zip(self.categories, masks)), np.flip(self.image, axis))
+        return RasterScene(list(zip(self.categories, masks)), np.flip(self.image, axis), self.known)
 
     def union(self, found) -> np.ndarray:
         return np.logical_or.reduce([self.masks[i] for i in found])
@@ -157,8 +206,12 @@ class RasterScene:
         for word in reading.words & picks:
             found = [min(found, key=lambda i: self.rank(i, word))]
         if reading.relation:
-            anchors = self.find(reading.anchor)
-            assert anchors and not set(anchors) & set(found)
+            anchors = [self.find(anchor) for anchor in reading.anchors]
+            assert all(anchors) and not {i for group in anchors for i in group} & set(found)
+            if reading.relation == 'between':
+                ((first,), (second,)) = anchors
+                return [i for i in found if self.lies_between(i, first, second)]
+            (anchors,) = anchors
             found = self.related(found, reading.relation, anchors)
         return found
 
@@ -202,6 +255,8 @@ class RasterScene:
             return aspect > 2.5 if word == 'long' else aspect < 1.32 and fill > 0.81
         if word == 'round':
             return self.areas[i] / (math.pi * self.radius(i) ** 2) > 0.75
+        if self.known is not None:
+            return word in self.known[i]
         depth = ndimage.distance_transform_edt(np.pad(self.masks[i], 1))[1:-1, 1:-1]
         inner = self.image[depth > 0.15 * depth.max()].astype(int)
         nearest = np.abs(inner[:, None] - list(PALETTE.values())).sum(axis=2).argmin(axis=1)
@@ -252,8 +307,19 @@ class RasterScene:
         return [i for i in found if (o := offsets[i]) @ step > 0 and abs(o @ step[::-1]) < 0.85 * (o @ step)]
 
     def neighbours(self, i: int, j: int) -> bool:
-        reach = min(0.045, math.sqrt(min(self.areas[i], self.areas[j])) / self.side)
-        return self.gap(i, j) < reach
+        reach = min(0.064, math.sqrt(min(self.areas[i], self.areas[j])) / self.side)
+        return self.gap(i, j) < 1.1 * reach
+
+    def lies_between(self, i: int, first: int, second: int) -> bool:
+        a, b = self.ray(i, first), self.ray(i, second)
+        lengths = math.hypot(*a), math.hypot(*b)
+        cosine = a @ b / (lengths[0] * lengths[1] + 1e-9)
+        return min(lengths) > 0.01 and max(lengths) < 0.425 and math.degrees(math.acos(min(max(cosine, -1), 1))) > 130
+
+    def ray(self, i: int, j: int) -> np.ndarray:
+        """From the center of i to the nearest pixel of j, in image sides."""
+        points = np.argwhere(self.masks[j])[:, ::-1] - self.centers[i] * (self.width, self.height)
+        return points[(points**2).sum(axis=1).argmin()] / self.side
 
 
 _BY_GAP = ('far', 'closest', 'farthest')

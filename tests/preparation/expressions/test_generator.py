@@ -14,7 +14,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.language.directions import mirror_directions
 from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions import ExpressionGenerator, Words
-from xemap.preparation.expressions.scene import Scene
+from xemap.preparation.expressions.objects import measured_scene
 from xemap.structures import MaskRegion, PolygonRegion
 
 SCENES = st.tuples(st.sampled_from(['boxes', 'outlines', 'masks']), st.integers(0, 2**32))
@@ -36,7 +36,7 @@ def test_expressions_have_exactly_the_referents_they_claim(which):
         found = scene.find(reading)
         assert query.referents == len(found), query.text
         assert (query.region.mask(scene.image.shape[:2]) == scene.union(found)).all(), query.text
-        assert query.hops == (2 if reading.relation else 1)
+        assert query.hops == 1 + len(reading.anchors)
         positions = {'leftmost', 'rightmost', 'topmost', 'bottommost'}
         kind = 'position' if reading.place or reading.words & positions else 'attribute'
         assert query.kind == ('multi-hop' if reading.relation else kind)
@@ -61,15 +61,16 @@ def test_mirrored_text_means_the_mirrored_objects(which, direction):
 def test_no_condition_is_idle(which):
     """Whatever is left out, the rest means something else, or is doubtful."""
     instances, rasters = make_scene(*which)
-    scene = Scene(instances, rasters.image.shape[:2], Words(), lambda: rasters.image)
-    for asked in MANY.choose(scene, 'x'):
-        meaning = asked.meaning
-        rest = [replace(meaning, attributes=tuple(a for a in meaning.attributes if a != b)) for b in meaning.attributes]
+    scene = measured_scene(instances, rasters.image.shape[:2], Words(), lambda: rasters.image)
+    for choice in MANY.choose(scene, 'x'):
+        meaning, rest = choice.meaning, []
+        pairs = meaning.attributes
+        rest += [replace(meaning, attributes=tuple(a for a in pairs if a != b)) for b in pairs]
         rest += [replace(meaning, superlative=None)] if meaning.superlative else []
         rest += [replace(meaning, place=None)] if meaning.place else []
-        rest += [replace(meaning, relation=None, anchor=None)] if meaning.relation else []
+        rest += [replace(meaning, relation=None, anchors=())] if meaning.relation else []
         assert rest
-        assert all(scene.resolve(weaker) != asked.referents for weaker in rest), asked.text
+        assert all(scene.resolve(weaker) != choice.referents for weaker in rest), choice.wording.text
 
 
 def test_every_condition_occurs():
@@ -78,11 +79,11 @@ def test_every_condition_occurs():
         for kind in ('boxes', 'outlines', 'masks'):
             for query in queries_of(kind, seed)[0]:
                 reading = read(query.text)
-                anchor = reading.anchor.words if reading.anchor else ()
-                seen.update([*reading.words, *reading.place, reading.relation, *(f'anchor {w}' for w in anchor)])
+                anchors = [f'anchor {word}' for anchor in reading.anchors for word in anchor.words]
+                seen.update([*reading.words, *reading.place, reading.relation, *anchors])
     words = 'red brown yellow green blue white gray black long square round large small largest smallest leftmost '
     words += 'rightmost topmost bottommost left right top bottom center above below next surrounded far closest '
-    words += 'farthest larger smaller'
+    words += 'farthest larger smaller between'
     assert {word for word in words.split() if not seen[word]} == set()
     assert seen['anchor largest'] and seen['anchor leftmost']
 

@@ -10,10 +10,12 @@ import shapely
 
 from xemap.datasets.captions import load_captions
 from xemap.errors import ConfigError, DataError
+from xemap.language.places import EXTREMES
 from xemap.preparation.synthetic import captions as tiles
 from xemap.preparation.synthetic.captions import describe, visible_objects, write_captioned_tiles
 from xemap.preparation.synthetic.layout import SceneObject
-from xemap.preparation.synthetic.lexicon import NOUNS, PLACES
+from xemap.preparation.synthetic.queries import synthetic_words
+from xemap.preparation.synthetic.render import DRAW
 from xemap.preparation.synthetic.scene import lay_out_scene
 
 FEW = dict(seed=3, tiles=3, pixels=32, tile_sizes=(128, 256), sizes=(256,), workers=1)
@@ -59,9 +61,9 @@ def test_repeated_and_resumed(written, tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
 
 
+NOUNS = {category: synthetic_words().category(category) for category in DRAW}
 NAMES = sorted(
-    {noun: category for category, forms in NOUNS.items() for noun in (*forms[0], *forms[1])}.items()
-    | {'coast': 'sea', 'shore': 'sea', 'river bank': 'river'}.items(),
+    {noun: name for name, own in NOUNS.items() for noun in (*own.singular, *own.plural, *own.beside)}.items(),
     key=lambda item: -len(item[0]),
 )
 
@@ -77,7 +79,9 @@ def named(caption: str) -> set[str]:
 
 def test_captions_tell_what_the_tile_shows():
     """Every category named lies in the tile, and no place in the image is mentioned."""
-    places = {word for wordings in PLACES.values() for w in wordings for word in w.replace('{n}', '').split()}
+    templates = synthetic_words().templates
+    wordings = [*templates['places'].values(), *(templates['attributes']['superlative'][word] for word in EXTREMES)]
+    places = {word for texts in wordings for text in texts for word in text.replace('{noun}', '').split()}
     places -= {'the', 'to', 'of', 'in', 'at', 'on', 'left', 'right', 'top', 'bottom'}
     told = 0
     for seed in range(6):

@@ -8,10 +8,9 @@ import shapely
 
 from xemap.errors import ConfigError
 from xemap.preparation.synthetic import generate_scene, lay_out_scene, terrain
-from xemap.preparation.synthetic.expressions import RELATIONS
 from xemap.preparation.synthetic.layout import CATEGORIES, Plan, make_plan
-from xemap.preparation.synthetic.lexicon import ATTRIBUTES, NOUNS, PLACES
 from xemap.preparation.synthetic.noise import crowns, fractal
+from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.render import DRAW, render
 from xemap.structures import QUERY_KINDS
 
@@ -47,26 +46,26 @@ def test_the_size_is_free():
             generate_scene(1, size)
 
 
-def test_every_scene_asks_all_kinds(layouts):
+def test_every_scene_has_all_kinds(layouts):
     for layout in layouts:
         queries = layout.queries()
         assert {q.kind for q in queries} == set(QUERY_KINDS)
         assert 6 <= len(queries) <= 15
-        assert len({q.text for q in queries}) == len({a.meaning for a in layout.asked}) == len(queries)
+        assert len({q.text for q in queries}) == len({choice.meaning for choice in layout.choices}) == len(queries)
     every = [q for layout in layouts for q in layout.queries()]
     for kind in QUERY_KINDS:
         own = [q for q in every if q.kind == kind]
         assert len(own) > 0.15 * len(every)
         assert 0 < sum(q.multi_ref for q in own) < len(own)
-    assert {q.category for q in every} == set(NOUNS) == set(DRAW)
+    assert {q.category for q in every} == set(DRAW)
 
 
 def test_queries_carry_what_they_refer_to(layouts):
     for layout in layouts:
-        for query, asked in zip(layout.queries(), layout.asked):
-            objects = [layout.plan.objects[i] for i in asked.referents]
+        for query, choice in zip(layout.queries(), layout.choices):
+            objects = [layout.plan.objects[i] for i in choice.referents]
             assert query.referents == len(objects) >= 1
-            assert query.hops == asked.meaning.hops and (query.hops > 1) == (query.kind == 'multi-hop')
+            assert query.hops == choice.meaning.hops and (query.hops > 1) == (query.kind == 'multi-hop')
             assert {obj.category for obj in objects} == {query.category}
             expected = np.zeros(layout.plan.size, np.uint8)
             for obj in objects:
@@ -80,45 +79,32 @@ def test_place_and_neighbours_matter(layouts):
     """Most position and multi-hop queries cannot be answered from the category alone."""
     for kind in ('position', 'multi-hop'):
         told_apart = [
-            len(asked.referents) < sum(obj.category == asked.meaning.category for obj in layout.plan.objects)
+            len(choice.referents) < sum(obj.category == choice.meaning.category for obj in layout.plan.objects)
             for layout in layouts
-            for asked in layout.asked
-            if asked.meaning.kind == kind
+            for choice in layout.choices
+            if choice.meaning.kind == kind
         ]
         assert np.mean(told_apart) > 0.6
 
 
-def test_words_say_what_is_meant(layouts):
-    spelled = {
-        'next to': 'next to|beside|adjacent to|by|near', 'closest to': 'closest to|nearest', 'above': 'above',
-        'farthest from': 'farthest|distant from', 'left of': 'left of', 'right of': 'right of', 'below': 'below',
-        'between': 'between .* and',
-    }  # fmt: skip
-    assert set(spelled) == set(RELATIONS)
-    for layout in layouts:
-        for asked in layout.asked:
-            text, meaning = asked.text, asked.meaning
-            assert 2 <= len(text.split()) <= 20 and not re.search(r'[{}]|\b(\w+) \1\b', text), text
-            assert any(noun in text for noun in NOUNS[meaning.category][len(asked.referents) > 1]), text
-            for condition, wordings in ((meaning.attribute, ATTRIBUTES), (meaning.position, PLACES)):
-                if condition:
-                    shapes = [re.escape(w).replace(r'\{n\}', '.+') for w in wordings[condition]]
-                    assert any(re.search(shape, text) for shape in shapes), text
-            if meaning.relation:
-                assert re.search(spelled[meaning.relation], text), text
-                for anchor in meaning.anchors:
-                    assert any(n in text for n in (*sum(NOUNS[anchor.category], ()), 'coast', 'shore')), text
+def test_texts_are_short_and_filled(layouts):
+    for choice in (choice for layout in layouts for choice in layout.choices):
+        text = choice.wording.text
+        assert 2 <= len(text.split()) <= 20 and not re.search(r'[{}]|\b(\w+) \1\b', text), text
+        assert all(words in text for words in choice.wording.words.values()), choice
 
 
 def test_several_are_named_in_the_plural(layouts):
     """The nouns of one and of several differ except where the one is a group by nature."""
-    for category, (one, several) in NOUNS.items():
-        assert set(one) - set(several) and several, category
-    texts = {a.text: len(a.referents) for layout in layouts for a in layout.asked if a.meaning.kind == 'one-hop'}
+    for category in DRAW:
+        names = synthetic_words().category(category)
+        assert set(names.singular) - set(names.plural) and names.plural, category
+    choices = [choice for layout in layouts for choice in layout.choices]
+    texts = {c.wording.text: len(c.referents) for c in choices if c.meaning.kind == 'one-hop'}
     assert any('lakes' in t or 'ponds' in t for t, n in texts.items() if n > 1)
     assert all(not re.search('lakes|ponds|lots|areas', t) for t, n in texts.items() if n == 1)
-    everything = [a for layout in layouts for a in layout.asked if a.text.startswith('all ')]
-    assert everything and all(len(a.referents) > 1 for a in everything)
+    everything = [c for c in choices if c.wording.text.startswith('all ')]
+    assert everything and all(len(c.referents) > 1 for c in everything)
 
 
 def test_outlines_are_simple_inside_the_image_and_apart(layouts):

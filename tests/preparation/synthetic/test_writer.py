@@ -29,7 +29,7 @@ def test_files_and_counts(written):
     root, counts = written
     file = AnnotationFile(root / 'train.arrow')
     assert [r.image for r in file] == [f'images/train/{i:06d}.jpg' for i in range(5)]
-    assert file.info == {'name': 'synthetic', 'split': 'train', 'seed': 3, 'sizes': [256], 'generator': 1}
+    assert file.info == {'name': 'synthetic', 'split': 'train', 'seed': 3, 'sizes': [256], 'generator': 2}
     for record in file:
         assert cv2.imread(str(root / record.image)).shape == (256, 256, 3) == (*record.size, 3)
     queries = [query for record in file for query in record.queries]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from xemap.errors import ConfigError, DataError, LayoutError
+from xemap.language.nouns import category_words
 from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
 from xemap.preparation.converters.geometry import as_polygon, clip_polygon, region_area
 from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.phrases import category_words
 from xemap.preparation.converters.source import SourceConverter, numbered_lines
 from xemap.raster.image_io import image_size
 from xemap.structures import PolygonRegion, Query

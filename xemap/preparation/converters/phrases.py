@@ -4,43 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from importlib import resources
 from pathlib import Path
 
 from xemap.errors import DataError
+from xemap.language.nouns import category_words, check_keys, parse_texts, plural
 
 FORMS = ('singular', 'plural', 'mass')
-_IRREGULAR = {
-    'aircraft': 'aircraft',
-    'person': 'people',
-    'people': 'people',
-    'man': 'men',
-    'woman': 'women',
-    'child': 'children',
-    'foot': 'feet',
-    'sheep': 'sheep',
-}
-
-
-def category_words(category: str) -> str:
-    """A class name as lower-case words: ``StorageTank``, ``storage-tank``, ``storage_tank`` are one."""
-    spaced = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', ' ', category)
-    return ' '.join(re.split(r'[\s_\-]+', spaced.strip(' _-\t\n'))).lower()
-
-
-def plural(noun: str) -> str:
-    """English plural of a noun phrase by its last word; a word that looks plural already stays."""
-    head, _, last = noun.rpartition(' ')
-    if last in _IRREGULAR:
-        last = _IRREGULAR[last]
-    elif re.search(r'(ss|us|is|as|x|z|ch|sh)$', last):
-        last += 'es'
-    elif re.search(r'[^aeiou]y$', last):
-        last = f'{last[:-1]}ies'
-    elif not last.endswith('s'):
-        last += 's'
-    return f'{head} {last}' if head else last
 
 
 class PhraseTable:
@@ -128,19 +98,3 @@ def _parse_phrases(content, file: str, where: str) -> dict[str, list[str]]:
             if text.count('{name}') != 1:
                 raise DataError(f'{file}: {where} {form}: phrase {text!r} must hold {{name}} once')
     return phrases
-
-
-def parse_texts(content, file: str, where: str) -> list[str]:
-    """A list of texts in a JSON file, none of them empty; ``file`` and ``where`` are for the DataError."""
-    if not isinstance(content, list) or not content or not all(isinstance(t, str) and t.strip() for t in content):
-        raise DataError(f'{file}: {where} must be a list of texts that are not empty, found {content!r}')
-    return content
-
-
-def check_keys(content, allowed: tuple[str, ...], file: str, where: str) -> None:
-    """A JSON object without other keys than those allowed; ``file`` and ``where`` are for the DataError."""
-    if not isinstance(content, dict):
-        raise DataError(f'{file}: {where} must be a JSON object, found {type(content).__name__}')
-    unknown = [key for key in content if key not in allowed]
-    if unknown:
-        raise DataError(f'{file}: {where} has unknown key {unknown[0]!r}; known are {", ".join(allowed)}')

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from xemap.errors import DataError, LayoutError
+from xemap.language.nouns import category_words
 from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.coco import checked_rle
 from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.phrases import category_words
 from xemap.preparation.converters.source import SourceConverter
 from xemap.preparation.converters.verbatim import check_size, load_json
 from xemap.structures import MaskRegion, Query

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from xemap.errors import DataError, LayoutError
-from xemap.preparation.converters.phrases import category_words
+from xemap.language.nouns import category_words
 
 DIOR_CATEGORIES = {
     words.replace(' ', ''): words

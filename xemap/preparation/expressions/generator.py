@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from xemap.errors import ConfigError
-from xemap.language.verdicts import DIRECTIONS, EXTREMES, YES, ZONES
+from xemap.language.attributes import SIZE_EXTREMES, SIZES
+from xemap.language.colors import COLORS
+from xemap.language.expression import Expression
+from xemap.language.places import EXTREMES, ZONES
+from xemap.language.relations import COMPARISONS, DIRECTIONS, NEIGHBORS, RANKINGS, RELATIONS
+from xemap.language.scene import Scene
+from xemap.language.verdicts import YES
+from xemap.language.wording import Choice, put_into_words
+from xemap.language.words import Words
 from xemap.preparation.converters.base import Instance
-from xemap.preparation.expressions.colors import COLORS
-from xemap.preparation.expressions.objects import joined
-from xemap.preparation.expressions.phrasing import put_into_words
-from xemap.preparation.expressions.scene import Expression, Scene
-from xemap.preparation.expressions.words import COMPARISONS, NEIGHBOURS, RELATIONS, SIZES, Words
-from xemap.structures import QUERY_KINDS, Query
+from xemap.preparation.expressions.objects import joined, measured_scene
+from xemap.structures import QUERY_KINDS, Query, Region
 
 KINDS = ('attribute', 'position', 'multi-hop')
 """Made by default; the fourth, one-hop, is what converters make of labels anyway."""
@@ -34,15 +38,6 @@ SEVERAL = 0.4
 """Probability of staying with an expression that means several objects, rather than adding conditions."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A query before it gets a region: its meaning, indices of its referents, and its words."""
-
-    meaning: Expression
-    referents: tuple[int, ...]
-    text: str
-
-
 class ExpressionGenerator:
     """Referring expressions from labels, after RSVGD (Zhan et al. 2023, section III.A).
 
@@ -51,7 +46,7 @@ class ExpressionGenerator:
     is not said. ``docs/expressions.md`` states what the words mean.
 
     Args:
-        words: file with word lists and templates, see :class:`~xemap.preparation.expressions.words.Words`.
+        words: file with word lists and templates, see :class:`~xemap.language.words.Words`.
         seed: another seed, other expressions; the image's name does the rest.
         max_per_image: most expressions of an image.
         kinds: of :data:`~xemap.structures.QUERY_KINDS`, equally many each as far as the image has them.
@@ -94,17 +89,21 @@ class ExpressionGenerator:
         Raises:
             DataError: the image is of another size.
         """
-        scene = Scene(instances, size, self.words, pixels)
+        scene = measured_scene(instances, size, self.words, pixels)
+
+        def region(indices: Sequence[int]) -> Region:
+            return joined([scene.entities[i] for i in indices], size)  # type: ignore[misc]
+
         return [
             Query(
-                text=asked.text,
-                region=joined([scene.objects[i] for i in asked.referents], size),
-                category=scene.names[asked.meaning.category],
-                kind=asked.meaning.kind,
-                hops=asked.meaning.hops,
-                referents=len(asked.referents),
+                text=choice.wording.text,
+                region=region(choice.referents),
+                category=choice.meaning.category,
+                kind=choice.meaning.kind,
+                hops=choice.meaning.hops,
+                referents=len(choice.referents),
             )
-            for asked in self.choose(scene, name)
+            for choice in self.choose(scene, name)
         ]
 
     def info(self) -> dict:
@@ -116,33 +115,33 @@ class ExpressionGenerator:
             'words': self.words.path.name if self.words.path else None,
         }
 
-    def choose(self, scene: Scene, name: str) -> list[Asked]:
-        """What to ask about a scene: different meanings and texts, kinds taking turns."""
+    def choose(self, scene: Scene, name: str) -> list[Choice]:
+        """Queries about a scene: different meanings and texts, kinds taking turns."""
         digest = hashlib.sha256(f'{self.seed}\n{name}'.encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:16], 'big'))
         left = [str(kind) for kind in rng.permutation(self.kinds)]
-        asked: list[Asked] = []
-        while left and len(asked) < self.max_per_image:
+        chosen: list[Choice] = []
+        while left and len(chosen) < self.max_per_image:
             kind = left.pop(0)
-            found = self._find(kind, scene, asked, rng)
-            if found is not None:
-                asked.append(found)
+            choice = self._choose_one(kind, scene, chosen, rng)
+            if choice is not None:
+                chosen.append(choice)
                 left.append(kind)
-        return asked
+        return chosen
 
-    def _find(self, kind: str, scene: Scene, asked: list[Asked], rng: np.random.Generator) -> Asked | None:
+    def _choose_one(self, kind: str, scene: Scene, chosen: list[Choice], rng: np.random.Generator) -> Choice | None:
         for _ in range(TRIES):
             meaning = _propose(kind, scene, rng)
-            if meaning is None or meaning.kind != kind or any(meaning == other.meaning for other in asked):
+            if meaning is None or meaning.kind != kind or any(meaning == other.meaning for other in chosen):
                 continue
             referents = scene.resolve(meaning)
-            if sum(other.referents == referents for other in asked) >= SAME_REFERENTS:
+            if sum(other.referents == referents for other in chosen) >= SAME_REFERENTS:
                 continue
             if not AREA[0] <= scene.covered(referents) <= AREA[1] or _sliver(scene, referents):
                 continue
-            text = put_into_words(meaning, scene, self.words, rng)
-            if all(text != other.text for other in asked):
-                return Asked(meaning, referents, text)
+            wording = put_into_words(meaning, scene, self.words, rng)
+            if all(wording.text != other.wording.text for other in chosen):
+                return Choice(meaning, referents, wording)
         return None
 
 
@@ -207,7 +206,7 @@ def _necessary(meaning: Expression | None, scene: Scene) -> Expression | None:
     if meaning is None:
         return None
     referents = scene.resolve(meaning)
-    idle = next((weaker for weaker in meaning.weaker() if scene.resolve(weaker) == referents), None)
+    idle = next((weaker for weaker in meaning.without().values() if scene.resolve(weaker) == referents), None)
     if idle is not None:
         return _necessary(idle, scene)
     return meaning if referents and meaning.kind != 'one-hop' else None
@@ -220,12 +219,12 @@ def _attributes(
     category = start.category
     words = scene.words[category]
     values: dict[str, Sequence[str]] = {'shape': words.shapes}
-    if words.color and scene.colored:
+    if words.color and scene.colors is not None:
         values['color'] = tuple(COLORS)
     if words.size:
         values['size'] = SIZES
         if superlatives:
-            values['superlative'] = ('largest', 'smallest')
+            values['superlative'] = SIZE_EXTREMES
     place = int(np.flatnonzero(scene.members[category] == target)[0])
     for name in rng.permutation(sorted(values)).tolist():
         for value in values[name]:
@@ -240,7 +239,7 @@ def _places(start: Expression, target: int, scene: Scene) -> Iterator[Expression
         return
     place = int(np.flatnonzero(scene.members[category] == target)[0])
     for zone in ZONES:
-        if scene.attribute(category, 'place', zone)[place] == YES:
+        if scene.place(category, zone)[place] == YES:
             yield replace(start, place=zone)
     for extreme in EXTREMES:
         extremal = replace(start, superlative=extreme)
@@ -251,29 +250,32 @@ def _places(start: Expression, target: int, scene: Scene) -> Iterator[Expression
 def _relate(start: Expression, scene: Scene, rng: np.random.Generator) -> tuple[Expression, int] | None:
     """The expression with a relation to another category, and an object for which it holds."""
     others = [key for key in scene.members if key != start.category]
-    if not others:
-        return None
     relation = RELATIONS[int(rng.integers(len(RELATIONS)))]
-    other = others[int(rng.integers(len(others)))]
-    words = scene.words[start.category], scene.words[other]
-    if relation in DIRECTIONS and not all(own.place for own in words):
+    needed = 2 if relation == 'between' else 1
+    if len(others) < needed:
         return None
-    if relation in COMPARISONS and not all(own.place and own.size and not own.mass for own in words):
+    picked = [others[i] for i in rng.permutation(len(others))[:needed]]
+    words = [scene.words[key] for key in (start.category, *picked)]
+    if relation in (*DIRECTIONS, 'between') and not words[0].place:
+        return None
+    if relation in DIRECTIONS and not words[1].place:
+        return None
+    if relation in COMPARISONS and not all(entry.place and entry.size and not entry.mass for entry in words):
         return None  # nobody compares farmland with water
-    anchor = _anchor(other, relation in NEIGHBOURS, scene, rng)
-    if anchor is None:
+    proposed = [_anchor(key, relation in NEIGHBORS, scene, rng) for key in picked]
+    anchors = tuple(anchor for anchor in proposed if anchor is not None)
+    groups = tuple(scene.resolve(anchor) for anchor in anchors)
+    if len(anchors) < needed or any(_sliver(scene, group) for group in groups):
         return None
-    anchors = scene.resolve(anchor)
-    if _sliver(scene, anchors):
-        return None
-    if relation == 'surrounded by' and any(scene.objects[i].boxed for i in anchors):
+    if relation == 'surrounded by' and any(scene.entities[i].boxed for i in groups[0]):
         return None  # most of a box may be something else
-    related = replace(start, relation=relation, anchor=anchor)
+    related = replace(start, relation=relation, anchors=anchors)
     members = scene.members[start.category]
-    if relation in ('closest to', 'farthest from'):
+    if relation in RANKINGS:
         found = scene.resolve(related)
     else:
-        found = tuple(members[scene.related(start.category, relation, anchors) == YES].tolist())
+        verdicts = scene.related(start.category, relation, groups)
+        found = () if verdicts is None else tuple(members[verdicts == YES].tolist())
     return (related, found[int(rng.integers(len(found)))]) if found else None
 
 
@@ -300,4 +302,4 @@ def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generat
 
 
 def _sliver(scene: Scene, found: tuple[int, ...]) -> bool:
-    return len(found) == 1 and bool(scene.cut[found[0]]) and scene.covered(found) < SLIVER
+    return len(found) == 1 and bool(scene.geometry.cut[found[0]]) and scene.covered(found) < SLIVER

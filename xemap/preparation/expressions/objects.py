@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 import shapely
 
+from xemap.errors import DataError
+from xemap.language.colors import color_verdicts, inner_pixels
+from xemap.language.nouns import category_key
+from xemap.language.scene import Scene
+from xemap.language.words import Words
 from xemap.preparation.converters.base import Instance
 from xemap.preparation.converters.geometry import unite
 from xemap.structures import MaskRegion, PolygonRegion, Region
@@ -34,6 +39,8 @@ class Measured:
         parts: the mask the object is part of, None for a box or polygon.
         label: its label in ``parts``.
         region: as annotated; None for a part of a class mask.
+        category: class name, in its first spelling in the image.
+        attributes: none are known of what is measured.
     """
 
     outline: shapely.Geometry
@@ -42,6 +49,8 @@ class Measured:
     parts: MaskParts | None = None
     label: int = 0
     region: Region | None = None
+    category: str = ''
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def upright(self) -> bool:
@@ -187,6 +196,74 @@ def _outlined(region: PolygonRegion, size: tuple[int, int]) -> Measured:
     convex = outline.area > 0.98 * outline.convex_hull.area
     boxed = len(polygons) == 1 and len(polygons[0]) <= BOX_VERTICES and convex
     return Measured(outline, max(outline.area, 1.0), boxed, region=region)
+
+
+def measured_scene(
+    instances: Sequence[Instance],
+    size: tuple[int, int],
+    words: Words,
+    pixels: Callable[[], np.ndarray] | None = None,
+) -> Scene:
+    """The labeled objects of an image, for expressions to be resolved against.
+
+    Args:
+        instances: labels of the image; spellings of one class name are one category.
+        size: (height, width).
+        words: of the categories.
+        pixels: gives the image, (H, W, 3) uint8 RGB; called when the first color is judged. None = no colors.
+
+    Returns:
+        The scene; its entities are :class:`Measured`.
+    """
+    by_key: dict[str, list[Instance]] = {}
+    for instance in instances:
+        by_key.setdefault(category_key(instance.category), []).append(instance)
+    named = {key: group[0].category for key, group in sorted(by_key.items())}
+    clear = words.distinct(named.values())
+    entities = [
+        replace(obj, category=name)
+        for key, name in named.items()
+        if name in clear
+        for obj in measure(by_key[key], size)
+    ]
+    scene = Scene(entities, size, words)
+    # A category whose objects can't be counted is in the image all the same: no noun may mean it.
+    scene.words = {name: clear[name] for name in scene.words}
+    if pixels is not None:
+        scene.colors = _Colors(scene, pixels)
+    return scene
+
+
+class _Colors:
+    """By color, the verdicts on the objects of a category; reads the image once, when it is needed."""
+
+    def __init__(self, scene: Scene, pixels: Callable[[], np.ndarray]) -> None:
+        self.scene, self.pixels = scene, pixels
+        self.image: np.ndarray | None = None
+        self.verdicts: dict[str, dict[str, np.ndarray]] = {}
+
+    def __call__(self, category: str) -> dict[str, np.ndarray]:
+        if category not in self.verdicts:
+            words, members = self.scene.words[category], self.scene.members[category]
+            samples = [np.empty((0, 3), np.uint8)] * len(members)
+            for k, i in enumerate(members):
+                entity = self.scene.entities[i]
+                assert isinstance(entity, Measured)
+                if words.color and (words.fills_box or not entity.boxed):
+                    size = self.scene.geometry.size
+                    samples[k] = inner_pixels(self._read(size), *entity.mask(size))
+            self.verdicts[category] = color_verdicts(samples)
+        return self.verdicts[category]
+
+    def _read(self, size: tuple[int, int]) -> np.ndarray:
+        if self.image is None:
+            self.image = self.pixels()
+        if self.image.shape != (*size, 3) or self.image.dtype != np.uint8:
+            raise DataError(
+                f'image of {self.image.dtype} {self.image.shape} for labels of an image of size {size} '
+                '(height, width); they do not belong together'
+            )
+        return self.image
 
 
 def joined(objects: Sequence[Measured], size: tuple[int, int]) -> Region:

@@ -7,9 +7,7 @@ module                what it holds
 ====================  ==========================================================================
 ``layout``            which objects a scene has, where, with which outlines and attributes
 ``shapes``            the geometry of outlines
-``expressions``       the meaning of a query, and what satisfies it
-``queries``           which queries are asked of a scene
-``lexicon``           the words for categories, attributes, places and relations
+``queries``           which queries a scene has; ``words.json`` names what is drawn
 ``render``            from a plan to pixels; ``canvas`` and ``noise`` are its means
 ``terrain``           drawing land cover and water
 ``buildings``         drawing what stands up

@@ -22,9 +22,11 @@ import shapely
 from xemap.datasets.captions import CaptionedImage, write_captions
 from xemap.errors import ConfigError, DataError
 from xemap.files import replacing, write_text
-from xemap.preparation.synthetic.expressions import Expression, World
+from xemap.language.expression import Expression
+from xemap.language.scene import Scene
+from xemap.language.wording import put_into_words
 from xemap.preparation.synthetic.layout import SceneObject
-from xemap.preparation.synthetic.queries import put_into_words
+from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, lay_out_scene
 from xemap.preparation.synthetic.writer import JPEG_QUALITY, _mapped, _shown, scene_seed
 
@@ -83,50 +85,51 @@ def describe(
         rng: source of randomness.
         count: number of captions.
     """
-    world = World(objects, size)
+    scene = Scene(objects, size, synthetic_words())
     captions: list[str] = []
     while len(captions) < count:
         for _ in range(TRIES):
-            caption = (_related(world, rng) if rng.random() < RELATED else None) or _listed(world, rng)
+            caption = (_related(scene, rng) if rng.random() < RELATED else None) or _listed(scene, rng)
             if caption not in captions:
                 break
         captions.append(caption)
     return tuple(captions)
 
 
-def _listed(world: World, rng: np.random.Generator) -> str:
+def _listed(scene: Scene, rng: np.random.Generator) -> str:
     """One to three categories, large ones rather than small ones."""
     area: Counter[str] = Counter()
-    for obj, share in zip(world.objects, world.area.tolist()):
+    for obj, share in zip(scene.entities, scene.geometry.area.tolist()):
         area[obj.category] += share
     names = list(area)
     weight = np.sqrt([area[name] for name in names])
     number = min(len(names), int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3])))
     chosen = rng.choice(len(names), number, replace=False, p=weight / weight.sum())
-    phrases = [put_into_words(_named(names[i], world, rng), world, rng) for i in chosen]
+    phrases = [put_into_words(_named(names[i], scene, rng), scene, synthetic_words(), rng).text for i in chosen]
     return ' and '.join([', '.join(phrases[:-1]), phrases[-1]] if number > 1 else phrases)
 
 
-def _named(category: str, world: World, rng: np.random.Generator) -> Expression:
+def _named(category: str, scene: Scene, rng: np.random.Generator) -> Expression:
     """The objects of a category, or those that share an attribute."""
-    values = [item for obj in world.objects if obj.category == category for item in obj.attributes.items()]
+    values = [item for obj in scene.entities if obj.category == category for item in obj.attributes.items()]
     if values and rng.random() < ATTRIBUTED:
-        return Expression(category, values[int(rng.integers(len(values)))])
+        return Expression(category, (values[int(rng.integers(len(values)))],))
     return Expression(category)
 
 
-def _related(world: World, rng: np.random.Generator) -> str | None:
-    categories = list(dict.fromkeys(obj.category for obj in world.objects))
+def _related(scene: Scene, rng: np.random.Generator) -> str | None:
+    categories = list(dict.fromkeys(obj.category for obj in scene.entities))
     for _ in range(TRIES):
         relation = str(rng.choice(list(RELATIONS), p=list(RELATIONS.values())))
         needed = 3 if relation == 'between' else 2
         if len(categories) < needed:
             continue
         target, *anchors = (categories[i] for i in rng.permutation(len(categories))[:needed])
-        attribute = _named(target, world, rng).attribute
-        meaning = Expression(target, attribute, None, relation, tuple(Expression(name) for name in anchors))
-        if world.resolve(meaning):
-            return put_into_words(meaning, world, rng)
+        attributes = _named(target, scene, rng).attributes
+        told_by = tuple(Expression(name) for name in anchors)
+        meaning = Expression(target, attributes, relation=relation, anchors=told_by)
+        if scene.resolve(meaning):
+            return put_into_words(meaning, scene, synthetic_words(), rng).text
     return None
 
 

@@ -43,6 +43,13 @@ class SceneObject:
     line: np.ndarray | None = None
     width: float = 0.0
 
+    boxed = upright = False
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.outline.area
+
     @property
     def polygons(self) -> list[np.ndarray]:
         """Outline(s), each (V, 2) float64 x, y."""

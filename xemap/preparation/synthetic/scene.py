@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from xemap.errors import ConfigError
+from xemap.language.wording import Choice
 from xemap.preparation.synthetic.layout import Plan, SceneObject, make_plan
-from xemap.preparation.synthetic.queries import Asked, choose_queries
+from xemap.preparation.synthetic.queries import choose_queries
 from xemap.preparation.synthetic.render import render
 from xemap.structures import QUERY_KINDS, ImageRecord, PolygonRegion, Query
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Changes whenever the same seed would give another scene."""
 
 SOURCE = 'synthetic'
 SIZES = (512, 768, 1024)
-"""Sides a scene may have when none is asked for; the small ones are drawn more often."""
+"""Sides a scene may have when none is given; the small ones are drawn more often."""
 SIZE_LIMITS = (256, 4096)
 
 _FEWEST_OBJECTS, _FEWEST_QUERIES = 4, 6
@@ -29,26 +30,26 @@ class Layout:
 
     Args:
         plan: objects, scale and light.
-        asked: meanings, referents and words of the queries.
+        choices: meanings, referents and words of the queries.
         seed: of the drawing.
     """
 
     plan: Plan
-    asked: list[Asked]
+    choices: list[Choice]
     seed: np.random.SeedSequence
 
     def queries(self) -> list[Query]:
         """The queries; the region is the union of the referents' polygons."""
         return [
             Query(
-                text=asked.text,
-                region=PolygonRegion([ring for i in asked.referents for ring in self.plan.objects[i].polygons]),
-                category=asked.meaning.category,
-                kind=asked.meaning.kind,
-                hops=asked.meaning.hops,
-                referents=len(asked.referents),
+                text=choice.wording.text,
+                region=PolygonRegion([ring for i in choice.referents for ring in self.plan.objects[i].polygons]),
+                category=choice.meaning.category,
+                kind=choice.meaning.kind,
+                hops=choice.meaning.hops,
+                referents=len(choice.referents),
             )
-            for asked in self.asked
+            for choice in self.choices
         ]
 
     def record(self, image: str) -> ImageRecord:
@@ -69,13 +70,13 @@ class Scene:
         image: (H, W, 3) uint8 RGB.
         objects: everything that queries can refer to.
         queries: with regions in pixels of the image.
-        asked: the meaning of every query and indices of its referents, in the same order.
+        choices: the meaning of every query and indices of its referents, in the same order.
     """
 
     image: np.ndarray
     objects: list[SceneObject]
     queries: list[Query]
-    asked: list[Asked]
+    choices: list[Choice]
 
     def record(self, image: str) -> ImageRecord:
         """The row of an annotation file; ``image`` is the path relative to the data set's root."""
@@ -112,12 +113,12 @@ def lay_out_scene(
         plan = make_plan(rng, (height, width))
         if len(plan.objects) < _FEWEST_OBJECTS:
             continue
-        asked = choose_queries(plan.objects, plan.size, rng)
-        if len(asked) >= _FEWEST_QUERIES and {a.meaning.kind for a in asked} == set(QUERY_KINDS):
-            return Layout(plan, asked, draw_seed)
+        choices = choose_queries(plan.objects, plan.size, rng)
+        if len(choices) >= _FEWEST_QUERIES and {choice.meaning.kind for choice in choices} == set(QUERY_KINDS):
+            return Layout(plan, choices, draw_seed)
 
 
 def generate_scene(seed: int | np.random.SeedSequence, size: int | tuple[int, int] | None = None) -> Scene:
     """Draw a scene; arguments and errors as :func:`lay_out_scene`."""
     layout = lay_out_scene(seed, size)
-    return Scene(layout.draw(), layout.plan.objects, layout.queries(), layout.asked)
+    return Scene(layout.draw(), layout.plan.objects, layout.queries(), layout.choices)

@@ -5,8 +5,8 @@ import colorsys
 import numpy as np
 import pytest
 
+from xemap.language.colors import COLORS, color_verdicts, inner_pixels, to_hsv
 from xemap.language.verdicts import DOUBT, NO, YES
-from xemap.preparation.expressions.colors import COLORS, color_verdicts, inner_pixels, to_hsv
 
 
 def verdicts(*parts: tuple[int, tuple[int, int, int]]) -> dict[str, int]:

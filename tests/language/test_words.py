@@ -8,12 +8,14 @@ import pytest
 from tests.preparation.expressions.evaluator import read
 from xemap.errors import DataError
 from xemap.language.directions import mirror_directions
-from xemap.language.verdicts import ZONES
+from xemap.language.expression import Expression
+from xemap.language.places import ZONES
+from xemap.language.relations import RELATIONS
+from xemap.language.scene import Scene
+from xemap.language.wording import put_into_words
+from xemap.language.words import SUPERLATIVES, Words, usable
 from xemap.preparation.converters.base import Instance
-from xemap.preparation.expressions import Words
-from xemap.preparation.expressions.phrasing import put_into_words
-from xemap.preparation.expressions.scene import Expression, Scene
-from xemap.preparation.expressions.words import RELATIONS, SUPERLATIVES, usable
+from xemap.preparation.expressions.objects import measured_scene
 from xemap.structures import PolygonRegion
 
 
@@ -27,7 +29,7 @@ class Chooser:
         return (self.picks.pop(0) if self.picks else 0) % number
 
     def random(self) -> float:
-        return 0.0 if self.integers(2) else 1.0
+        return (self.integers(5) + 0.5) / 5
 
 
 def box(left, top, right, bottom):
@@ -38,15 +40,17 @@ def box(left, top, right, bottom):
 def scene() -> Scene:
     """Expressions need referents to be put into words: a scene where one and several of a kind are found."""
     ships = [Instance('ship', box(x, 20, x + 30, 60)) for x in (10, 200, 300)]
-    return Scene([*ships, Instance('harbor', box(100, 300, 300, 390)), Instance('road', box(0, 200, 399, 210))],
-                 (400, 400), Words())  # fmt: skip
+    others = [Instance('harbor', box(100, 300, 300, 390)), Instance('road', box(0, 200, 399, 210))]
+    return measured_scene([*ships, *others], (400, 400), Words())
 
 
+ONE_ANCHOR = [relation for relation in RELATIONS if relation != 'between']
 MEANINGS = [
     *(Expression('ship', place=zone) for zone in ZONES),
     *(Expression('ship', superlative=word) for word in SUPERLATIVES),
-    *(Expression('ship', relation=relation, anchor=Expression('harbor')) for relation in RELATIONS),
-    *(Expression('ship', relation=relation, anchor=Expression('road')) for relation in RELATIONS),
+    *(Expression('ship', relation=relation, anchors=(Expression('harbor'),)) for relation in ONE_ANCHOR),
+    *(Expression('ship', relation=relation, anchors=(Expression('road'),)) for relation in ONE_ANCHOR),
+    Expression('ship', relation='between', anchors=(Expression('harbor'), Expression('road'))),
     *(Expression('ship', attributes=(('color', color),), place='top') for color in ('red', 'gray', 'black')),
 ]
 
@@ -59,9 +63,10 @@ def test_every_template_says_what_is_meant_also_in_the_mirror(scene, several, mo
         scene, 'resolve', lambda meaning: (3,) if meaning.category != 'ship' else (0, 1, 2) if several else (0,)
     )
     for meaning in MEANINGS:
-        said = {put_into_words(meaning, scene, scene_words, Chooser(p)) for p in product(range(5), repeat=4)}
-        assert len(said) >= 4
-        for text in said:
+        wordings = [put_into_words(meaning, scene, scene_words, Chooser(p)) for p in product(range(5), repeat=5)]
+        texts = {wording.text for wording in wordings}
+        assert len(texts) >= 4
+        for text in texts:
             reading = read(text)
             assert (reading.category, reading.place) == ('ship', frozenset((meaning.place or '').split()))
             assert (reading.relation is None) == (meaning.relation is None)
@@ -82,18 +87,18 @@ scene_words = Words()
 def test_attributes_stand_in_front_of_an_anchor(scene, monkeypatch):
     monkeypatch.setattr(scene, 'resolve', lambda meaning: (0,))
     anchor = Expression('ship', superlative='leftmost')
-    meaning = Expression('harbor', relation='next to', anchor=anchor)
+    meaning = Expression('harbor', relation='next to', anchors=(anchor,))
     for picks in product(range(4), repeat=5):
-        assert 'the leftmost' in put_into_words(meaning, scene, scene_words, Chooser(picks))
+        assert 'the leftmost' in put_into_words(meaning, scene, scene_words, Chooser(picks)).text
 
 
 def test_trees_without_attributes_and_patches_with(scene, monkeypatch):
     words = Words()
-    forest = Scene([Instance('tree', box(x, 0, x + 40, 40)) for x in (0, 100)], (400, 400), words)
+    forest = measured_scene([Instance('tree', box(x, 0, x + 40, 40)) for x in (0, 100)], (400, 400), words)
     monkeypatch.setattr(forest, 'resolve', lambda meaning: (0, 1))
-    plain = {put_into_words(Expression('tree', place='top'), forest, words, Chooser([k])) for k in range(2)}
+    plain = {put_into_words(Expression('tree', place='top'), forest, words, Chooser([k])).text for k in range(2)}
     long = Expression('tree', (('shape', 'long'),), place='top')
-    described = {put_into_words(long, forest, words, Chooser([k])) for k in range(2)}
+    described = {put_into_words(long, forest, words, Chooser([k])).text for k in range(2)}
     assert {' trees ' in text and 'patches' not in text for text in plain} == {True, False}
     assert all('long patches of trees' in text for text in described)
 
@@ -133,7 +138,9 @@ def test_usable_nouns():
         ({'place': {}}, "unknown key 'place'"),
         ({'places': {'top lef': ['x']}}, "unknown key 'top lef'"),
         ({'places': {'left': []}}, 'not empty'),
-        ({'places': {'left': ['on the left of {noun}']}}, 'no {}'),
+        ({'places': {'left': ['on the left of {anchor}']}}, 'no {}'),
+        ({'places': {'left': ['{noun} left']}}, 'no {}'),
+        ({'phrases': {'singular': {'the {thing}': 0.5}}}, 'sum to 1'),
         ({'places': {'left': ['on the port side']}}, 'must change'),
         ({'places': {'center': ['left of the middle']}}, 'must stay'),
         ({'relations': {'left of': ['west of {anchor}']}}, None),
