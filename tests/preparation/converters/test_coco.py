@@ -93,7 +93,7 @@ FAULTS = [
     (_set('annotations', 0, 'segmentation', [[1, 1, 2, 2, 3]]), 'annotation 1: polygon of shape'),
     (_set('annotations', 0, 'segmentation', 'abc'), 'annotation 1 has a segmentation that is neither'),
     (_set('annotations', 1, 'bbox', [1, 2, 3]), r'annotation 2 has no segmentation, and bbox \[1, 2, 3\]'),
-    (_set('annotations', 1, 'bbox', [1, 2, -3, 4]), 'of negative size'),
+    (_set('annotations', 1, 'bbox', [1, 2, -3, 4]), 'none of them negative'),
     (_set('annotations', 2, 'segmentation', {'size': [60, 40], 'counts': [2400]}), r'size \[60, 40\], the image has'),
     (_set('annotations', 2, 'segmentation', {'size': [40, 60], 'counts': [125, 10]}), 'do not add up to 40 x 60'),
     (_set('annotations', 2, 'segmentation', {'size': [40, 60], 'counts': [2500, -100]}), 'do not add up'),

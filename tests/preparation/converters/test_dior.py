@@ -55,7 +55,7 @@ def test_division(root, main):
     divided = splits()
     assert sorted(divided) == ids
     assert list(divided.values()).count('val') == round(2000 * 3725 / 11725)
-    assert divided == splits() != splits(seed=1)
+    assert divided == splits() != splits(split_seed=1)
     official = splits(official_split=True)
     assert {key for key, split in official.items() if split == 'val'} == set(ids[1::2])
 

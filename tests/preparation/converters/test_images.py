@@ -5,14 +5,9 @@ import pytest
 from PIL import Image
 
 from xemap.errors import DataError
-from xemap.preparation.converters.images import check_whole, find_images, relative_name
+from xemap.preparation.converters.images import check_whole, relative_name
 from xemap.raster.image_io import image_size
 from xemap.raster.plain_image import open_image
-
-
-def refuse(error: DataError, reason: str) -> None:
-    assert reason == 'images_duplicated'
-    raise error
 
 
 def test_size_is_height_width(tmp_path, save_image):
@@ -50,19 +45,6 @@ def test_real_geotiffs(shared_dir):
     assert image_size(shared_dir / 'data/spacenet_sample/sample_geotiff.tif') == (900, 900)
 
 
-def test_images_are_found_by_stem(tmp_path, save_image):
-    save_image(tmp_path / 'sub/b.PNG')
-    save_image(tmp_path / 'a.jpg')
-    (tmp_path / 'a.txt').write_text('')
-    assert list(find_images(tmp_path, refuse)) == ['a', 'sub/b']
-    save_image(tmp_path / 'a.tif')
-    with pytest.raises(DataError, match="same stem 'a'"):
-        find_images(tmp_path, refuse)
-    errors = []
-    found = find_images(tmp_path, lambda error, reason: errors.append(reason))
-    assert found['a'].name == 'a.jpg' and errors == ['images_duplicated']
-
-
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.tif', 'a.webp'])
 def test_files_that_were_cut_off(tmp_path, save_image, name):
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
@@ -75,13 +57,6 @@ def test_files_that_were_cut_off(tmp_path, save_image, name):
         path.write_bytes(content[:length])
         with pytest.raises(DataError, match='truncated'):
             check_whole(path)
-
-
-def test_folder_missing_or_empty(tmp_path):
-    with pytest.raises(DataError, match='nowhere does not exist'):
-        find_images(tmp_path / 'nowhere', refuse)
-    with pytest.raises(DataError, match='holds no image'):
-        find_images(tmp_path, refuse)
 
 
 def test_names_are_relative_to_the_root(tmp_path):

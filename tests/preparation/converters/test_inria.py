@@ -129,7 +129,7 @@ def test_missing_mask_and_missing_image(tmp_path):
     make(tmp_path, images=4)
     (tmp_path / GT / 'austin1.tif').unlink()
     (tmp_path / IMAGES / 'kitsap1.tif').unlink()
-    with pytest.raises(DataError, match='austin1.tif has no mask'):
+    with pytest.raises(DataError, match='kitsap1.tif has no image'):
         InriaConverter(tmp_path).items()
     converter = InriaConverter(tmp_path, skip_bad=True)
     assert len(converter.items()) == 4

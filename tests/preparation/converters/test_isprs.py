@@ -146,7 +146,7 @@ def test_two_labels_of_one_tile(tmp_path):
     potsdam.make(tmp_path)
     folder = tmp_path / 'potsdam/5_Labels_all'
     (folder / 'top_potsdam_2_10_label_noBoundary.tif').write_bytes((folder / 'top_potsdam_2_10_label.tif').read_bytes())
-    with pytest.raises(DataError, match='2_10_label.tif and .*_noBoundary.tif are both 2_10; keep one'):
+    with pytest.raises(DataError, match="2_10_label.tif and .*_noBoundary.tif have the same stem '2_10'; keep one"):
         PotsdamConverter(tmp_path).items()
     converter = PotsdamConverter(tmp_path, skip_bad=True)
     assert len(converter.items()) == 6 and converter.report.counts == {'images_duplicated': 1}

@@ -131,8 +131,8 @@ def shrink(folder):
     [
         (remove_mask, 'images_not_annotated', 1, 11, 'image .*Train/Rural/images_png/0.png has no mask'),
         (remove_image, 'annotations_without_image', 1, 11, 'mask .*Train/Rural/masks_png/0.png has no image'),
-        (repeat_stem, 'images_duplicated', 1, 12, '0.jpg and .*0.png have one stem'),
-        (empty, 'lists_empty', 2, 9, 'Train/Rural/images_png holds no image'),
+        (repeat_stem, 'images_duplicated', 1, 12, '0.jpg and .*0.png have the same stem'),
+        (empty, 'lists_empty', 2, 9, 'Train/Rural/images_png is missing or holds no image'),
         (damage, 'bad_images', 1, 11, 'Train/Rural/masks_png/0.png is truncated or no known image'),
         (shrink, 'bad_images', 1, 11, 'is 96 x 96 pixels and its mask .* 90 x 96'),
     ],
@@ -150,7 +150,7 @@ def test_missing_folders(tmp_path):
     with pytest.raises(DataError, match='loveda does not exist'):
         LoveDAConverter(tmp_path)
     (tmp_path / 'loveda').mkdir()
-    with pytest.raises(DataError, match='Train/Urban/images_png holds no image'):
+    with pytest.raises(DataError, match='Train/Urban/images_png is missing or holds no image'):
         LoveDAConverter(tmp_path).items()
     converter = LoveDAConverter(tmp_path, skip_bad=True)
     assert converter.items() == [] and converter.report.counts == {'lists_empty': 8}

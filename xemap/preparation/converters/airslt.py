@@ -8,15 +8,18 @@ from typing import Any
 
 from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters.base import Item
+from xemap.preparation.converters.reading import load_json
 from xemap.preparation.converters.source import SourceConverter
-from xemap.preparation.converters.verbatim import Expression, Sheet, VerbatimConverter, load_json
+from xemap.preparation.converters.verbatim import DrawnImage, Expression, VerbatimConverter
 
 FIELDS = {'caption': str, 'jpg_name': str, 'points': list}
 
 
 class AirSltConverter(VerbatimConverter, SourceConverter):
-    """``annotations/anno.json`` (or ``anno.json``), a list of ``{caption, jpg_name, points}``, and the
-    images in ``imgs``; all of it test data.
+    """AIR-SLT, the test set of the SeLo papers.
+
+    Layout: ``annotations/anno.json`` (or ``anno.json``), a list of ``{caption, jpg_name,
+    points}``, and the images in ``imgs``; all of it test data.
 
     A caption is one query with all its polygons. Vertices are kept exactly: the published scores count
     repeated ones.
@@ -28,6 +31,7 @@ class AirSltConverter(VerbatimConverter, SourceConverter):
     """
 
     name = 'airslt'
+    example = '--data-root data --folder airslt --out data/airslt'
     default_folder = 'airslt'
 
     def items(self) -> list[Item]:
@@ -36,12 +40,12 @@ class AirSltConverter(VerbatimConverter, SourceConverter):
         if file is None:
             raise DataError(f'{self.name}: neither {files[0]} nor {files[1]} exists; copy the annotations there')
         images = self.folder / 'imgs'
-        sheets: dict[str, Sheet] = {}
+        drawn: dict[str, DrawnImage] = {}
         for number, entry in self._entries(file):
             where = f'{file} entry {number}'
             expression = Expression(entry['caption'], entry['points'], where)
-            sheets.setdefault(entry['jpg_name'], Sheet(where, [])).expressions.append(expression)
-        paths = ((images / name, sheet) for name, sheet in sheets.items())
+            drawn.setdefault(entry['jpg_name'], DrawnImage(where, [])).expressions.append(expression)
+        paths = ((images / name, image) for name, image in drawn.items())
         return self.make_items(paths, images, split='test', own_folder=True)
 
     def _entries(self, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

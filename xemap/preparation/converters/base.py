@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from xemap.errors import ConfigError, DataError, LayoutError
-from xemap.preparation.converters.geometry import as_polygon, clip_polygon, region_area, unite
-from xemap.preparation.converters.images import check_whole
+from xemap.preparation.converters.geometry import as_polygon, box_polygon, clip_polygon, region_area, unite
+from xemap.preparation.converters.images import IMAGE_SUFFIXES, check_whole, relative_name
 from xemap.preparation.converters.phrases import PhraseTable
 from xemap.preparation.converters.report import ConversionReport
 from xemap.raster.image_io import image_size, read_image
@@ -54,22 +54,41 @@ class Instance:
     count: int | None = 1
 
 
+def stem_of(path: Path) -> str:
+    """File name without folder and suffix."""
+    return path.stem
+
+
 class Converter(ABC):
     """Makes one query of each category in an image. A source implements :meth:`items`, which lists
     its images cheaply, and :meth:`instances`, which reads one image's annotation; or, where it has
     expressions of its own, :meth:`queries`.
 
+    The arguments of a subclass that are texts, numbers, flags or ``dict[str, str]`` are also those of its
+    command line, with the help that its docstring gives (see :mod:`~xemap.preparation.converters.command`).
+
     Args:
         data_root: folder that image paths in the annotation file are relative to.
         phrases: wording of the queries.
         source: name of the data set; None = name of the data root.
-        min_area: a category whose region in an image is a smaller share of it makes no query.
+        min_area: a category whose region in an image is a smaller share of it makes no query; None =
+            :attr:`least_share`.
         category_map: new name by class name of the source; an empty name drops the class.
         skip_bad: count and leave out what is wrong instead of failing at the first; a
             :class:`~xemap.errors.LayoutError` is never skipped.
         expressions: makes further queries of the same labels, where they are :attr:`complete`; None = none.
     """
 
+    example: ClassVar[str] = '--data-root data/mine --out data/mine'
+    """Arguments of a command line, for the help."""
+    from_labels: ClassVar[bool] = True
+    """Sentences are made from labels, so that wording, least area and the map of categories act."""
+    default_split: ClassVar[str | None] = 'train'
+    """Of images that no rule divides; None = the source publishes its own division."""
+    least_share: ClassVar[float] = 0.0
+    """Default of ``min_area``."""
+    published: ClassVar[Mapping[str, int]] = {}
+    """Queries by split that the publishers count, for comparison; empty = not known."""
     true_color: ClassVar[bool] = True
     """Colours in the images are what people see, so that expressions may name them."""
     complete: ClassVar[bool] = True
@@ -81,7 +100,7 @@ class Converter(ABC):
         *,
         phrases: PhraseTable | None = None,
         source: str | None = None,
-        min_area: float = 0.0,
+        min_area: float | None = None,
         category_map: dict[str, str] | None = None,
         skip_bad: bool = False,
         expressions: ExpressionGenerator | None = None,
@@ -89,6 +108,7 @@ class Converter(ABC):
         self.data_root = Path(data_root)
         if not self.data_root.is_dir():
             raise DataError(f'data root {self.data_root} is no folder; give the folder that holds images and labels')
+        min_area = self.least_share if min_area is None else min_area
         if not 0 <= min_area < 1:
             raise ConfigError(f'min_area {min_area}; give a share of the image, at least 0 and below 1')
         self.phrases = phrases or PhraseTable()
@@ -107,8 +127,8 @@ class Converter(ABC):
             DataError: the source's files are missing or of another make.
         """
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterable[Instance]:
-        """Annotated objects of an image, for the queries of their categories.
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterable[Instance | None]:
+        """Annotated objects of an image, for the queries of their categories; None is passed over.
 
         Every converter overrides this, or :meth:`queries` where its source has sentences of its own.
 
@@ -132,7 +152,7 @@ class Converter(ABC):
             DataError: the annotation is wrong, or does not belong to the image.
         """
         by_category: dict[str, list[Instance]] = {}
-        for instance in self.instances(item, size):
+        for instance in filter(None, self.instances(item, size)):
             self._categories_seen.add(instance.category)
             category = self.category_map.get(instance.category, instance.category)
             if category:
@@ -229,6 +249,80 @@ class Converter(ABC):
             self.report.count('objects_too_small', where)
             return None
         return Instance(category, region)
+
+    def box_instance(self, category: str, box: Iterable[float], size: tuple[int, int], where: str) -> Instance | None:
+        """An object in an upright box, clipped to the image.
+
+        Args:
+            category: its class name.
+            box: left, top, width, height in pixels.
+            size: (height, width) of the image.
+            where: file and line or object, for errors and the report.
+
+        Returns:
+            See :meth:`polygon_instance`.
+
+        Raises:
+            DataError: four finite numbers are expected, the last two not negative; and not ``skip_bad``.
+        """
+        numbers = list(box)
+        if len(numbers) != 4 or not all(np.isfinite(numbers)) or min(numbers[2:]) < 0:
+            error = DataError(f'{where}: box {numbers}; give left, top, width and height, none of them negative')
+            self.bad(error, 'bad_annotations')
+            return None
+        return self.polygon_instance(category, [box_polygon(*numbers)], size, where)
+
+    def files(
+        self, folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES, key: Callable[[Path], str] = stem_of
+    ) -> dict[str, Path]:
+        """Files in a folder and below it, in the order of their paths.
+
+        Args:
+            folder: where they are.
+            suffixes: in lower case.
+            key: by which a file is found, such as its stem; two files must not share one.
+
+        Raises:
+            DataError: no such file is there, or two have one key; and not ``skip_bad``.
+        """
+        files: dict[str, Path] = {}
+        for path in sorted(folder.rglob('*')):
+            if path.suffix.lower() not in suffixes or not path.is_file():
+                continue
+            name = key(path)
+            if files.setdefault(name, path) is not path:
+                error = DataError(f'{files[name]} and {path} have the same stem {name!r}; keep one of them')
+                self.bad(error, 'images_duplicated')
+        if not files:
+            kind = 'image' if suffixes == IMAGE_SUFFIXES else '/'.join(suffixes)
+            error = DataError(f'{folder} is missing or holds no {kind}; copy that part of the source')
+            self.bad(error, 'lists_empty')
+        return files
+
+    def pairs(
+        self, images: Mapping[str, Path], labels: Mapping[str, Path], label: str = 'annotation'
+    ) -> Iterable[tuple[str, Path, Path]]:
+        """Key, image and label file of every key that both have, in the order of the images.
+
+        Args:
+            images, labels: see :meth:`files`.
+            label: what a label file is called in errors.
+
+        Raises:
+            DataError: one of a pair is missing, and not ``skip_bad``.
+        """
+        for key, path in labels.items():
+            if key not in images:
+                self.bad(DataError(f'{label} {path} has no image {key!r}; copy it'), 'annotations_without_image')
+        for key, path in images.items():
+            if key in labels:
+                yield key, path, labels[key]
+            else:
+                self.bad(DataError(f'image {path} has no {label} {key!r}; copy it'), 'images_not_annotated')
+
+    def item(self, image: Path, annotation: Any, split: str | None = None) -> Item:
+        """The item of an image below the data root."""
+        return Item(image, relative_name(image, self.data_root), annotation, split)
 
     def bad(self, error: DataError, reason: str) -> None:
         """Raise an error of the data, or count it under ``reason`` where ``skip_bad``."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from xemap.errors import DataError
 from xemap.preparation.converters.base import Converter, Instance, Item
-from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
+from xemap.preparation.converters.images import IMAGE_SUFFIXES
 
 MAX_GEOMETRY_CHARACTERS = 100_000
 """A longer geometry is refused before it is parsed: about 8000 vertices."""
 
 
 class BoxesCsvConverter(Converter):
-    """A CSV file with a header line and one object a line.
+    """A CSV file with a header line and one box or polygon a line.
 
     The geometry is a literal list of (x, y) points in pixels, closed or not:
     ``"[(135, 522), (245, 522), (245, 600), (135, 600), (135, 522)]"``. It may run past the border
@@ -27,10 +27,17 @@ class BoxesCsvConverter(Converter):
         data_root: see :class:`Converter`.
         annotations: the CSV file, relative to the data root.
         images: folder of the images, relative to the data root.
-        image_column, geometry_column, class_column: names in the header line.
+        image_column: column of the image name.
+        geometry_column: column of the points.
+        class_column: column of the class name.
         image_suffix: appended to the image names, for files that list them without.
         **options: see :class:`Converter`.
     """
+
+    example = (
+        '--data-root data/airbus_aircraft --annotations annotations.csv --images images '
+        '--map Truncated_airplane=Airplane --out data/airbus_aircraft --val 0.15'
+    )
 
     def __init__(
         self,
@@ -58,12 +65,9 @@ class BoxesCsvConverter(Converter):
             for path in sorted(self.images.iterdir()):
                 if path.suffix.lower() in IMAGE_SUFFIXES and path.name not in objects:
                     self.report.count('images_not_annotated', path.name)
-        return [
-            Item(self.images / image, relative_name(self.images / image, self.data_root), rows)
-            for image, rows in sorted(objects.items())
-        ]
+        return [self.item(self.images / image, rows) for image, rows in sorted(objects.items())]
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance | None]:
         for line, geometry, category in item.annotation:
             where = f'{self.file} line {line}'
             try:
@@ -71,9 +75,7 @@ class BoxesCsvConverter(Converter):
             except DataError as error:
                 self.bad(DataError(f'{where}: {error}'), 'bad_annotations')
                 continue
-            instance = self.polygon_instance(category, [points], size, where)
-            if instance is not None:
-                yield instance
+            yield self.polygon_instance(category, [points], size, where)
 
     def _rows(self) -> Iterator[tuple[int, str, str, str]]:
         """Line number, image, geometry and class of every object."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,15 @@ from pycocotools import mask as coco_mask
 
 from xemap.errors import DataError
 from xemap.preparation.converters.base import Converter, Instance, Item
-from xemap.preparation.converters.geometry import as_polygon, box_polygon, rle_counts
-from xemap.preparation.converters.images import relative_name
+from xemap.preparation.converters.geometry import rle_counts
+from xemap.preparation.converters.reading import check_size, load_json
 from xemap.structures import MaskRegion
 
 
 class CocoConverter(Converter):
-    """COCO instances: polygons, run-length codes (compressed or not), or boxes where an annotation
-    has no segmentation.
+    """COCO JSON with boxes, polygons or run-length codes.
+
+    A box counts where an annotation has no segmentation; run-length codes may be compressed or not.
 
     A crowd annotation is part of its category's region and makes the number of referents unknown;
     annotations with ``ignore`` set are left out.
@@ -31,6 +31,8 @@ class CocoConverter(Converter):
         boxes_only: use boxes even where there is a segmentation.
         **options: see :class:`Converter`.
     """
+
+    example = '--data-root data/mine --annotations instances.json --images images --out data/mine --val 0.1 --test 0.2'
 
     def __init__(
         self,
@@ -75,27 +77,18 @@ class CocoConverter(Converter):
             images[key][1].append(annotation)
         items = []
         for image, objects in images.values():
-            path = self.images / image['file_name']
-            items.append(Item(path, relative_name(path, self.data_root), (image, objects)))
+            items.append(self.item(self.images / image['file_name'], (image, objects)))
         return sorted(items, key=lambda item: item.name)
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance | None]:
         image, objects = item.annotation
-        stated = (image.get('height', size[0]), image.get('width', size[1]))
-        if stated != size:
-            raise DataError(
-                f'{item.image} is {size[1]} x {size[0]} pixels, {self.file} says {stated[1]} x {stated[0]}; '
-                'the annotations belong to another version of the image'
-            )
+        check_size((image.get('height'), image.get('width')), size, item.image, str(self.file))
         for annotation in objects:
             where = f'{self.file} annotation {annotation.get("id")}'
             try:
-                instance = self._instance(annotation, size, where)
+                yield self._instance(annotation, size, where)
             except DataError as error:
                 self.bad(error, 'bad_annotations')
-                continue
-            if instance is not None:
-                yield instance
 
     def _instance(self, annotation: dict, size: tuple[int, int], where: str) -> Instance | None:
         if annotation.get('category_id') not in self._names:
@@ -120,23 +113,14 @@ class CocoConverter(Converter):
             box = annotation.get('bbox')
             if not (isinstance(box, list) and len(box) == 4 and all(isinstance(n, (int, float)) for n in box)):
                 raise DataError(f'{where} has no segmentation, and bbox {box!r} is not [x, y, width, height]')
-            if box[2] < 0 or box[3] < 0:
-                raise DataError(f'{where} has bbox {box} of negative size; give [x, y, width, height]')
-            instance = self.polygon_instance(category, [as_polygon(box_polygon(*box))], size, where)
+            instance = self.box_instance(category, box, size, where)
         if instance is not None and annotation.get('iscrowd'):
             self.report.count('crowds', where)
             return Instance(category, instance.region, count=None)
         return instance
 
     def _load(self) -> dict:
-        try:
-            content = json.loads(self.file.read_text('utf-8-sig'))
-        except OSError as error:
-            raise DataError(
-                f'annotations {self.file} cannot be read ({error.strerror}); check --annotations'
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise DataError(f'{self.file} is no complete JSON file ({error}); copy it again') from error
+        content = load_json(self.file)
         for key in ('images', 'annotations', 'categories'):
             if not isinstance(content, dict) or not isinstance(content.get(key), list):
                 raise DataError(f'{self.file} has no list {key!r}; it is no COCO instance file')

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.preparation.converters.base import Instance, Item
-from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.source import SourceConverter, numbered_lines
+from xemap.preparation.converters.reading import check_size, numbered_lines
+from xemap.preparation.converters.source import SourceConverter
 from xemap.preparation.converters.splits import SplitRule
-from xemap.preparation.converters.verbatim import check_size
 from xemap.preparation.converters.voc import dior_category, read_voc
 
 BOXES = {
@@ -25,19 +24,21 @@ TABLE_1 = {'train': 8000, 'val': 3725}
 
 
 class DiorConverter(SourceConverter):
-    """``ImageSets/Main/{train,val}.txt`` (image ids, one a line), ``JPEGImages-trainval/<id>.jpg`` and
+    """DIOR-R or DIOR, boxes of 20 categories.
+
+    Layout: ``ImageSets/Main/{train,val}.txt`` (image ids, one a line), ``JPEGImages-trainval/<id>.jpg`` and
     ``Annotations/{Oriented,Horizontal} Bounding Boxes/<id>.xml``.
 
     The paper has 8000 training and 3725 validation images, together the 11725 of the official train and
     val lists (5862 and 5863). It does not say how it divides them; that it takes all of them is inferred
-    from the counts. By default they are divided in this proportion by a hash of their ids and ``seed``.
+    from the counts. By default they are divided in this proportion by a hash of their ids and ``split_seed``.
 
     Args:
         data_root: see :class:`SourceConverter`.
         folder: see :class:`SourceConverter`.
         boxes: ``'oriented'`` (DIOR-R) or ``'horizontal'`` (DIOR).
         official_split: divide as the lists do.
-        seed: another seed, another division.
+        split_seed: another seed, another division.
         images: folder of the images, relative to the source's.
         options: of :class:`~xemap.preparation.converters.Converter`.
 
@@ -53,9 +54,9 @@ class DiorConverter(SourceConverter):
         data_root: str | Path,
         folder: str | Path | None = None,
         *,
-        boxes: str = 'oriented',
+        boxes: Literal['oriented', 'horizontal'] = 'oriented',
         official_split: bool = False,
-        seed: int = 0,
+        split_seed: int = 0,
         images: str = 'JPEGImages-trainval',
         **options: Any,
     ) -> None:
@@ -66,10 +67,10 @@ class DiorConverter(SourceConverter):
         self.annotations = self.folder / 'Annotations' / annotations
         self.images = self.folder / images
         self.official_split = official_split
-        self.seed = seed
+        self.split_seed = split_seed
 
     def items(self) -> list[Item]:
-        image_of, annotation_of = self.files_by_stem(self.images), self.files_by_stem(self.annotations, ('.xml',))
+        image_of, annotation_of = self.files(self.images), self.files(self.annotations, ('.xml',))
         split_of = self._listed_ids()
         for key, path in image_of.items():
             if key not in split_of and key in annotation_of:
@@ -86,11 +87,10 @@ class DiorConverter(SourceConverter):
                 error = DataError(f'{image_of[key]} has no annotation in {self.annotations}; copy it')
                 self.bad(error, 'images_not_annotated')
             else:
-                name = relative_name(image_of[key], self.data_root)
-                items.append(Item(image_of[key], name, annotation_of[key], split))
+                items.append(self.item(image_of[key], annotation_of[key], split))
         return items
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance | None]:
         annotation = read_voc(item.annotation, self.box)
         check_size(annotation.size, size, item.image, str(item.annotation))
         for member in annotation.objects:
@@ -99,9 +99,7 @@ class DiorConverter(SourceConverter):
             except DataError as error:
                 self.bad(error, 'labels_unknown')
                 continue
-            instance = self.polygon_instance(category, [member.polygon], size, member.where)
-            if instance is not None:
-                yield instance
+            yield self.polygon_instance(category, [member.polygon], size, member.where)
 
     def _listed_ids(self) -> dict[str, str]:
         split_of: dict[str, str] = {}
@@ -121,4 +119,4 @@ class DiorConverter(SourceConverter):
         if self.official_split or len(split_of) < 2:
             return split_of
         share = TABLE_1['val'] / sum(TABLE_1.values())
-        return SplitRule('train', {'val': share}, seed=self.seed).assign(sorted(split_of))
+        return SplitRule('train', {'val': share}, seed=self.split_seed).assign(sorted(split_of))

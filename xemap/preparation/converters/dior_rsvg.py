@@ -7,9 +7,8 @@ from pathlib import Path
 
 from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters.base import Item
-from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.source import SourceConverter, numbered_lines
-from xemap.preparation.converters.verbatim import check_size, checked_text
+from xemap.preparation.converters.reading import check_size, checked_text, numbered_lines
+from xemap.preparation.converters.source import SourceConverter
 from xemap.preparation.converters.voc import VocObject, dior_category, read_voc
 from xemap.structures import Query
 
@@ -32,7 +31,9 @@ class Described:
 
 
 class DiorRsvgConverter(SourceConverter):
-    """``{train,val,test}.txt``, ``Annotations/*.xml`` and ``JPEGImages/*.jpg``.
+    """DIOR-RSVG, expressions for single objects.
+
+    Layout: ``{train,val,test}.txt``, ``Annotations/*.xml`` and ``JPEGImages/*.jpg``.
 
     A line of a list is the number of an *object*, counted from 0 over all XML files in the order of their
     paths. So an image may be in several splits, in each with other objects, and one missing file would
@@ -45,12 +46,14 @@ class DiorRsvgConverter(SourceConverter):
     """
 
     name = 'dior_rsvg'
+    example = '--data-root data --folder DIOR_RSVG --out data/dior_rsvg'
+    from_labels = False
     default_folder = 'DIOR_RSVG'
 
     def items(self) -> list[Item]:
         split_of = self._listed_objects()
-        image_of = self.files_by_stem(self.folder / 'JPEGImages')
-        annotation_of = self.files_by_stem(self.folder / 'Annotations', ('.xml',))
+        image_of = self.files(self.folder / 'JPEGImages')
+        annotation_of = self.files(self.folder / 'Annotations', ('.xml',))
         items, seen, count = [], set(), 0
         for file in annotation_of.values():
             annotation = read_voc(file)
@@ -66,8 +69,7 @@ class DiorRsvgConverter(SourceConverter):
             seen.add(image)
             for split in SPLITS:
                 if split in by_split:
-                    described = Described(by_split[split], annotation.size, str(file))
-                    items.append(Item(image, relative_name(image, self.data_root), described, split))
+                    items.append(self.item(image, Described(by_split[split], annotation.size, str(file)), split))
         if split_of.keys() != set(range(count)):
             raise LayoutError(
                 f'{self.folder}: the lists number {len(split_of)} objects up to {max(split_of, default=-1)}, the XML '

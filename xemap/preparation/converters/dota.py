@@ -14,8 +14,8 @@ from xemap.language.nouns import category_words
 from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
 from xemap.preparation.converters.geometry import as_polygon, clip_polygon, region_area
-from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.source import SourceConverter, numbered_lines
+from xemap.preparation.converters.reading import numbered_lines
+from xemap.preparation.converters.source import SourceConverter
 from xemap.raster.image_io import image_size
 from xemap.structures import PolygonRegion, Query
 
@@ -80,7 +80,9 @@ class DotaLabels:
 
 
 class DotaConverter(SourceConverter):
-    """``{train,val}/images/*.png`` and, beside ``images``, one label file an image in ``labelTxt``,
+    """DOTA v2.0, oriented boxes of 18 categories.
+
+    Layout: ``{train,val}/images/*.png`` and, beside ``images``, one label file an image in ``labelTxt``,
     ``labelTxt-v2.0`` or ``labelTxt-v2.0/DOTA-v2.0_{train,val}``.
 
     A line with fewer than nine fields describes no object: two of a header (image source, metres a pixel)
@@ -130,7 +132,8 @@ class DotaConverter(SourceConverter):
         for split in SPLITS:
             folders = [self.folder / split / labels.format(split=split) for labels in LABELS]
             labels = next((folder for folder in folders if folder.is_dir()), folders[-1])
-            for image, file in self.paired_files(self.folder / split / 'images', labels, ('.txt',)):
+            images, files = self.files(self.folder / split / 'images'), self.files(labels, ('.txt',))
+            for _, image, file in self.pairs(images, files):
                 try:
                     items += self._items_of(image, file, split)
                 except DataError as error:
@@ -144,10 +147,9 @@ class DotaConverter(SourceConverter):
             if max(size) > writer.size:
                 for window in crop_windows(size[1], size[0], writer.size, cover=True):
                     path = writer.folder / writer.name(image, window)
-                    labels = DotaLabels(file, DotaCrop(image, size, window, writer))
-                    yield Item(path, relative_name(path, self.data_root), labels, split)
+                    yield self.item(path, DotaLabels(file, DotaCrop(image, size, window, writer)), split)
                 return
-        yield Item(image, relative_name(image, self.data_root), DotaLabels(file), split)
+        yield self.item(image, DotaLabels(file), split)
 
     def item_size(self, item: Item) -> tuple[int, int]:
         crop: DotaCrop | None = item.annotation.crop
@@ -175,16 +177,14 @@ class DotaConverter(SourceConverter):
 
         return write_and_read
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance | None]:
         labels: DotaLabels = item.annotation
         for category, polygon, where in self._objects(labels.file):
             if labels.crop is not None:
                 if not self._belongs(polygon, labels.crop, where):
                     continue
                 polygon = polygon - labels.crop.window[:2]
-            instance = self.polygon_instance(category, [polygon], size, where)
-            if instance is not None:
-                yield instance
+            yield self.polygon_instance(category, [polygon], size, where)
 
     def _belongs(self, polygon: np.ndarray, crop: DotaCrop, where: str) -> bool:
         """Whether enough of an object lies in the crop."""

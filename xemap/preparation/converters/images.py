@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from xemap.errors import DataError
@@ -26,33 +25,6 @@ def check_whole(path: Path) -> None:
         end = handle.read()
     if not (start.startswith(JPEG_START) and end.endswith(JPEG_END) or start == PNG_START and end.endswith(PNG_END)):
         read_image(path)
-
-
-def find_images(folder: Path, bad: Callable[[DataError, str], None]) -> dict[str, Path]:
-    """Image files below a folder, by stem relative to it (``sub/name`` without suffix), sorted.
-
-    Args:
-        folder: where they are.
-        bad: called with the error and its reason where two files share a stem; the first counts.
-
-    Raises:
-        DataError: the folder is missing or holds no images.
-    """
-    if not folder.is_dir():
-        raise DataError(f'folder {folder} does not exist; relative folders are looked up below --data-root')
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob('*')):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
-            continue
-        stem = path.relative_to(folder).with_suffix('').as_posix()
-        if stem in found:
-            error = DataError(f'{found[stem]} and {path} have the same stem {stem!r}; keep one of them')
-            bad(error, 'images_duplicated')
-        else:
-            found[stem] = path
-    if not found:
-        raise DataError(f'{folder} holds no image ({", ".join(IMAGE_SUFFIXES)})')
-    return found
 
 
 def relative_name(path: Path, root: Path) -> str:

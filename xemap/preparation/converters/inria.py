@@ -9,7 +9,7 @@ from typing import Any
 
 from xemap.errors import LayoutError
 from xemap.preparation.converters.base import Item
-from xemap.preparation.converters.mask_source import TileSource
+from xemap.preparation.converters.mask_source import Labels, TileSource
 from xemap.preparation.converters.splits import SplitRule
 
 CLASSES = {0: 'background', 255: 'building'}
@@ -22,7 +22,9 @@ VAL_SHARE = 2 / 180
 
 
 class InriaConverter(TileSource):
-    """``AerialImageDataset/train/images/austin1.tif`` and ``…/train/gt/austin1.tif``: tiles of 5000 x 5000
+    """Inria Aerial Image Labeling, masks of buildings.
+
+    Layout: ``AerialImageDataset/train/images/austin1.tif`` and ``…/train/gt/austin1.tif``: tiles of 5000 x 5000
     pixels, 81 crops of 512 each. A mask holds 0 and 255, in one band or three equal ones.
 
     Args:
@@ -35,6 +37,7 @@ class InriaConverter(TileSource):
 
     name = 'inria'
     default_folder = 'AerialImageDataset'
+    classes = CLASSES
 
     def __init__(
         self,
@@ -45,13 +48,13 @@ class InriaConverter(TileSource):
         split_seed: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(data_root, folder, classes=CLASSES, **options)
+        super().__init__(data_root, folder, **options)
         self.official_split = official_split
         self.rule = SplitRule(fractions={'val': VAL_SHARE}, seed=split_seed)
 
     def items(self) -> list[Item]:
-        images, masks = self._tiles('images'), self._tiles('gt')
-        tiles = dict(self.pairs(images, masks))
+        pairs = self.pairs(self._tiles('images'), self._tiles('gt'), 'mask')
+        tiles = {tile: Labels(image, mask) for tile, image, mask in pairs}
         if self.official_split:
             split_of = {tile: 'val' if _number(tile) <= OFFICIAL_VAL_TILES else 'train' for tile in tiles}
         else:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from xemap.errors import DataError, LayoutError
+from xemap.errors import LayoutError
 from xemap.preparation.converters.base import Item
-from xemap.preparation.converters.mask_source import TileSource
+from xemap.preparation.converters.mask_source import Labels, TileSource
 
 COLORS = {
     '#FFFFFF': 'impervious surface',
@@ -68,49 +66,47 @@ class IsprsConverter(TileSource):
         root = Path(data_root) / (folder or self.default_folder)
         folders = [(root / first, root / second) for first, second in CROP_FOLDERS]
         self.ready_crops = next((pair for pair in folders if pair[0].is_dir()), None) if images is None else None
-        super().__init__(data_root, folder, classes=IDS if self.ready_crops else COLORS, **options)
+        self.classes = IDS if self.ready_crops else COLORS
+        super().__init__(data_root, folder, **options)
         published = next((name for name in self.labels_folders if (root / name).is_dir()), self.labels_folders[0])
         self.images, self.labels = root / (images or self.images_folder), root / (labels or published)
 
     def items(self) -> list[Item]:
         if self.ready_crops:
-            images, masks = (
-                self._index(self._crops(folder), self.crop_name, '{tile}/{stem}') for folder in self.ready_crops
-            )
-            return [self.item(labels, self._split(key.split('/')[0])) for key, labels in self.pairs(images, masks)]
-        images = self._index(self.files(self.images).values(), self.image_name, '{tile}')
-        masks = self._index(self.files(self.labels).values(), self.label_name, '{tile}')
+            images, masks = (self._files(folder, self.crop_name, '{tile}/{stem}') for folder in self.ready_crops)
+            return [
+                self.item(image, Labels(image, mask), self._split(key.split('/')[0]))
+                for key, image, mask in self.pairs(images, masks, 'mask')
+            ]
+        images = self._files(self.images, self.image_name, '{tile}')
+        masks = self._files(self.labels, self.label_name, '{tile}')
         items: list[Item] = []
-        for tile, labels in self.pairs(images, masks):
+        for tile, image, mask in self.pairs(images, masks, 'mask'):
             tolerance = ANY_COLOR if tile in self.off_colors else 0.0
-            items += self.crop_items(replace(labels, tolerance=tolerance), self._split(tile))
+            items += self.crop_items(Labels(image, mask, tolerance=tolerance), self._split(tile))
         return items
 
-    def _crops(self, folder: Path) -> list[Path]:
-        parts = [path for path in sorted(folder.glob('*')) if path.is_dir()] or [folder]
-        return [path for part in parts for path in self.files(part).values()]
-
-    def _index(self, files: Iterable[Path], pattern: str, key: str) -> dict[str, Path]:
+    def _files(self, folder: Path, pattern: str, key: str) -> dict[str, Path]:
         """Files by ``key``, which is made of their tile and stem."""
-        found: dict[str, Path] = {}
-        for path in files:
+
+        def key_of(path: Path) -> str:
             match = re.fullmatch(pattern, path.stem)
             if match is None:
                 raise LayoutError(f'{path} is not named {pattern}; put only the files of one kind into {path.parent}')
-            name = key.format(tile=match.group(1), stem=path.stem)
-            if name in found:
-                self.bad(DataError(f'{found[name]} and {path} are both {name}; keep one'), 'images_duplicated')
-            else:
-                found[name] = path
-        return found
+            return key.format(tile=match.group(1), stem=path.stem)
+
+        return self.files(folder, key=key_of)
 
     def _split(self, tile: str) -> str:
         return 'train' if tile in self.train_tiles else 'val'
 
 
 class PotsdamConverter(IsprsConverter):
-    """``2_Ortho_RGB/top_potsdam_2_10_RGB.tif`` and ``5_Labels_all/top_potsdam_2_10_label.tif``: 38 tiles of
-    6000 x 6000 pixels at 5 cm, 24 of them for training."""
+    """ISPRS Potsdam, masks of six classes.
+
+    Layout: ``2_Ortho_RGB/top_potsdam_2_10_RGB.tif`` and ``5_Labels_all/top_potsdam_2_10_label.tif``: 38 tiles of
+    6000 x 6000 pixels at 5 cm, 24 of them for training.
+    """
 
     name = 'potsdam'
     default_folder = 'potsdam'
@@ -127,8 +123,11 @@ class PotsdamConverter(IsprsConverter):
 
 
 class VaihingenConverter(IsprsConverter):
-    """``top/top_mosaic_09cm_area1.tif`` and labels of the same name: 33 tiles of about 2000 x 2500 pixels at
-    9 cm, 16 of them for training. The images show infrared, red and green as red, green and blue."""
+    """ISPRS Vaihingen, masks of six classes.
+
+    Layout: ``top/top_mosaic_09cm_area1.tif`` and labels of the same name: 33 tiles of about 2000 x 2500 pixels at
+    9 cm, 16 of them for training. The images show infrared, red and green as red, green and blue.
+    """
 
     name = 'vaihingen'
     default_folder = 'vaihingen'

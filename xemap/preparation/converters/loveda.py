@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xemap.preparation.converters.base import Item
-from xemap.preparation.converters.mask_source import MaskSource
+from xemap.preparation.converters.mask_source import Labels, MaskSource
 from xemap.preparation.converters.splits import SplitRule
 
 CLASSES = {
@@ -27,11 +27,13 @@ VAL_SHARE = 614 / 4191
 
 
 class LoveDAConverter(MaskSource):
-    """``{Train,Val}/{Urban,Rural}/images_png/N.png`` and ``…/masks_png/N.png``.
+    """LoveDA, masks of land cover.
+
+    Layout: ``{Train,Val}/{Urban,Rural}/images_png/N.png`` and ``…/masks_png/N.png``.
 
     Args:
         data_root, folder: see :class:`SourceConverter`.
-        official_split: keep the published division, 2522 and 1669 images. By default both are pooled and
+        official_split: keep the published division, 2522 and 1669 images; by default both are pooled and
             divided by a hash of their names, 3577 and 614 as in the paper (whose lists are not published).
         split_seed: another seed, another division of the pool.
         options: see :class:`MaskSource`.
@@ -39,6 +41,7 @@ class LoveDAConverter(MaskSource):
 
     name = 'loveda'
     default_folder = 'loveda'
+    classes = CLASSES
 
     def __init__(
         self,
@@ -49,7 +52,7 @@ class LoveDAConverter(MaskSource):
         split_seed: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(data_root, folder, classes=CLASSES, **options)
+        super().__init__(data_root, folder, **options)
         self.official_split = official_split
         self.rule = SplitRule(fractions={'val': VAL_SHARE}, seed=split_seed)
 
@@ -58,9 +61,10 @@ class LoveDAConverter(MaskSource):
         for part, split in OFFICIAL.items():
             for scene in SCENES:
                 folder = self.folder / part / scene
-                for stem, pair in self.pairs(self.files(folder / 'images_png'), self.files(folder / 'masks_png')):
+                images, masks = self.files(folder / 'images_png'), self.files(folder / 'masks_png')
+                for stem, image, mask in self.pairs(images, masks, 'mask'):
                     key = f'{part}/{scene}/{stem}'  # stems may repeat between the folders
-                    labels[key], split_of[key] = pair, split
+                    labels[key], split_of[key] = Labels(image, mask), split
         if labels and not self.official_split:
             split_of = self.rule.assign(list(labels))
-        return [self.item(pair, split_of[key]) for key, pair in labels.items()]
+        return [self.item(pair.image, pair, split_of[key]) for key, pair in labels.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.class_table import ClassTable, LabelError
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
 from xemap.preparation.converters.geometry import count_components
-from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
 from xemap.preparation.converters.masks import MIN_AREA, class_pixels, load_mask
 from xemap.preparation.converters.source import SourceConverter
 from xemap.raster.image_io import image_size
@@ -47,24 +46,19 @@ class MaskSource(SourceConverter):
 
     Args:
         data_root, folder: see :class:`SourceConverter`.
-        classes: name by number or colour in the masks, None = ignore; :attr:`no_query` names make no query.
-        options: of :class:`~xemap.preparation.converters.Converter`; ``min_area`` is
-            :data:`~xemap.preparation.converters.masks.MIN_AREA` by default.
+        options: of :class:`~xemap.preparation.converters.Converter`.
     """
+
+    classes: Mapping[int, str | None] | Mapping[str, str | None]
+    """Name by number or colour in the masks, None = ignore; :attr:`no_query` names make no query."""
+    least_share = MIN_AREA
 
     no_query: ClassVar[frozenset[str]] = frozenset({'background'})
     """Classes that name no thing one could ask for."""
 
-    def __init__(
-        self,
-        data_root: str | Path,
-        folder: str | Path | None = None,
-        *,
-        classes: Mapping[int, str | None] | Mapping[str, str | None],
-        **options: Any,
-    ) -> None:
-        super().__init__(data_root, folder, **{'min_area': MIN_AREA, **options})
-        self.table = ClassTable(self.name, classes)
+    def __init__(self, data_root: str | Path, folder: str | Path | None = None, **options: Any) -> None:
+        super().__init__(data_root, folder, **options)
+        self.table = ClassTable(self.name, self.classes)
         self._mask: tuple[Path, Image.Image] | None = None
 
     def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
@@ -91,37 +85,6 @@ class MaskSource(SourceConverter):
     def bad(self, error: DataError, reason: str) -> None:
         super().bad(error, 'labels_unknown' if isinstance(error, LabelError) else reason)
 
-    def files(self, folder: Path) -> dict[str, Path]:
-        """Image files right in a folder by stem, sorted. A folder that is missing or has none, and a second
-        file of one stem, are :meth:`bad`."""
-        found: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() not in IMAGE_SUFFIXES:
-                continue
-            if path.stem in found:
-                error = DataError(f'{found[path.stem]} and {path} have one stem; keep one of them')
-                self.bad(error, 'images_duplicated')
-            else:
-                found[path.stem] = path
-        if not found:
-            self.bad(DataError(f'{self.name}: {folder} holds no image; copy that part of the source'), 'lists_empty')
-        return found
-
-    def pairs(self, images: Mapping[str, Path], masks: Mapping[str, Path]) -> Iterator[tuple[str, Labels]]:
-        """Key and files of every image that has a mask; what is left over on either side is :meth:`bad`."""
-        for key, image in images.items():
-            if key in masks:
-                yield key, Labels(image, masks[key])
-            else:
-                self.bad(DataError(f'{self.name}: image {image} has no mask; copy it'), 'images_not_annotated')
-        for key, mask in masks.items():
-            if key not in images:
-                self.bad(DataError(f'{self.name}: mask {mask} has no image; copy it'), 'annotations_without_image')
-
-    def item(self, labels: Labels, split: str) -> Item:
-        """The item of a whole image."""
-        return Item(labels.image, relative_name(labels.image, self.data_root), labels, split)
-
 
 class TileSource(MaskSource):
     """A source of large tiles: its items are crops, which are written as they are converted.
@@ -129,11 +92,11 @@ class TileSource(MaskSource):
     Tiles and masks are decoded once each, one at a time.
 
     Args:
-        data_root, folder, classes: see :class:`MaskSource`.
+        data_root, folder: see :class:`SourceConverter`.
         crops: folder of the crops, relative to the data root; None = ``crops/<name>``.
         crop_size: side of a crop in pixels. What does not fill a crop at the right and bottom border of a tile
             is left out.
-        options: see :class:`MaskSource`.
+        options: of :class:`~xemap.preparation.converters.Converter`.
     """
 
     def __init__(
@@ -164,8 +127,7 @@ class TileSource(MaskSource):
             return
         for window in windows:
             crop = self.crops.folder / self.crops.name(labels.image, window)
-            annotation = Labels(labels.image, labels.mask, window, labels.tolerance)
-            yield Item(crop, relative_name(crop, self.data_root), annotation, split)
+            yield self.item(crop, replace(labels, window=window), split)
 
     def record(self, item: Item) -> ImageRecord | None:
         labels: Labels = item.annotation

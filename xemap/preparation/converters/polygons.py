@@ -11,14 +11,12 @@ from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.coco import CocoConverter
 from xemap.preparation.converters.geometry import unite
+from xemap.preparation.converters.reading import checked_flag, checked_text, load_json
 from xemap.preparation.converters.verbatim import (
+    DrawnImage,
     Expression,
-    Sheet,
     VerbatimConverter,
-    checked_flag,
-    checked_text,
     exact_polygon,
-    load_json,
     outside,
 )
 from xemap.structures import PolygonRegion, Query
@@ -35,7 +33,9 @@ def _hops(flags: list, where: str) -> int | None:
 
 
 class PolygonsConverter(VerbatimConverter):
-    """The project's own format for test partitions::
+    """Expressions with polygons in the project's own JSON, for test partitions.
+
+    The format::
 
         {
           "format": "xemap-polygons",
@@ -68,6 +68,8 @@ class PolygonsConverter(VerbatimConverter):
         options: of :class:`Converter`.
     """
 
+    example = '--data-root data/mine --annotations test.json --images images --out data/mine'
+
     def __init__(
         self, data_root: str | Path, annotations: str | Path, images: str | Path = '.', **options: Any
     ) -> None:
@@ -82,9 +84,9 @@ class PolygonsConverter(VerbatimConverter):
         if content.get('version') != VERSION:
             raise LayoutError(f'{self.file} has version {content.get("version")!r}; this xemap reads {VERSION}')
         _check_keys(content, ('format', 'version', 'images'), str(self.file))
-        return self.make_items(self._sheets(content), self.images)
+        return self.make_items(self._drawn_images(content), self.images)
 
-    def _sheets(self, content: dict) -> Iterator[tuple[Path, Sheet]]:
+    def _drawn_images(self, content: dict) -> Iterator[tuple[Path, DrawnImage]]:
         for number, entry in enumerate(_list_of(content, 'images', str(self.file)), 1):
             where = f'{self.file} image {number}'
             _check_keys(entry, IMAGE_KEYS, where)
@@ -97,7 +99,10 @@ class PolygonsConverter(VerbatimConverter):
                     expressions.append(_expression(query, f'{where} query {place}'))
                 except DataError as error:
                     self.bad(error, 'bad_annotations')
-            yield self.images / entry['image'], Sheet(where, expressions, (entry.get('height'), entry.get('width')))
+            yield (
+                self.images / entry['image'],
+                DrawnImage(where, expressions, (entry.get('height'), entry.get('width'))),
+            )
 
 
 def _expression(query: dict, where: str) -> Expression:
@@ -110,18 +115,20 @@ def _expression(query: dict, where: str) -> Expression:
 
 
 class LabelmeConverter(VerbatimConverter):
-    """One JSON of labelme an image; the label of a shape is the text of the query.
+    """A folder of labelme's JSON files, one per image.
 
-    Shapes with the same label are one query. Those of one ``group_id`` are parts of one referent, any
-    other shape is a referent of its own. A query is multi-hop where a shape has the flag ``multi_hop``
-    set or says ``multi_hop`` in its description, single-hop where the flag is there and not set.
-    Polygons and rectangles are read; circles, lines and points are bad annotations.
+    The label of a shape is the text of the query. Shapes with the same label are one query. Those of one
+    ``group_id`` are parts of one referent, any other shape is a referent of its own. A query is multi-hop where a
+    shape has the flag ``multi_hop`` set or says ``multi_hop`` in its description, single-hop where the flag is there
+    and not set. Polygons and rectangles are read; circles, lines and points are bad annotations.
 
     Args:
         data_root: see :class:`Converter`.
         annotations: folder of the JSON files, relative to the data root.
         options: of :class:`Converter`.
     """
+
+    example = '--data-root data/mine --annotations marked --out data/mine'
 
     def __init__(self, data_root: str | Path, annotations: str | Path = '.', **options: Any) -> None:
         super().__init__(data_root, **options)
@@ -130,9 +137,9 @@ class LabelmeConverter(VerbatimConverter):
     def items(self) -> list[Item]:
         if not self.folder.is_dir():
             raise DataError(f'folder {self.folder} does not exist; give the folder of the labelme files')
-        return self.make_items(map(self._sheet, sorted(self.folder.rglob('*.json'))), self.folder)
+        return self.make_items(map(self._drawn_image, sorted(self.folder.rglob('*.json'))), self.folder)
 
-    def _sheet(self, file: Path) -> tuple[Path, Sheet]:
+    def _drawn_image(self, file: Path) -> tuple[Path, DrawnImage]:
         content = load_json(file)
         if not isinstance(content, dict) or not isinstance(content.get('imagePath'), str):
             raise LayoutError(f'{file} has no imagePath; it is no file of labelme')
@@ -147,7 +154,7 @@ class LabelmeConverter(VerbatimConverter):
         expressions = [_joined(label, shapes, str(file)) for label, shapes in groups.items()]
         size = (content.get('imageHeight'), content.get('imageWidth'))
         image = content['imagePath'].replace('\\', '/')  # labelme on Windows
-        return file.parent / image, Sheet(str(file), expressions, size)
+        return file.parent / image, DrawnImage(str(file), expressions, size)
 
 
 def _outline(shape: dict, where: str) -> list:
@@ -170,7 +177,9 @@ def _joined(label: str, shapes: list[tuple[dict, list]], where: str) -> Expressi
 
 
 class CocoCaptionsConverter(CocoConverter):
-    """COCO JSON whose annotations are expressions: ``caption``, or else the category's name, is the text.
+    """COCO JSON whose annotations are expressions.
+
+    The ``caption``, or else the category's name, is the text.
 
     Annotations of an image with the same text are one query, each a referent of its own. ``multi_hop``
     of an annotation or of its ``attributes`` (as CVAT writes them) says whether other objects must be
@@ -178,13 +187,17 @@ class CocoCaptionsConverter(CocoConverter):
     ``phrases``, ``min_area`` and ``category_map`` have nothing to act on.
     """
 
+    example = '--data-root data/mine --annotations instances.json --images images --out data/mine'
+    from_labels = False
+    default_split = 'test'
+
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
         image, objects = item.annotation
         groups: dict[str, list[tuple[Instance, bool | None]]] = {}
         for annotation in objects:
             where = f'{self.file} annotation {annotation.get("id")}'
             # One at a time, because an instance does not know its annotation.
-            for instance in self.instances(replace(item, annotation=(image, [annotation])), size):
+            for instance in filter(None, self.instances(replace(item, annotation=(image, [annotation])), size)):
                 try:
                     text = checked_text(annotation.get('caption', instance.category), where)
                     flag = annotation.get('multi_hop', _dict_of(annotation, 'attributes', where).get('multi_hop'))

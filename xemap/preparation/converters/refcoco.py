@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from xemap.errors import DataError, LayoutError
 from xemap.language.nouns import category_words
 from xemap.preparation.converters.base import Instance, Item
 from xemap.preparation.converters.coco import checked_rle
-from xemap.preparation.converters.images import relative_name
+from xemap.preparation.converters.reading import check_fields, check_size, load_json, load_plain_pickle
 from xemap.preparation.converters.source import SourceConverter
-from xemap.preparation.converters.verbatim import check_size, load_json
 from xemap.structures import MaskRegion, Query
 
 VARIANTS = {'refcoco': 'unc', 'refcoco+': 'unc', 'refcocog': 'umd'}
@@ -44,8 +41,10 @@ class Referent:
 
 
 class RefCocoConverter(SourceConverter):
-    """``refcoco/refs(unc).p``, ``refcoco+/refs(unc).p``, ``refcocog/refs(umd).p``, an ``instances.json`` beside
-    each, and COCO's images in ``train2014``.
+    """RefCOCO, RefCOCO+ and RefCOCOg, expressions for single objects in COCO's images.
+
+    Layout: ``refcoco/refs(unc).p``, ``refcoco+/refs(unc).p``, ``refcocog/refs(umd).p``, an ``instances.json`` beside
+    each, and the images in ``train2014``.
 
     All sentences of an image, from every variant, come together; each is a query of its own for one object,
     and words repeated for the same object count once. Test splits are left out. The variants divide the
@@ -62,6 +61,7 @@ class RefCocoConverter(SourceConverter):
     """
 
     name = 'refcoco'
+    from_labels = False
     default_folder = 'RefCOCO'
 
     def __init__(
@@ -99,7 +99,7 @@ class RefCocoConverter(SourceConverter):
                 error = DataError(f"{annotation[0].where}: image {path} does not exist; copy COCO's train2014 there")
                 self.bad(error, 'annotations_without_image')
             else:
-                items.append(Item(path, relative_name(path, self.data_root), annotation, split))
+                items.append(self.item(path, annotation, split))
         return items
 
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
@@ -181,7 +181,7 @@ class RefCocoConverter(SourceConverter):
             raise LayoutError(f'{file} has no list {key!r}; it is no COCO instance file')
         table: dict[int, dict] = {}
         for number, entry in enumerate(entries, 1):
-            _check_fields(entry, {'id': int, **fields}, f'{file} entry {number} of {key!r}')
+            check_fields(entry, {'id': int, **fields}, f'{file} entry {number} of {key!r}')
             if table.setdefault(entry['id'], entry) is not entry:
                 reason = 'images_duplicated' if key == 'images' else 'bad_annotations'
                 self.bad(DataError(f'{file}: {key!r} has id {entry["id"]} twice; remove one'), reason)
@@ -198,27 +198,11 @@ def load_refs(file: Path) -> list[dict]:
         DataError: the file is missing.
         LayoutError: it is no such pickle.
     """
-    try:
-        refs = _PlainUnpickler(io.BytesIO(file.read_bytes()), encoding='latin1').load()
-    except OSError as error:
-        raise DataError(f'{file} cannot be read ({error.strerror}); copy it there') from error
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise LayoutError(f'{file} is no pickle of plain numbers, texts and lists ({error}); copy it again') from error
+    refs = load_plain_pickle(file)
     if not isinstance(refs, list):
         raise LayoutError(f'{file} holds a {type(refs).__name__}, not a list of references')
     for number, ref in enumerate(refs, 1):
-        _check_fields(ref, REF_FIELDS, f'{file} entry {number}')
+        check_fields(ref, REF_FIELDS, f'{file} entry {number}')
         for sentence in ref['sentences']:
-            _check_fields(sentence, {'sent': str}, f'{file} entry {number}, a sentence')
+            check_fields(sentence, {'sent': str}, f'{file} entry {number}, a sentence')
     return refs
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f'it asks for {module}.{name}')
-
-
-def _check_fields(entry: Any, fields: dict[str, type], where: str) -> None:
-    for field, kind in fields.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
-            raise LayoutError(f'{where} has no {kind.__name__} {field!r}; the file is of another make')

@@ -47,6 +47,10 @@ class SplitRule:
         for split in (self.name, *self.fractions, *self.files):
             if not re.fullmatch(r'[\w-]+', split):
                 raise ConfigError(f'split name {split!r}; use letters, digits, _ and -')
+        if self.name in self.fractions:
+            raise ConfigError(
+                f'split {self.name!r} has a share, and is that of the rest; give the rest another --split'
+            )
         if self.fractions and self.files:
             raise ConfigError('both split fractions and split files are given; choose one')
         if self.group_regex is not None and not self.fractions:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from xemap.errors import DataError
 from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.geometry import as_polygon
 from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
+from xemap.preparation.converters.reading import check_size, checked_text
 from xemap.structures import PolygonRegion, Query
 
 
@@ -37,7 +37,7 @@ class Expression:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class DrawnImage:
     """What was drawn on one image: the annotation of an :class:`Item`.
 
     Args:
@@ -56,11 +56,14 @@ class VerbatimConverter(Converter):
     depend on every vertex. ``phrases``, ``min_area`` and ``category_map`` have nothing to act on.
     """
 
+    from_labels = False
+    default_split: ClassVar[str | None] = 'test'
+
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
-        sheet: Sheet = item.annotation
-        check_size(sheet.size, size, item.image, sheet.where)
+        image: DrawnImage = item.annotation
+        check_size(image.size, size, item.image, image.where)
         queries = []
-        for expression in sheet.expressions:
+        for expression in image.expressions:
             try:
                 queries.append(self._exact_query(expression, size))
             except DataError as error:
@@ -84,13 +87,13 @@ class VerbatimConverter(Converter):
         return Query(text, PolygonRegion(polygons, hand_drawn=True), hops=expression.hops, referents=referents)
 
     def make_items(
-        self, sheets: Iterable[tuple[Path, Sheet]], images: Path, split: str | None = None, own_folder: bool = False
+        self, drawn: Iterable[tuple[Path, DrawnImage]], images: Path, split: str | None = None, own_folder: bool = False
     ) -> list[Item]:
         """Items of the images that are there, sorted by name.
 
         Args:
-            sheets: path of each image, and its annotation.
-            images: folder in which images that no sheet names are counted.
+            drawn: path of each image, and its annotation.
+            images: folder in which images without an annotation are counted.
             split: where the source puts them.
             own_folder: nothing but the images of the source belongs into ``images``: others are :meth:`bad`.
 
@@ -100,17 +103,17 @@ class VerbatimConverter(Converter):
         """
         items: dict[str, Item] = {}
         named: set[str] = set()
-        for path, sheet in sheets:
+        for path, image in drawn:
             name = relative_name(path, self.data_root)
             if name in named:
-                error = DataError(f'{sheet.where}: image {name} is annotated twice; join the entries')
+                error = DataError(f'{image.where}: image {name} is annotated twice; join the entries')
                 self.bad(error, 'images_duplicated')
                 continue
             named.add(name)
             if path.is_file():
-                items[name] = Item(path, name, sheet, split)
+                items[name] = self.item(path, image, split)
             else:
-                error = DataError(f'{sheet.where}: image {path} does not exist; put it there or remove the entry')
+                error = DataError(f'{image.where}: image {path} does not exist; put it there or remove the entry')
                 self.bad(error, 'annotations_without_image')
         for path in sorted(images.rglob('*')):
             if path.suffix.lower() in IMAGE_SUFFIXES and relative_name(path, self.data_root) not in named:
@@ -143,52 +146,3 @@ def outside(polygon: np.ndarray, size: tuple[int, int]) -> bool:
         size: (height, width) of the image.
     """
     return bool((polygon.max(axis=0) < 0).any() or (polygon.min(axis=0) > (size[1], size[0])).any())
-
-
-def checked_text(text: Any, where: str) -> str:
-    """The text without space around it.
-
-    Raises:
-        DataError: no text, or an empty one.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f'{where}: text {text!r} is empty or no text; write the expression')
-    return text.strip()
-
-
-def checked_flag(value: Any, where: str) -> bool | None:
-    """True, False, or None for unknown.
-
-    Raises:
-        DataError: anything else.
-    """
-    if value is not None and not isinstance(value, bool):
-        raise DataError(f'{where} is {value!r}; write true, false or null')
-    return value
-
-
-def check_size(stated: tuple[int | None, int | None] | None, size: tuple[int, int], image: Path, where: str) -> None:
-    """Compare the (height, width) that an annotation states with the image's; None = not stated.
-
-    Raises:
-        DataError: they differ.
-    """
-    if stated is not None and any(number not in (None, true) for number, true in zip(stated, size)):
-        raise DataError(
-            f'{image} is {size[1]} x {size[0]} pixels, {where} says {stated[1]} x {stated[0]}; '
-            'the annotations belong to another version of the image'
-        )
-
-
-def load_json(file: Path) -> Any:
-    """Content of a JSON file.
-
-    Raises:
-        DataError: it is missing, or no complete JSON.
-    """
-    try:
-        return json.loads(file.read_text('utf-8-sig'))
-    except OSError as error:
-        raise DataError(f'annotations {file} cannot be read ({error.strerror}); check the path') from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f'{file} is no complete JSON file ({error}); copy it again') from error

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters.base import Instance, Item
-from xemap.preparation.converters.geometry import box_polygon
-from xemap.preparation.converters.images import relative_name
-from xemap.preparation.converters.source import SourceConverter, numbered_lines
+from xemap.preparation.converters.reading import numbered_lines
+from xemap.preparation.converters.source import SourceConverter
 
 SPLITS = ('train', 'val')
 FIELDS = 'left,top,width,height,score,category,truncation,occlusion'
@@ -33,8 +32,10 @@ IGNORED = ('ignored regions', 'others')
 
 
 class VisDroneConverter(SourceConverter):
-    """``VisDrone2019-DET-{train,val}/{images,annotations}`` as unpacked, one text file an image, one object
-    a line: ``left,top,width,height,score,category,truncation,occlusion``, with or without a last comma.
+    """VisDrone-DET, boxes of people and vehicles in drone images.
+
+    Layout: ``VisDrone2019-DET-{train,val}/{images,annotations}`` as unpacked, one text file an image, one object a
+    line: ``left,top,width,height,score,category,truncation,occlusion``, with or without a last comma.
 
     Boxes of score 0 and those of the categories "ignored regions" and "others" are left out and counted.
 
@@ -52,11 +53,11 @@ class VisDroneConverter(SourceConverter):
         items = []
         for split in SPLITS:
             folder = self.folder / f'VisDrone2019-DET-{split}'
-            for image, annotation in self.paired_files(folder / 'images', folder / 'annotations', ('.txt',)):
-                items.append(Item(image, relative_name(image, self.data_root), annotation, split))
+            images, annotations = self.files(folder / 'images'), self.files(folder / 'annotations', ('.txt',))
+            items += [self.item(image, file, split) for _, image, file in self.pairs(images, annotations)]
         return items
 
-    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
+    def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance | None]:
         file: Path = item.annotation
         for number, line in numbered_lines(file):
             where = f'{file} line {number}'
@@ -66,13 +67,8 @@ class VisDroneConverter(SourceConverter):
                 self.bad(error, 'labels_unknown')
             elif score == 0 or CATEGORIES[label] in IGNORED:
                 self.report.count('objects_ignored', f'{where}: {CATEGORIES[label]}, score {score}')
-            elif width < 0 or height < 0:
-                self.bad(DataError(f'{where}: box of size {width} x {height}; correct the line'), 'bad_annotations')
             else:
-                box = box_polygon(left, top, width, height)
-                instance = self.polygon_instance(CATEGORIES[label], [box], size, where)
-                if instance is not None:
-                    yield instance
+                yield self.box_instance(CATEGORIES[label], (left, top, width, height), size, where)
 
 
 def _parse(line: str, where: str) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 from xemap.datasets.annotations import FORMAT_VERSION
 from xemap.files import remove_parts, write_text
 from xemap.preparation.converters import PhraseTable, convert
+from xemap.preparation.converters.registry import CONVERTERS
 from xemap.preparation.expressions import ExpressionGenerator
 from xemap.preparation.xemap_set.parallel import Tick
 from xemap.preparation.xemap_set.sources import SOURCES, Source
@@ -184,7 +185,8 @@ def _fingerprint(job: Job, listing: str) -> str:
 
 
 def _module_file(source: Source) -> str:
-    return source.converter.partition(':')[0].rpartition('.')[2] + '.py'
+    path, _, _ = CONVERTERS.get(source.converter, source.converter).partition(':')
+    return path.rpartition('.')[2] + '.py'
 
 
 def _listing(folder: Path) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from xemap.preparation.converters.registry import load_converter
 from xemap.preparation.converters.source import SourceConverter
 
 SPLITS = ('train', 'val', 'test')
@@ -32,8 +32,8 @@ class Source:
 
     Args:
         row: its row in Table 1.
-        converter: ``module:Class`` of a :class:`SourceConverter`; its ``name`` and ``default_folder`` are
-            those of the source. Imported only where it is needed.
+        converter: name of a :class:`SourceConverter` (see :func:`load_converter`); its ``name`` and
+            ``default_folder`` are those of the source. Imported only where it is needed.
         crops: whether crops are cut: ``'never'``, ``'always'`` (the converter takes ``crops``, a folder) or
             where ``'asked'`` for (it takes ``crop_size`` as well).
         divided: Table 1 divides it otherwise than its publishers: the converter takes ``official_split``.
@@ -46,8 +46,9 @@ class Source:
 
     def load(self) -> type[SourceConverter]:
         """The converter."""
-        module, _, name = self.converter.partition(':')
-        return getattr(import_module(module), name)
+        converter = load_converter(self.converter)
+        assert issubclass(converter, SourceConverter)
+        return converter
 
     def find(self, root: Path) -> Path | None:
         """The source's folder below ``root``, in whatever case it is written; None = it is not there."""
@@ -56,16 +57,15 @@ class Source:
         return root / wanted if root / wanted in folders else next(iter(folders), None)
 
 
-_CONVERTERS = 'xemap.preparation.converters'
 SOURCES: dict[str, Source] = {
-    'refcoco': Source('RefCOCO', f'{_CONVERTERS}.refcoco:RefCocoConverter'),
-    'visdrone': Source('VisDrone', f'{_CONVERTERS}.visdrone:VisDroneConverter'),
-    'dior': Source('DIOR', f'{_CONVERTERS}.dior:DiorConverter', divided=True),
-    'dota': Source('DOTAv2', f'{_CONVERTERS}.dota:DotaConverter', crops='asked'),
-    'loveda': Source('LoveDA', f'{_CONVERTERS}.loveda:LoveDAConverter', divided=True),
-    'potsdam': Source('Potsdam-Vaihingen', f'{_CONVERTERS}.isprs:PotsdamConverter', crops='always'),
-    'vaihingen': Source('Potsdam-Vaihingen', f'{_CONVERTERS}.isprs:VaihingenConverter', crops='always'),
-    'inria': Source('AerialImage', f'{_CONVERTERS}.inria:InriaConverter', crops='always', divided=True),
-    'airslt': Source('AIR-SLT', f'{_CONVERTERS}.airslt:AirSltConverter'),
+    'refcoco': Source('RefCOCO', 'refcoco'),
+    'visdrone': Source('VisDrone', 'visdrone'),
+    'dior': Source('DIOR', 'dior', divided=True),
+    'dota': Source('DOTAv2', 'dota', crops='asked'),
+    'loveda': Source('LoveDA', 'loveda', divided=True),
+    'potsdam': Source('Potsdam-Vaihingen', 'potsdam', crops='always'),
+    'vaihingen': Source('Potsdam-Vaihingen', 'vaihingen', crops='always'),
+    'inria': Source('AerialImage', 'inria', crops='always', divided=True),
+    'airslt': Source('AIR-SLT', 'airslt'),
 }
 """By name, in the order of Table 1, in which they are also merged."""
