@@ -154,7 +154,7 @@ def break_polygon(tree):
     [
         ('color-masks', break_mask_size, ['b.jpg is 50 x 30', 'b.png 20 x 20']),
         ('color-masks', break_mask_colour, ['b.png', '1500 pixels', '#010203', 'classes.csv']),
-        ('coco', break_image, ['b.jpg is not a readable image']),
+        ('coco', break_image, ['b.jpg is truncated or no known image']),
         ('coco', remove_image, ['b.jpg does not exist']),
         ('boxes-csv', break_polygon, ['objects.csv line 2', '2 vertices', 'leave it out']),
     ],

@@ -153,7 +153,7 @@ def test_a_file_that_is_no_text(root, labels):
 
 def test_an_unreadable_image_is_named_or_skipped(root, labels):
     (root / TRAIN / f'images/{labels.stem}.jpg').write_bytes(b'no image')
-    with pytest.raises(DataError, match='not a readable image'):
+    with pytest.raises(DataError, match='truncated or no known image'):
         convert(VisDroneConverter(root), root / 'out')
     report = convert(VisDroneConverter(root, skip_bad=True), root / 'out')
     assert report.images['train'] == 2 and report.counts['bad_images'] == 1
