@@ -10,8 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
-from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold, region_mask
-from xemap.raster.outlines import outline_polygons
+from xemap.inference.vectorize import find_regions, find_threshold, outline_polygons, parse_threshold, region_mask
 
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(lambda size: arrays(bool, size))
 
@@ -31,7 +30,7 @@ def pixels_in(polygon, size) -> np.ndarray:
 @settings(max_examples=150, deadline=None)
 @given(MASKS, st.integers(1, 9))
 def test_polygons_hold_exactly_the_pixels_of_each_connected_region(mask, strip):
-    polygons = outline_polygons(mask[i : i + strip] for i in range(0, len(mask), strip))
+    polygons = outline_polygons((mask[i : i + strip] for i in range(0, len(mask), strip)), mask.shape)
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     assert len(polygons) == count - 1 and shapely.is_valid(polygons).all()
     found = [pixels_in(polygon, mask.shape) for polygon in polygons]
@@ -47,7 +46,7 @@ def test_polygons_are_those_of_gdal(mask):
     features = pytest.importorskip('rasterio.features', reason='compares with rasterio')
     shapes = features.shapes(mask.astype(np.uint8), mask=mask)
     theirs = [shapely.simplify(shapely.buffer(shapely.geometry.shape(shape), 0), 0) for shape, _ in shapes]
-    ours = outline_polygons([mask])
+    ours = outline_polygons([mask], mask.shape)
     key = [sorted(shapely.to_wkt(shapely.normalize(polygon)) for polygon in both) for both in (ours, theirs)]
     assert key[0] == key[1]
 
@@ -58,7 +57,7 @@ def test_holes_within_holes():
     mask[2:9, 2:10] = False
     mask[3:8, 3:9] = True
     mask[4:6, 4:6] = False
-    outer, inner = sorted(outline_polygons([mask]), key=lambda polygon: -shapely.envelope(polygon).area)
+    outer, inner = sorted(outline_polygons([mask], mask.shape), key=lambda polygon: -shapely.envelope(polygon).area)
     assert outer.bounds == (1, 1, 11, 10) and [shapely.Polygon(r).bounds for r in outer.interiors] == [(2, 2, 10, 9)]
     assert inner.bounds == (3, 3, 9, 8) and [shapely.Polygon(r).bounds for r in inner.interiors] == [(4, 4, 6, 6)]
 
@@ -87,6 +86,14 @@ def test_scores_over_several_strips(monkeypatch):
     map[500:1100, 4] = map[500:1100, 20] = map[499, 4:21] = map[1100, 4:21] = 0
     best = max(find_regions(store_of(map), 0, 0.9, 100, 0), key=lambda region: region.pixels)
     assert best.pixels == 600 * 15 and best.score == pytest.approx(0.9)
+
+
+def test_a_map_is_read_once(monkeypatch):
+    store = store_of(np.random.default_rng(0).random((1300, 40), dtype=np.float32))
+    read, rows = MapStore.read, []
+    monkeypatch.setattr(MapStore, 'read', lambda self, query, a, b: rows.extend(range(a, b)) or read(self, query, a, b))
+    assert len(find_regions(store, 0, 0.9)) > 1000
+    assert rows == list(range(1300))
 
 
 def test_simplified_outlines_stay_near_and_valid():

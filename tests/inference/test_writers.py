@@ -10,10 +10,9 @@ import shapely
 
 from xemap.errors import ConfigError, DataError
 from xemap.inference.map_store import MapStore
-from xemap.inference.vectorize import find_regions
+from xemap.inference.vectorize import find_regions, outline_polygons
 from xemap.inference.writers import output_nodata, require_writable, small_map, write_geojson, write_geotiff, write_npy
 from xemap.raster.georeference import Georeference, areas_m2, place_polygons, target_crs
-from xemap.raster.outlines import outline_polygons
 from xemap.raster.raster_file import open_raster
 
 MAP = np.zeros((300, 400), np.float32)
@@ -100,7 +99,7 @@ def test_geojson_round_trip(tmp_path, rasterio, utm, geopandas, crs, code):
 def test_true_areas_on_degrees(rasterio, geopandas):
     pyproj = pytest.importorskip('pyproj')
     place = Georeference(rasterio.Affine(1e-4, 0, 10, 0, -1e-4, 60), rasterio.crs.CRS.from_epsg(4326), None, '')
-    outlines = outline_polygons([MAP > 0.5])
+    outlines = outline_polygons([MAP > 0.5], MAP.shape)
     (area, *_), crs = areas_m2(outlines, place), target_crs(place)[0]
     geodesic, _ = pyproj.Geod(ellps='WGS84').geometry_area_perimeter(place_polygons(outlines, place, crs)[0])
     assert area == pytest.approx(geodesic, rel=1e-5)

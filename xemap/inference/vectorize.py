@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import cv2
 import numpy as np
+import rasterio
 import shapely
+from rasterio.features import shapes
+from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import STRIP, MapStore
-from xemap.raster.outlines import outline_polygons
+from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
 
 LEVELS = 1 << 16
 """Steps of [0, 1] in which values are counted for Otsu's threshold and for quantiles."""
@@ -90,19 +96,102 @@ def find_regions(
     """
     if min_area < 0 or simplify < 0:
         raise ConfigError(f'min_area={min_area}, simplify={simplify}; give pixels, at least 0')
-    polygons = outline_polygons(rows >= threshold for _, rows in store.strips(query))
-    polygons = polygons[shapely.area(polygons) >= min_area]
-    if not len(polygons):
-        return []
-    sums = _sums(store, query, threshold, polygons)
-    pixels = shapely.area(polygons)
-    scores = sums / pixels
-    boxes = shapely.bounds(polygons)
-    outlines = shapely.simplify(polygons, simplify)
+    parts = _Parts()
+    polygons = outline_polygons(parts.of_strips(store, query, threshold), store.size)
+    owner = parts.owner(polygons)
+    pixels = np.bincount(owner, parts.pixels, len(polygons))
+    sums = np.bincount(owner, parts.sums, len(polygons))
+    kept = np.flatnonzero(pixels >= min_area)
+    scores = sums[kept] / pixels[kept]
+    boxes = shapely.bounds(polygons[kept])
+    outlines = shapely.simplify(polygons[kept], simplify)
     return [
-        MapRegion(outlines[i], float(scores[i]), int(pixels[i]), tuple(boxes[i].tolist()))
+        MapRegion(outlines[i], float(scores[i]), int(pixels[kept[i]]), tuple(boxes[i].tolist()))
         for i in np.argsort(-scores, kind='stable')
     ]
+
+
+def outline_polygons(strips: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Polygons of the 4-connected regions of a mask, along the edges of its pixels, holes kept.
+
+    Memory follows the borders of the regions: the mask is kept compressed, and GDAL follows it row by row.
+
+    Args:
+        strips: (n, W) bool, from top to bottom, together the mask.
+        size: (H, W) of the mask.
+
+    Returns:
+        (P,) shapely Polygons in x, y; (0, 0) is the outer corner of the top left pixel, so that their areas are
+        numbers of pixels.
+    """
+    profile = dict(driver='GTiff', dtype='uint8', count=1, height=size[0], width=size[1], compress='packbits')
+    with quiet_about_missing_place(), rasterio.Env(**GDAL_OPTIONS), MemoryFile() as memory:
+        top, some = 0, False
+        with memory.open(**profile, sparse_ok=True) as file:
+            for strip in strips:
+                if strip.any():
+                    some = True
+                    file.write(strip.view(np.uint8), 1, window=Window(0, top, size[1], len(strip)))
+                top += len(strip)
+        if not some:
+            return np.empty(0, object)
+        with memory.open() as file:
+            band = rasterio.band(file, 1)
+            found = [shape['coordinates'] for shape, _ in shapes(band, mask=band, connectivity=4)]
+    lengths = [len(ring) for own in found for ring in own]
+    coordinates = np.array(list(chain.from_iterable(ring for own in found for ring in own)), np.float64)
+    rings = shapely.linearrings(coordinates, indices=np.repeat(np.arange(len(lengths)), lengths))
+    first = np.cumsum([0, *(len(own) for own in found)])
+    polygons = shapely.polygons(rings[first[:-1]])
+    for i in np.flatnonzero(np.diff(first) > 1):  # the first ring is the outer one
+        polygons[i] = shapely.polygons(rings[first[i]], rings[first[i] + 1 : first[i + 1]])
+    broken = ~shapely.is_valid(polygons)  # a ring that meets itself at a corner: its loops are holes
+    polygons[broken] = shapely.buffer(polygons[broken], 0)
+    return polygons
+
+
+class _Parts:
+    """The connected parts of each strip of a mask, with what a region needs of the map: one pass over it."""
+
+    def __init__(self) -> None:
+        self._sums: list[np.ndarray] = []
+        self._pixels: list[np.ndarray] = []
+        self._points: list[np.ndarray] = []
+
+    @property
+    def sums(self) -> np.ndarray:
+        """Sum of the map over each part, (n,) float64."""
+        return np.concatenate([*self._sums, np.zeros(0)])
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Number of pixels of each part, (n,) int64."""
+        return np.concatenate([*self._pixels, np.zeros(0, np.int64)])
+
+    def of_strips(self, store: MapStore, query: int, threshold: float) -> Iterator[np.ndarray]:
+        """The mask of a map, strip by strip; takes note of the parts on the way."""
+        for top, rows in store.strips(query, STRIP):
+            mask = rows >= threshold
+            place = np.flatnonzero(mask)
+            if len(place):
+                _, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=4)
+                label = labels.ravel()[place] - 1
+                self._sums.append(np.bincount(label, rows.ravel()[place]))
+                self._pixels.append(np.bincount(label))
+                first = np.empty(len(self._pixels[-1]), np.int64)
+                first[label[::-1]] = place[::-1]  # of several, the last one stays
+                y, x = np.divmod(first, rows.shape[1])
+                self._points.append(np.stack([x + 0.5, y + top + 0.5], 1))
+            yield mask
+
+    def owner(self, polygons: np.ndarray) -> np.ndarray:
+        """Number of the polygon that each part lies in, (n,) int64."""
+        if not self._points:
+            return np.zeros(0, np.int64)
+        part, polygon = shapely.STRtree(polygons).query(shapely.points(np.concatenate(self._points)), 'within')
+        owner = np.empty(len(self.pixels), np.int64)
+        owner[part] = polygon
+        return owner
 
 
 def region_mask(map: np.ndarray, threshold: float, min_area: float = 0.0) -> np.ndarray:
@@ -126,21 +215,3 @@ def _otsu(counts: np.ndarray) -> int:
     if not np.isfinite(spread).any():
         return len(counts)
     return int(np.nanargmax(np.where(np.isfinite(spread), spread, np.nan))) + 1
-
-
-def _sums(store: MapStore, query: int, threshold: float, polygons: np.ndarray) -> np.ndarray:
-    """Sum of the map over each of some of the regions, run by run: a run of a row lies in one region."""
-    tree = shapely.STRtree(polygons)
-    sums = np.zeros(len(polygons))
-    for top, rows in store.strips(query, STRIP):
-        step = np.diff(np.pad(rows >= threshold, ((0, 0), (1, 1))).view(np.int8), axis=1)
-        y, first = np.nonzero(step == 1)
-        end = np.nonzero(step == -1)[1]
-        if not len(y):
-            continue
-        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(rows), axis=None, dtype=np.float64)])
-        width = rows.shape[1]
-        run_sums = total[y * width + end] - total[y * width + first]
-        run, polygon = tree.query(shapely.points((first + end) / 2, y + top + 0.5), predicate='within')
-        sums += np.bincount(polygon, run_sums[run], minlength=len(polygons))
-    return sums
