@@ -1,8 +1,10 @@
 from xemap.models.localizers.base import Localizer, NetworkLocalizer, RawImages
+from xemap.models.localizers.crobim import CroBIM
 from xemap.models.localizers.selo import SeLoLocalizer, SeLoV1Generator, SeLoV2Generator
 from xemap.models.localizers.xemap_network import XeMapNetwork
 
 __all__ = [
+    'CroBIM',
     'Localizer',
     'NetworkLocalizer',
     'RawImages',

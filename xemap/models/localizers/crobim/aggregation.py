@@ -52,7 +52,7 @@ class LanguageGuidedAggregation(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
         self.factor = 1 / math.sqrt(channels if words else num_tokens)
         nn.init.normal_(self.out.weight, std=0.02)
-        nn.init.ones_(self.out.bias)
+        nn.init.constant_(self.out.get_parameter('bias'), 1.0)
 
     def forward(self, vision: Tensor, text: Tensor, padding: Tensor, image_idx: Tensor) -> tuple[Tensor, Tensor]:
         """Aggregate for N pairs of B images with texts.
@@ -73,15 +73,15 @@ class LanguageGuidedAggregation(nn.Module):
             query = F.instance_norm(query)
         query = query.flatten(2)[image_idx]
         key, value = self.key(text), self.value(text)
-        gate = self.gate.weight.flatten(1)
+        gate, bias = self.gate.weight.flatten(1), self.gate.get_parameter('bias')
         if self.attend == 'words':
             scores = torch.einsum('ncp,nsc->nps', query, key) * self.factor
             weights = scores.masked_fill(padding[:, None], float('-inf')).float().softmax(-1).to(value.dtype)
             # The gate is linear, so it is applied to the few words and not to every pixel.
-            gathered = weights @ (value @ gate.T) + self.gate.bias
+            gathered = weights @ (value @ gate.T) + bias
         else:
             scores = torch.einsum('nsp,nsd->npd', query, key) * self.factor
             weights = scores.float().softmax(-1).to(value.dtype)
-            gathered = weights @ torch.einsum('nsd,cs->ndc', value, gate) + self.gate.bias
+            gathered = weights @ torch.einsum('nsd,cs->ndc', value, gate) + bias
         attention = F.gelu(gathered).transpose(1, 2).unflatten(-1, size)
         return self.out(attention) * vision[image_idx], scores

@@ -124,7 +124,7 @@ class MutualInteractionDecoder(nn.Module):
                 f'MutualInteractionDecoder: num_layers={num_layers}, embed_dims={embed_dims}, num_heads={num_heads}; '
                 'give at least one layer and a multiple of 32 and of the heads'
             )
-        self.order, self.mode = order, mode
+        self.order, self.mode, self.embed_dims = order, mode, embed_dims
         self.vision_proj = nn.ModuleList(
             [nn.Sequential(nn.Conv2d(c, embed_dims, 1), nn.GroupNorm(32, embed_dims)) for c in in_channels]
         )

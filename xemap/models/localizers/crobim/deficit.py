@@ -40,7 +40,7 @@ def deficit_map(scores: Sequence[Tensor], sizes: Sequence[tuple[int, int]], padd
             coarse = F.adaptive_avg_pool2d(mean.view(-1, 1, *size), sizes[-1])[:, 0]
             low, high = coarse.amin((1, 2), keepdim=True), coarse.amax((1, 2), keepdim=True)
             maps.append((coarse - low) / (high - low).clamp(min=1e-6))
-        return sum((a - b).abs() for a, b in zip(maps, maps[1:]))
+        return torch.stack([(a - b).abs() for a, b in zip(maps, maps[1:])]).sum(0)
 
 
 class DeficitCompensation(nn.Module):
@@ -90,9 +90,8 @@ class DeficitCompensation(nn.Module):
         self.attention = nn.MultiheadAttention(total, num_heads, batch_first=True)
         self.proj_out = nn.ModuleList([nn.Linear(total, in_channels[stage]) for stage in self.stages])
         if write_back == 'add':
-            for layer in self.proj_out:
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            for parameter in self.proj_out.parameters():
+                nn.init.zeros_(parameter)
 
     def top_regions(self, deficit: Tensor) -> Tensor:
         """Indices of the K cells of largest deficit (eq. 10), ties by index.
@@ -117,7 +116,7 @@ class DeficitCompensation(nn.Module):
         Returns:
             the levels, changed in the chosen regions and stages only.
         """
-        sizes = [tuple(level.shape[-2:]) for level in levels]
+        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
         regions = self.top_regions(deficit_map(scores, sizes, padding))
         levels = list(levels)
         if not regions.numel():
@@ -138,7 +137,7 @@ class DeficitCompensation(nn.Module):
         grid = tokens.transpose(1, 2).unflatten(-1, (self.patch, self.patch))
         for stage, project in zip(self.stages, self.proj_out):
             patches = split[stage]
-            side = tuple(patches.shape[1:3])
+            side = (patches.shape[1], patches.shape[2])
             update = project(F.adaptive_avg_pool2d(grid, side).permute(0, 2, 3, 1)).to(patches.dtype)
             write = patches.index_add if self.write_back == 'add' else patches.index_copy
             levels[stage] = _from_patches(write(0, rows, update), len(regions), sizes[-1])

@@ -1,0 +1,175 @@
+"""CroBIM: cross-modal bidirectional interaction for referring segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmdet.utils import reduce_mean
+from torch import Tensor, nn
+
+from xemap.errors import ConfigError, DataError
+from xemap.models.fusion.deformable import LevelShapes
+from xemap.models.localizers.base import NetworkLocalizer
+from xemap.models.localizers.crobim.aggregation import LanguageGuidedAggregation
+from xemap.models.localizers.crobim.context_prompts import ContextPrompts
+from xemap.models.localizers.crobim.decoder import MutualInteractionDecoder
+from xemap.models.localizers.crobim.deficit import DeficitCompensation
+from xemap.models.localizers.crobim.mask_head import MaskHead
+from xemap.registry import MODELS
+from xemap.structures import MaskAnswers, XeMapDataSample
+
+
+class Encoded(NamedTuple):
+    """What is computed once: per image, and per distinct text.
+
+    Attributes:
+        levels: (B, C_i, H_i, W_i) of every stage of the image encoder.
+        prompts: (B, N_p, D_l), or None.
+        ids, padding: (T, max_tokens) of the distinct texts.
+        text: (T, max_tokens, D_l), read without prompts.
+    """
+
+    levels: Sequence[Tensor]
+    prompts: Tensor | None
+    ids: Tensor
+    padding: Tensor
+    text: Tensor
+
+
+@MODELS.register_module()
+class CroBIM(NetworkLocalizer):
+    """Masks by cross-modal bidirectional interaction (arXiv 2410.08613).
+
+    Images are encoded once for all their queries, and so are their prompts; a text is read once alone, and once more
+    for each image whose prompts it is read with. Which reading of the paper each option is: ``docs/crobim.md``.
+
+    Args:
+        backbone: image encoder that returns four stages of strides 4, 8, 16, 32.
+        language_model: :class:`~xemap.models.localizers.crobim.prompted_text.PromptedTextEncoder`.
+        in_channels: channels of the stages.
+        prompts: options of :class:`~xemap.models.localizers.crobim.context_prompts.ContextPrompts`; None = no prompts.
+        attend: of :class:`~xemap.models.localizers.crobim.aggregation.LanguageGuidedAggregation`.
+        compensation: options of :class:`~xemap.models.localizers.crobim.deficit.DeficitCompensation`; None = none.
+        decoder: options of :class:`~xemap.models.localizers.crobim.decoder.MutualInteractionDecoder`.
+        head: options of :class:`~xemap.models.localizers.crobim.mask_head.MaskHead`.
+        max_pairs: see :class:`~xemap.models.localizers.base.NetworkLocalizer`.
+        data_preprocessor: normalization, see :class:`mmengine.model.ImgDataPreprocessor`.
+        init_cfg: as in MMEngine.
+
+    Raises:
+        ConfigError: an option that does not exist, or channels that are not those of the backbone.
+    """
+
+    form = 'mask'
+
+    def __init__(
+        self,
+        backbone: dict,
+        language_model: dict,
+        in_channels: Sequence[int] = (128, 256, 512, 1024),
+        prompts: dict | None = {},  # noqa: B006  (never changed; None means something else)
+        attend: str = 'words',
+        compensation: dict | None = {},  # noqa: B006
+        decoder: dict | None = None,
+        head: dict | None = None,
+        max_pairs: int = 16,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(max_pairs, data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.language_model = MODELS.build(dict(type='PromptedTextEncoder', **language_model))
+        self.in_channels, text_width = tuple(in_channels), self.language_model.width
+        self.prompts = None if prompts is None else ContextPrompts(in_channels, text_width, **prompts)
+        tokens = self.language_model.max_tokens
+        self.aggregation = nn.ModuleList(
+            [LanguageGuidedAggregation(channels, text_width, attend, tokens) for channels in in_channels]
+        )
+        self.compensation = None if compensation is None else DeficitCompensation(in_channels, **compensation)
+        self.decoder = MutualInteractionDecoder(in_channels, text_width, **(decoder or {}))
+        self.head = MaskHead(self.decoder.embed_dims, len(self.in_channels), **(head or {}))
+
+    @property
+    def stride(self) -> int:
+        return 2 ** (len(self.in_channels) + 1)
+
+    def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
+        """Mask loss, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
+
+        Raises:
+            DataError: there is no pair.
+        """
+        targets = torch.cat([sample.gt_masks for sample in data_samples])
+        if not len(targets):
+            raise DataError('a training batch without any query; leave images without queries out of the data set')
+        image_idx, text_idx, texts = index_pairs(data_samples, inputs.device)
+        encoded = self.encode(inputs, texts)
+        logits = self.head(*self.fuse(encoded, image_idx, text_idx), tuple(targets.shape[-2:]))
+        pairs = reduce_mean(logits.new_tensor(float(len(targets))))
+        return {'loss_mask': self.head.loss_mask(logits, targets).sum() / pairs}
+
+    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[MaskAnswers]:
+        """Probabilities of every pixel of the input."""
+        masks = self.tensor(inputs, data_samples).sigmoid()
+        return [MaskAnswers(own) for own in masks.split([len(sample.texts) for sample in data_samples])]
+
+    def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Tensor:
+        """(N, H, W) mask logits, pairs in the samples' order."""
+        image_idx, text_idx, texts = index_pairs(data_samples, inputs.device)
+        encoded = self.encode(inputs, texts)
+        size = (inputs.shape[-2], inputs.shape[-1])
+        groups = zip(image_idx.split(self.max_pairs), text_idx.split(self.max_pairs))
+        return torch.cat([self.head(*self.fuse(encoded, *group), size) for group in groups])
+
+    def encode(self, inputs: Tensor, texts: list[str]) -> Encoded:
+        """What depends on an image alone or on a text alone.
+
+        Args:
+            inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`.
+            texts: T distinct texts.
+
+        Raises:
+            ConfigError: sides that are no multiples, or a backbone of other channels.
+        """
+        if inputs.shape[-1] % self.stride or inputs.shape[-2] % self.stride:
+            raise ConfigError(
+                f'CroBIM: input of {inputs.shape[-1]} x {inputs.shape[-2]} pixels; its regions need sides that are '
+                f'multiples of {self.stride}: set the size of ResizeImage to that'
+            )
+        levels = self.backbone(inputs)
+        channels = tuple(level.shape[1] for level in levels)
+        if channels != self.in_channels:
+            raise ConfigError(f'CroBIM: in_channels is {self.in_channels}; the backbone returns {channels}, use these')
+        ids, padding = self.language_model.tokenize(texts)
+        text, _ = self.language_model.encode(ids, padding)
+        return Encoded(levels, None if self.prompts is None else self.prompts(levels), ids, padding, text)
+
+    def fuse(self, encoded: Encoded, image_idx: Tensor, text_idx: Tensor) -> tuple[Tensor, LevelShapes, Tensor]:
+        """Let N pairs of images and texts interact.
+
+        Args:
+            encoded: what :meth:`encode` gave.
+            image_idx, text_idx: (N,) the pairs.
+
+        Returns:
+            image tokens (N, P, D), the levels' (h, w), text tokens (N, S, D).
+        """
+        text, padding = encoded.text[text_idx], encoded.padding[text_idx]
+        aggregated = [stage(level, text, padding, image_idx) for stage, level in zip(self.aggregation, encoded.levels)]
+        levels, scores = [list(part) for part in zip(*aggregated)]
+        if self.compensation is not None:
+            words = padding if self.aggregation[0].attend == 'words' else None
+            levels = self.compensation(levels, scores, words)
+        if encoded.prompts is not None:
+            text, padding = self.language_model.encode(encoded.ids[text_idx], padding, encoded.prompts[image_idx])
+        return self.decoder(levels, text, padding)
+
+
+def index_pairs(data_samples: Sequence[XeMapDataSample], device: torch.device) -> tuple[Tensor, Tensor, list[str]]:
+    """The (image, query) pairs of a batch: (N,) image of each, (N,) text of each, and the distinct texts."""
+    flat = [(image, text) for image, sample in enumerate(data_samples) for text in sample.texts]
+    distinct = {text: index for index, text in enumerate(dict.fromkeys(text for _, text in flat))}
+    image_idx = torch.tensor([image for image, _ in flat], device=device)
+    return image_idx, torch.tensor([distinct[text] for _, text in flat], device=device), list(distinct)
