@@ -3,26 +3,16 @@ from __future__ import annotations
 import json
 from importlib import resources
 from itertools import product
-from types import SimpleNamespace
 
-import cv2
-import numpy as np
 import pytest
-import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tools.small_run import write_run
-from tests.tools.test_train import load_tool
-from xemap.cli import run
 from xemap.errors import ConfigError
-from xemap.inference.map_store import MapStore
-from xemap.inference.result import Result
-from xemap.language.decompose import PICTURE_SIDE, Part, PartsInferencer, decompose, parts_picture, whole_and_parts
+from xemap.language.decompose import Part, decompose, whole_and_parts
 from xemap.language.words import NOUNS
+from xemap.preparation.synthetic import lay_out_scene
 from xemap.preparation.synthetic.queries import synthetic_words
-from xemap.raster.georeference import Georeference
-from xemap.visualization.overlay import OUTLINE
 
 WORDS = json.loads(resources.files('xemap.language').joinpath('words.json').read_text())
 TARGETS = (
@@ -98,6 +88,18 @@ def test_every_category_name_is_one_part():
     ('query', 'parts'),
     [
         ('storage tanks', ['storage tanks']),
+        ('two yellow cranes are unloading from a ship', ['two yellow cranes', 'a ship']),
+        ('two yellow cranes unloading from a ship', ['two yellow cranes', 'a ship']),
+        ('a plane taking off from the runway', ['a plane', 'the runway']),
+        ('boats that are heading towards the harbor', ['boats', 'the harbor']),
+        ('two bridges span a river', ['two bridges', 'a river']),
+        ('three roads cross the canal near a mill', ['three roads', 'the canal', 'a mill']),
+        ('the building to the left of the lake', ['the building', 'the lake']),
+        ('crossing roads next to a field', ['crossing roads', 'a field']),
+        ('the parking lot next to the football field is full of cars', ['the parking lot', 'the football field']),
+        ('a lot beside the field that is full of cars', ['a lot', 'the field that is full of cars']),
+        ('the lot next to the field is near a road', ['the lot', 'the field', 'a road']),
+        ('the lake between the road and the wood has a green shore', ['the lake', 'the road', 'the wood']),
         ('Find all buildings', ['Find all buildings']),
         ('the building cluster between the road and the lake', ['the building cluster', 'the road', 'the lake']),
         ('ships between sea and shore', ['ships', 'sea', 'shore']),
@@ -121,6 +123,12 @@ def test_every_category_name_is_one_part():
 )  # fmt: skip
 def test_parts(query, parts):
     assert texts(query) == parts
+
+
+def test_parts_of_synthetic_queries_are_as_many_as_their_hops():
+    choices = [choice for seed in range(60) for choice in lay_out_scene(seed, 512).choices]
+    wrong = [c.wording.text for c in choices if len(decompose(c.wording.text)) != c.meaning.hops]
+    assert len(choices) > 500 and not wrong
 
 
 def test_roles_and_relations():
@@ -195,62 +203,3 @@ def test_each_text_is_asked_once():
     asked, own = whole_and_parts(['the road', 'the lake next to the road', 'the house next to the lake'])
     assert asked == ['the road', 'the lake next to the road', 'the house next to the lake', 'the lake', 'the house']
     assert list(own) == asked[1:3]
-
-
-def stand_in(image, queries, **options):
-    """Map of query i is i / 10 everywhere."""
-    store = MapStore(len(queries), image.shape[:2])
-    for i in range(len(queries)):
-        store.write(i, 0, np.full(image.shape[:2], i / 10, np.float32))
-    pictures = [np.zeros((4, 4, 3), np.uint8)] * len(queries) if options.get('pictures') else None
-    return Result('array', list(queries), store, Georeference(), pictures=pictures)
-
-
-def test_picture_of_a_multi_hop_query_shows_whole_and_parts():
-    image = np.full((200, 300, 3), 128, np.uint8)
-    asked, own = whole_and_parts(['the road', 'the lake next to the road'])
-    result = PartsInferencer(stand_in, own)(image, asked, pictures=True)
-    flat = [np.full((200, 300), value, np.float32) for value in (0.1, 0.2, 0.0)]
-    wanted = parts_picture(image, asked[1], flat[0], {'the lake': flat[1], 'the road': flat[2]})
-    assert np.array_equal(result.pictures[1], wanted)
-    assert wanted.shape[1] > 4 * 300, 'image, whole and two parts'
-    assert result.pictures[0].shape == (4, 4, 3), 'one hop: as it was'
-    assert PartsInferencer(stand_in, own)(image, asked).pictures is None
-
-
-def test_picture_has_the_outlines_of_the_whole():
-    def with_regions(image, queries, **options):
-        result = stand_in(image, queries, **options)
-        result.regions = [[], [SimpleNamespace(polygon=shapely.box(300, 200, 600, 400))], [], []]
-        return result
-
-    asked, own = whole_and_parts(['the road', 'the lake next to the road'])
-    image = np.full((600, 900, 3), 128, np.uint8)
-    picture = PartsInferencer(with_regions, own)(image, asked, pictures=True).pictures[1]
-    rows, columns = np.nonzero((picture == OUTLINE).all(axis=2))
-    scale = PICTURE_SIDE / 900
-    assert abs(np.ptp(columns) - 300 * scale) <= 3 and abs(np.ptp(rows) - 200 * scale) <= 3
-    assert columns.max() < PICTURE_SIDE, 'on the image, not on the maps'
-
-
-def test_tool_draws_the_parts(tmp_path, capsys):
-    config = write_run(tmp_path)
-    tool = load_tool('infer')
-
-    def infer(*words):
-        model = ['--config', config, '--checkpoint', 'none', '--device', 'cpu', '--out', tmp_path / 'out']
-        words = [tmp_path / '0.png', '--query', 'the meadow next to the river', *model, *words]
-        return run(tool.main, tool.parse_args([str(word) for word in words]))
-
-    assert infer() == 0
-    file = tmp_path / 'out/0/01_the-meadow-next-to-the-river.png'
-    alone = cv2.imread(str(file)).shape
-    assert infer('--overwrite', '--decompose') == 0
-    assert cv2.imread(str(file)).shape[1] > 1.5 * alone[1]
-    assert [path.name for path in sorted(file.parent.glob('*.png'))][1:] == ['02_the-meadow.png', '03_the-river.png']
-    record = json.loads((file.parent / 'result.json').read_text())
-    assert record['settings']['parts'] == {'the meadow next to the river': ['the meadow', 'the river']}
-    assert infer('--resume', '--decompose', 'meadow', 'river') == 2
-    assert 'was made with parts' in capsys.readouterr().err
-    assert infer('--overwrite', '--decompose', '--format', 'npy') == 2
-    assert '--decompose draws pictures' in capsys.readouterr().err

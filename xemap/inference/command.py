@@ -14,7 +14,8 @@ from rich.table import Table
 from xemap.errors import ConfigError, DataError
 from xemap.inference.inferencer import XeMapInferencer, check_queries
 from xemap.inference.job import InferenceJob
-from xemap.language.decompose import Part, PartsInferencer, whole_and_parts
+from xemap.inference.parts import PartsInferencer
+from xemap.language.decompose import Part, whole_and_parts
 
 QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'work_dirs/quickstart')
 

@@ -1,27 +1,26 @@
-"""The one-hop parts of a multi-hop query, and the picture that shows them beside the whole (paper Fig. 7).
+"""The one-hop parts of a multi-hop query (paper Fig. 7).
 
 The grammar: a query is noun phrases with relation phrases between them. ::
 
     query    = [opening] phrase {relation phrase | "and" phrase}
     opening  = "find" | "where is" | "there are" | "which" …
-    relation = ["that is" | "are" …] [participle] [adverb] words of RELATIONS
+    relation = ["that is" | "are" …] [participle] [adverb] words of RELATIONS | SHORT | participle MOTIONS
     phrase   = everything else: determiners, attributes, "with red roofs", places such as "on the left of the image"
 
-Four rules decide what is between phrases. The short prepositions and the verbs of :data:`SHORT`, which also stand
+Five rules decide what is between phrases. The short prepositions and the verbs of :data:`SHORT`, which also stand
 within phrases, count before a determiner or a number ("on the runway", not "on land"), or after a participle ("built
-on land"). What follows must be an object: "the top of the image" is a place, "each other" is nothing. "and" counts
-before a determiner ("the road and the lake", not "track and field ground") unless an attribute goes on ("with a red
-roof and a white wall"), and after "between". A relation in front, closed by a comma, is moved behind.
+on land"); those of :data:`MOTIONS` after a participle only ("unloading from a ship"). What follows must be an object:
+"the top of the image" is a place, "each other" is nothing. "and" counts before a determiner ("the road and the lake",
+not "track and field ground") unless an attribute goes on ("with a red roof and a white wall"), and after "between". A
+relation in front, closed by a comma, is moved behind. What is stated behind an anchor ("the lot next to the field is
+full of cars") is about the target and belongs to no anchor.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from xemap.errors import ConfigError
 
@@ -39,8 +38,14 @@ RELATIONS = (
 )
 """Wordings of relations, as regular expressions."""
 
-SHORT = 'in|on|at|by|over|spans|spanning|crosses|crossing|facing|overlooking|connecting|linking'
+SHORT = (
+    'in|on|at|by|over|span(?:s|ning)?|cross(?:es|ing)?|fac(?:e|es|ing)|overlook(?:s|ing)?|connect(?:s|ing)?|'
+    'link(?:s|ing)?'
+)
 """Wordings that need a determiner or a number behind them, or a participle in front."""
+
+MOTIONS = 'from|to|into|onto|off|out of|through|towards?|past'
+"""Wordings that need a participle in front."""
 
 _DETERMINER = (
     r'(?:the|an?|this|that|these|those|its|their|all|both|some|several|many|each|every|another|other|'
@@ -51,6 +56,8 @@ _PARTICIPLE = (
     r'(?:(?:being\s+)?(?:locat|situat|park|dock|moor|plac|construct)ed|built|found|lying|standing|sitting|sailing|'
     r'floating|running|growing)'
 )
+# "The building to …" is no participle.
+_MOVING = r'(?!(?:building|parking|housing|crossing|clearing|landing)\b)\w+ing(?:\s+(?:off|out|up|down|away))?'
 # In "on the right next to the lake" right is a place.
 _ADVERB = r'(?:directly|just|immediately|closely|(?<!the\s)(?<!upper\s)(?<!lower\s)(?<!top\s)(?<!bottom\s)right)'
 _RELATION = '|'.join(RELATIONS)
@@ -59,6 +66,7 @@ _SEPARATOR = re.compile(
     (?:
         (?:{_PARTICIPLE}\s+)?(?:{_ADVERB}\s+)?(?P<relation>{_RELATION.replace(' ', '[ ]')})
       | (?:{_PARTICIPLE}\s+|(?<=is\s)\w+(?:ed|ing)\s+|(?<=are\s)\w+(?:ed|ing)\s+)(?P<after>{SHORT})
+      | {_MOVING}\s+(?!{_RELATION.replace(' ', '[ ]')})(?P<motion>{MOTIONS.replace(' ', '[ ]')})(?=\s+{_DETERMINER})
       | (?:{_ADVERB}\s+)?(?P<short>{SHORT})(?=\s+{_DETERMINER})
       | (?P<also>and)(?=\s+{_DETERMINER})
     )\b""",
@@ -81,6 +89,9 @@ _OPENING = re.compile(
 )
 _FRONTED = re.compile(rf'(?P<relation>{_RELATION})\s+(?P<anchor>[^,]+),\s*(?P<target>.+)', re.IGNORECASE)
 _HOLLOW = re.compile(rf'(?:\s|[,.?!]|{_DETERMINER}|(?:is|are|that|which)\b)*', re.IGNORECASE)
+# "the field that is green" tells the anchor, "the field is green" does not.
+_STATEMENT = re.compile(r'(?<=\w)(?<!\bthat)(?<!\bwhich)\s+(?:is|are|was|were|has|have)\s.*\Z', re.IGNORECASE)
+_KINDS = ('relation', 'after', 'motion', 'short', 'also')
 _END = re.compile(r'\s*(?:[,.?!]|$)')
 _DANGLING = re.compile(r'(?:\s+(?:is|are|that|which|being))+$', re.IGNORECASE)
 
@@ -91,7 +102,7 @@ class Part:
 
     Args:
         text: noun phrase with its determiner and attributes.
-        role: ``'target'``, what the query asks for, or ``'anchor'``, what it is told by.
+        role: ``'target'``, what the query means, or ``'anchor'``, what it is told by.
         relation: words between the phrase before and this one, lower case; '' of the first and of parts by hand.
     """
 
@@ -125,17 +136,17 @@ def decompose(query: str, parts: Sequence[str] = ()) -> list[Part]:
         anchors = [
             replace(part, role='anchor', relation=part.relation or relation) for part in _split(fronted['anchor'])
         ]
-        found = _split(_OPENING.sub('', fronted['target'])) + anchors
+        phrases = _split(_OPENING.sub('', fronted['target'])) + anchors
     else:
-        found = _split(_OPENING.sub('', text))
-    found = _without_bare_and(found)
-    if len(found) == 1 or any(_HOLLOW.fullmatch(part.text) for part in found):
+        phrases = _split(_OPENING.sub('', text))
+    phrases = _without_bare_and(phrases)
+    if len(phrases) == 1 or any(_HOLLOW.fullmatch(part.text) for part in phrases):
         return [Part(query.strip(), 'target')]
-    return found
+    return phrases
 
 
 def whole_and_parts(queries: Sequence[str], parts: Sequence[str] = ()) -> tuple[list[str], dict[str, list[Part]]]:
-    """What to ask a model, to show queries with their parts.
+    """Queries to give a model, to show multi-hop ones with their parts.
 
     Args:
         queries: texts.
@@ -149,87 +160,29 @@ def whole_and_parts(queries: Sequence[str], parts: Sequence[str] = ()) -> tuple[
     """
     if parts and len(queries) > 1:
         raise ConfigError(f'{len(parts)} parts are given for {len(queries)} queries; give the parts of one query')
-    own = {query: decompose(query, parts) for query in queries}
-    own = {query: found for query, found in own.items() if len(found) > 1 or found[0].text != query.strip()}
-    return list(dict.fromkeys([*queries, *(part.text for found in own.values() for part in found)])), own
-
-
-def parts_picture(
-    image: np.ndarray,
-    query: str,
-    whole: np.ndarray,
-    parts: Mapping[str, np.ndarray],
-    polygons: Sequence[np.ndarray] = (),
-) -> np.ndarray:
-    """Picture "image | whole | part | part …" under the query's text, with a 0..1 colour bar.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        query: the text.
-        whole: its map, (h, w) float in [0, 1], of any size.
-        parts: text of each part to its map.
-        polygons: outlines of what the query found, (V, 2) x, y pixels of ``image``.
-
-    Returns:
-        (H', W', 3) uint8 RGB.
-    """
-    from xemap.visualization import query_panel
-
-    return query_panel(image, query, {'whole': whole, **parts}, polygons=polygons, max_side=PICTURE_SIDE)
-
-
-PICTURE_SIDE = 448
-
-
-class PartsInferencer:
-    """An inferencer whose pictures of multi-hop queries show the parts too.
-
-    Args:
-        inferencer: see :class:`~xemap.inference.XeMapInferencer`; is asked queries and parts alike.
-        parts: of the multi-hop queries, see :func:`whole_and_parts`.
-    """
-
-    def __init__(self, inferencer: Any, parts: Mapping[str, Sequence[Part]]) -> None:
-        self.inferencer, self.parts = inferencer, parts
-
-    def __call__(self, image: Any, queries: Sequence[str], **options: Any) -> Any:
-        """Ask about one image; ``queries`` hold the parts, as :func:`whole_and_parts` returns them."""
-        from xemap.inference.writers import small_map
-        from xemap.raster.raster_file import open_raster
-        from xemap.raster.resize import fit_size
-        from xemap.visualization import scale_polygons
-
-        result = self.inferencer(image, queries, **options)
-        if result.pictures is None:
-            return result
-        with open_raster(image, options.get('bands'), options.get('stretch')) as raster:
-            rgb = raster.read(None, fit_size(raster.size, PICTURE_SIDE)).rgb
-        maps = {text: small_map(result.store, i, PICTURE_SIDE) for i, text in enumerate(result.queries)}
-        for query, own in self.parts.items():
-            shown = {part.text: maps[part.text] for part in own}
-            i = result.queries.index(query)
-            rings = [
-                np.asarray(ring.coords) - 0.5  # drawings have integers at the centres of pixels
-                for region in (result.regions[i] if result.regions else ())
-                for ring in (region.polygon.exterior, *region.polygon.interiors)
-            ]
-            outlines = scale_polygons(rings, result.store.size, rgb.shape[:2])
-            result.pictures[i] = parts_picture(rgb, query, maps[query], shown, outlines)
-        return result
+    by_query = {query: decompose(query, parts) for query in queries}
+    by_query = {query: some for query, some in by_query.items() if len(some) > 1 or some[0].text != query.strip()}
+    return list(dict.fromkeys([*queries, *(part.text for some in by_query.values() for part in some)])), by_query
 
 
 def _split(text: str) -> list[Part]:
-    found, start, role, relation = [], 0, 'target', ''
+    phrases: list[Part] = []
+    start, role, relation = 0, 'target', ''
     for match in _SEPARATOR.finditer(text):
         before = text[start : match.start()]
         attribute = match['also'] and re.search(r'\bwith\b', before, re.IGNORECASE)
         if attribute or _HOLLOW.fullmatch(before) or _is_place(text, match.end()):
             continue
-        found.append(Part(_clean(before), role, relation))
+        phrases.append(_part(before, role, relation))
         if not match['also']:
             role = 'anchor'
-        relation, start = (match['relation'] or match['after'] or match['short'] or match['also']).lower(), match.end()
-    return [*found, Part(_clean(text[start:]), role, relation)]
+        relation, start = next(filter(None, match.group(*_KINDS))).lower(), match.end()
+    return [*phrases, _part(text[start:], role, relation)]
+
+
+def _part(text: str, role: str, relation: str) -> Part:
+    cleaned = _clean(text)
+    return Part(_STATEMENT.sub('', cleaned) if role == 'anchor' else cleaned, role, relation)
 
 
 def _is_place(text: str, start: int) -> bool:
