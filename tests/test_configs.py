@@ -90,6 +90,20 @@ def test_an_ablation_changes_the_pooling_and_nothing_else(pooling):
     assert len(code) <= 3
 
 
+@pytest.mark.parametrize(
+    ('name', 'part', 'switch'),
+    [
+        ('no-image-update', 'fusion_layer_cfg', 'update_image'),
+        ('no-text-update', 'fusion_layer_cfg', 'update_text'),
+        ('no-deformable', 'layer_cfg', 'attention'),
+    ],
+)
+def test_an_ablation_of_the_fusion_turns_one_part_off(name, part, switch):
+    ablation = load_config(PAPER.with_name(f'{PAPER.stem}_{name}.py')).to_dict()
+    assert ablation['model']['encoder'][part].pop(switch) is False
+    assert ablation == load_config(PAPER).to_dict()
+
+
 def test_the_fine_tuning_config_freezes_nothing():
     with DefaultScope.overwrite_default_scope('xemap'):
         model = MODELS.build(offline(PAPER.with_name(f'{PAPER.stem}_finetune-all.py')).model)

@@ -4,6 +4,7 @@ from xemap.compat import setup
 
 setup()  # before anything imports mmdet.models
 
+from xemap.models.backbones import TimmBackbone  # noqa: E402
 from xemap.models.build import build_localizer  # noqa: E402
 from xemap.models.fusion import FusionEncoder  # noqa: E402
 from xemap.models.heads import HMSAHead  # noqa: E402
@@ -19,6 +20,7 @@ __all__ = [
     'Localizer',
     'MapL1Loss',
     'NetworkLocalizer',
+    'TimmBackbone',
     'XeMapNetwork',
     'build_localizer',
 ]

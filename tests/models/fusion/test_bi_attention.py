@@ -92,3 +92,26 @@ def test_dropout_keeps_the_bias_of_dropped_weights_out(tokens):
     original = theirs.attn(vision, lang, attention_mask_l=(~padding).float())
     torch.testing.assert_close(mine[0], original[0])
     torch.testing.assert_close(mine[1], original[1])
+
+
+@pytest.mark.parametrize('tokens', [6, 60])
+@pytest.mark.parametrize('image, text', [(True, False), (False, True), (False, False)])
+def test_a_direction_that_is_off_updates_nothing_and_leaves_the_other_as_it_was(tokens, image, text):
+    whole, _ = both_blocks(0)
+    block = FusionBlock(**SHAPE, update_image=image, update_text=text)
+    block.load_state_dict(whole.state_dict())
+    vision, lang, padding = inputs(2, 20, tokens, 1)
+    expected, got = whole(vision, lang, padding), block(vision, lang, padding)
+    plain = whole.layer_norm_v(vision), whole.layer_norm_l(lang)
+    for on, updated, side, unchanged in zip((image, text), expected, got, plain):
+        assert torch.equal(side, updated if on else unchanged)
+    assert not torch.equal(expected[0], plain[0]) and not torch.equal(expected[1], plain[1])
+    trained = [p for p in block.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(sum(side.sin().sum() for side in got), trained, allow_unused=True)
+    assert all(gradient is not None for gradient in gradients)  # DDP does not forgive parameters without gradient
+    off = {
+        'values_l_proj': image, 'out_v_proj': image, 'gamma_v': image, 'values_v_proj': text, 'out_l_proj': text,
+        'gamma_l': text, '.v_proj': image or text, '.l_proj': image or text, 'layer_norm_': True,
+    }  # fmt: skip
+    for name, parameter in block.named_parameters():
+        assert parameter.requires_grad is next(on for part, on in off.items() if part in name)

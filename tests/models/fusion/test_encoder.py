@@ -109,6 +109,25 @@ def test_recomputing_activations_changes_no_gradient_and_saves_memory():
     assert saved[1] < saved[0] / 3
 
 
+def test_without_deformable_attention_image_tokens_do_not_see_each_other():
+    config = tiny_network().encoder
+    config.fusion_layer_cfg.update_text = False  # the other way from token to token
+    config.layer_cfg.attention = False
+    encoder = one_layer(layer_cfg=config.layer_cfg, fusion_layer_cfg=config.fusion_layer_cfg).eval()
+    vision, text = torch.randn(1, TOKENS, 32), torch.randn(1, 4, 32)
+    other = vision.clone()
+    other[0, 3] += 1
+    fixed = torch.randn(1, TOKENS, 32), SHAPES, text, torch.zeros(1, 4, dtype=torch.bool)
+    with torch.no_grad():
+        changed = (encoder(vision, *fixed)[0] - encoder(other, *fixed)[0]).abs().amax(-1)[0] > 0
+        assert changed.nonzero().flatten().tolist() == [3]
+        encoder.layers[0].attention = True
+        changed = (encoder(vision, *fixed)[0] - encoder(other, *fixed)[0]).abs().amax(-1)[0] > 0
+        assert changed.sum() > 1
+    frozen = {name for name, p in encoder.named_parameters() if not p.requires_grad and name.startswith('layers')}
+    assert frozen == {f'layers.0.self_attn.{name}' for name, _ in encoder.layers[0].self_attn.named_parameters()}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     not torch.cuda.is_available() and shutil.which('g++') is None, reason='inductor needs a C++ compiler on a CPU'

@@ -30,61 +30,77 @@ class ShortSideBiAttention(BiMultiHeadAttention):
             return True
         return self.v_dim * self.num_heads * tokens <= self.embed_dim * (self.v_dim + tokens)
 
-    def forward(self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Attend in both directions over one score matrix.
+    def forward(
+        self,
+        vision: Tensor,
+        lang: Tensor,
+        text_padding: Tensor | None = None,
+        update_image: bool = True,
+        update_text: bool = True,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Attend in both directions, or one, over one score matrix.
 
         Args:
             vision: (N, P, v_dim) image tokens.
             lang: (N, S, l_dim) text tokens.
             text_padding: (N, S) bool, True = padding; None = all tokens are real.
+            update_image, update_text: directions to compute.
 
         Returns:
-            updates of the image (N, P, v_dim) and of the text (N, S, l_dim) tokens. Updates of padding
-            tokens are finite and meaningless.
+            updates of the image (N, P, v_dim) and of the text (N, S, l_dim) tokens, None for what is not updated.
+            Updates of padding tokens are finite and meaningless.
         """
+        scores = self._scores(vision, lang)
+        delta_lang = self._text_update(scores, vision) if update_text else None
+        return self._image_update(scores, lang, text_padding) if update_image else None, delta_lang
+
+    def _scores(self, vision: Tensor, lang: Tensor) -> Tensor:
+        """(N, P, heads, S)."""
         n, s, _ = lang.shape
         heads, dim = self.num_heads, self.head_dim
-        short = self.projects_text(s)
-
         key = self.l_proj(lang).view(n, s, heads, dim)
-        if short:
+        if self.projects_text(s):
             query_weight = self.v_proj.weight.view(heads, dim, self.v_dim)
             # (N, heads, S, v_dim): what an image token is multiplied with to get its score.
             probe = torch.einsum('nshd,hdv->nhsv', key, query_weight) * self.scale
             offset = torch.einsum('nshd,hd->nhs', key, self.v_proj.bias.view(heads, dim)) * self.scale
             scores = torch.matmul(vision, probe.flatten(1, 2).transpose(1, 2))  # (N, P, heads * S)
-            scores = scores.unflatten(-1, (heads, s)) + offset[:, None]  # (N, P, heads, S)
+            scores = scores.unflatten(-1, (heads, s)) + offset[:, None]
         else:
             query = self.v_proj(vision).unflatten(-1, (heads, dim)) * self.scale
             scores = torch.einsum('nphd,nshd->nphs', query, key)
         # fp16 overflows to inf here, and inf - inf in the softmax is NaN.
-        scores = scores.clamp(-MAX_CLAMP_VALUE, MAX_CLAMP_VALUE)
+        return scores.clamp(-MAX_CLAMP_VALUE, MAX_CLAMP_VALUE)
 
-        to_text = scores.float().softmax(dim=1).to(scores.dtype)  # each text token over all image tokens
+    def _image_update(self, scores: Tensor, lang: Tensor, text_padding: Tensor | None) -> Tensor:
+        n, s, _ = lang.shape
+        heads, dim = self.num_heads, self.head_dim
         if text_padding is not None:
             scores = scores.masked_fill(text_padding[:, None, None], float('-inf'))
         to_image = scores.float().softmax(dim=-1).to(scores.dtype)  # each image token over the real text tokens
-        to_text = F.dropout(to_text, self.dropout, self.training)
         to_image = F.dropout(to_image, self.dropout, self.training)
+        value = self.values_l_proj(lang).view(n, s, heads, dim)
+        if not self.projects_text(s):
+            return self.out_v_proj(torch.einsum('nphs,nshd->nphd', to_image, value).flatten(2))
+        out_weight = self.out_v_proj.weight.view(self.v_dim, heads, dim)
+        message = torch.einsum('nshd,vhd->nhsv', value, out_weight).flatten(1, 2)  # (N, heads * S, v_dim)
+        return torch.matmul(to_image.flatten(2), message) + self.out_v_proj.bias
 
-        value_text = self.values_l_proj(lang).view(n, s, heads, dim)
-        if short:
-            out_weight = self.out_v_proj.weight.view(self.v_dim, heads, dim)
-            message = torch.einsum('nshd,vhd->nhsv', value_text, out_weight).flatten(1, 2)  # (N, heads * S, v_dim)
-            delta_vision = torch.matmul(to_image.flatten(2), message) + self.out_v_proj.bias
-
+    def _text_update(self, scores: Tensor, vision: Tensor) -> Tensor:
+        n, _, heads, s = scores.shape
+        to_text = scores.float().softmax(dim=1).to(scores.dtype)  # each text token over all image tokens
+        to_text = F.dropout(to_text, self.dropout, self.training)
+        if self.projects_text(s):
             gathered = torch.matmul(to_text.flatten(2).transpose(1, 2), vision)  # (N, heads * S, v_dim)
-            value_weight = self.values_v_proj.weight.view(heads, dim, self.v_dim)
-            value_image = torch.einsum('nhsv,hdv->nshd', gathered.view(n, heads, s, -1), value_weight)
+            value_weight = self.values_v_proj.weight.view(heads, self.head_dim, self.v_dim)
+            value = torch.einsum('nhsv,hdv->nshd', gathered.view(n, heads, s, -1), value_weight)
             # The weights sum to one, except under dropout.
             total = to_text.sum(1).transpose(1, 2)[..., None]
-            value_image = value_image + total * self.values_v_proj.bias.view(heads, dim)
+            value = value + total * self.values_v_proj.bias.view(heads, self.head_dim)
         else:
-            delta_vision = self.out_v_proj(torch.einsum('nphs,nshd->nphd', to_image, value_text).flatten(2))
-            value_vision = self.values_v_proj(vision).unflatten(-1, (heads, dim))
-            value_image = torch.einsum('nphs,nphd->nshd', to_text, value_vision)
-        delta_lang = self.out_l_proj(value_image.flatten(2))
-        return delta_vision, delta_lang
+            value_vision = self.values_v_proj(vision).unflatten(-1, (heads, self.head_dim))
+            value = torch.einsum('nphs,nphd->nshd', to_text, value_vision)
+        return self.out_l_proj(value.flatten(2))
 
 
 class FusionBlock(SingleScaleBiAttentionBlock):
@@ -98,6 +114,9 @@ class FusionBlock(SingleScaleBiAttentionBlock):
         drop_path: stochastic depth.
         init_values: initial layer scale. Grounding DINO's 1e-4 gives the text almost no influence at
             step 0; models trained from scratch start at 1.
+        update_image: image tokens are updated from the text (ablation: False).
+        update_text: text tokens are updated from the image (ablation: False). Parameters of a direction that is
+            off keep their names and take no gradient.
     """
 
     def __init__(
@@ -109,14 +128,26 @@ class FusionBlock(SingleScaleBiAttentionBlock):
         dropout: float = 0.1,
         drop_path: float = 0.0,
         init_values: float = 1e-4,
+        update_image: bool = True,
+        update_text: bool = True,
     ) -> None:
         super().__init__(v_dim, l_dim, embed_dim, num_heads, dropout, drop_path, init_values)
         self.attn = ShortSideBiAttention(v_dim, l_dim, embed_dim, num_heads, dropout)
+        self.update_image, self.update_text = update_image, update_text
+        unused = [] if update_image or update_text else [self.attn.v_proj, self.attn.l_proj]
+        unused += [] if update_image else [self.attn.values_l_proj, self.attn.out_v_proj, self.gamma_v]
+        unused += [] if update_text else [self.attn.values_v_proj, self.attn.out_l_proj, self.gamma_l]
+        for part in unused:
+            part.requires_grad_(False)
 
     def forward(self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shapes as :meth:`ShortSideBiAttention.forward`; returns the updated tokens."""
         vision, lang = self.layer_norm_v(vision), self.layer_norm_l(lang)
-        delta_vision, delta_lang = self.attn(vision, lang, text_padding)
-        vision = vision + self.drop_path(self.gamma_v * delta_vision)
-        lang = lang + self.drop_path(self.gamma_l * delta_lang)
+        if not (self.update_image or self.update_text):
+            return vision, lang
+        delta_vision, delta_lang = self.attn(vision, lang, text_padding, self.update_image, self.update_text)
+        if delta_vision is not None:
+            vision = vision + self.drop_path(self.gamma_v * delta_vision)
+        if delta_lang is not None:
+            lang = lang + self.drop_path(self.gamma_l * delta_lang)
         return vision, lang

@@ -56,7 +56,19 @@ class DeformableAttention(MultiScaleDeformableAttention):
 
 
 class DeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
-    """Deformable self-attention and FFN, post-norm, with MMDetection's parameter names."""
+    """Deformable self-attention and FFN, post-norm, with MMDetection's parameter names.
+
+    Args:
+        attention: False leaves the self-attention out (an ablation): a token then sees no other token of the image.
+            Its parameters keep their names and take no gradient.
+        others: as MMDetection's.
+    """
+
+    def __init__(self, *args: Any, attention: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.attention = attention
+        if not attention:
+            self.self_attn.requires_grad_(False)
 
     def _init_layers(self) -> None:
         self.self_attn = DeformableAttention(**self.self_attn_cfg)
@@ -66,5 +78,7 @@ class DeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
 
     def forward(self, query: Tensor, query_pos: Tensor, reference_points: Tensor, shapes: LevelShapes) -> Tensor:
         """Arguments and shapes as :meth:`DeformableAttention.forward`."""
-        query = self.norms[0](self.self_attn(query, query_pos, reference_points, shapes))
+        if self.attention:
+            query = self.self_attn(query, query_pos, reference_points, shapes)
+        query = self.norms[0](query)
         return self.norms[1](self.ffn(query))

@@ -63,7 +63,7 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
 
     Args:
         num_layers: number of layers (6 in the paper's set-up).
-        layer_cfg: deformable layer, as ``DeformableDetrTransformerEncoderLayer``.
+        layer_cfg: arguments of :class:`~xemap.models.fusion.deformable.DeformableEncoderLayer`.
         text_layer_cfg: text layer, as MMDetection's ``DetrTransformerEncoderLayer``.
         fusion_layer_cfg: arguments of :class:`FusionBlock`.
         checkpointing: in training, keep only what goes from layer to layer and compute the rest again in the

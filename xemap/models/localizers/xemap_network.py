@@ -10,6 +10,8 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError, DataError
+from xemap.models.backbones import build_neck
+from xemap.models.freezing import freeze, is_frozen, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.registry import MODELS
 from xemap.structures import XeMapDataSample
@@ -25,14 +27,15 @@ class XeMapNetwork(BaseModel):
 
     Args:
         backbone: image encoder, several levels.
-        neck: brings the levels to one width (and may add levels).
+        neck: brings the levels to one width (and may add levels); ``in_channels='auto'`` fits any backbone.
         language_model: text encoder, see :class:`~xemap.models.text_encoders.HuggingFaceTextEncoder`.
         encoder: fusion layers, see :class:`~xemap.models.fusion.FusionEncoder`.
         head: makes maps from fused tokens, see :class:`~xemap.models.heads.HMSAHead`.
         positional_encoding: of image tokens.
         num_levels: levels that the neck returns.
-        frozen: names of sub-modules that do not train: their parameters take no gradient and never reach
-            the optimizer, they stay in eval mode, and they run without building a graph.
+        frozen: names of parts that do not train, as ``'backbone'`` or ``'encoder.layers.0'``: their parameters take
+            no gradient and never reach the optimizer, they stay in eval mode, and a whole encoder or neck runs
+            without building a graph.
         max_pairs: most pairs fused at a time in prediction; memory follows it, the result does not.
         grounding_dino: Grounding DINO or MM-Grounding-DINO checkpoint of MMDetection that initialises
             backbone, neck, text projection and fusion.
@@ -40,7 +43,7 @@ class XeMapNetwork(BaseModel):
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: a name in ``frozen`` that is no sub-module, a positional encoding of another width than
+        ConfigError: a name in ``frozen`` that is no part, a positional encoding of another width than
             the fusion layers, or ``max_pairs`` below 1.
     """
 
@@ -61,7 +64,7 @@ class XeMapNetwork(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
+        self.neck = build_neck(neck, self.backbone)
         self.language_model = MODELS.build(language_model)
         self.encoder = MODELS.build(encoder)
         self.head = MODELS.build(head)
@@ -79,12 +82,7 @@ class XeMapNetwork(BaseModel):
             raise ConfigError(f'max_pairs is {max_pairs}; give at least 1 pair to be fused at a time')
         self.max_pairs = max_pairs
         self.grounding_dino = grounding_dino
-        self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
-        for name in self.frozen:
-            if not isinstance(getattr(self, name, None), nn.Module):
-                known = ', '.join(name for name, _ in self.named_children())
-                raise ConfigError(f'frozen: "{name}" is no part of {type(self).__name__}; parts are {known}')
-            getattr(self, name).requires_grad_(False)
+        self.frozen = freeze(self, frozen)
         self.train(self.training)
 
     def init_weights(self) -> None:
@@ -105,8 +103,7 @@ class XeMapNetwork(BaseModel):
     def train(self, mode: bool = True) -> XeMapNetwork:
         """Switch the mode of everything that is not frozen."""
         super().train(mode)
-        for name in self.frozen:
-            getattr(self, name).eval()
+        keep_frozen_in_eval(self, self.frozen)
         return self
 
     def forward(self, inputs: Tensor, data_samples: list[XeMapDataSample], mode: str = 'tensor'):
@@ -206,7 +203,7 @@ class XeMapNetwork(BaseModel):
         return self.text_feat_map(hidden), padding
 
     def _graph_of(self, name: str):
-        return torch.no_grad() if name in self.frozen else nullcontext()
+        return torch.no_grad() if is_frozen(name, self.frozen) else nullcontext()
 
     @staticmethod
     def _check_one_size(inputs: Tensor, data_samples: list[XeMapDataSample]) -> None:
