@@ -64,11 +64,15 @@ for _name in ('EVALUATOR', 'LOG_PROCESSORS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OP
     _child(_name, [])
 
 
+_SHOWN = 20  # names in a message
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """'did you mean …?' for a misspelt name, or the names there are."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return f'did you mean "{close[0]}"?' if close else f'known: {", ".join(known)}'
+    many = f'{", ".join(known[:_SHOWN])}{", …" if len(known) > _SHOWN else ""}'
+    return f'did you mean "{close[0]}"?' if close else f'known: {many}'
 
 
 def unknown_type(name: str, registry: str, place: str) -> ConfigError:
@@ -85,6 +89,8 @@ def unknown_type(name: str, registry: str, place: str) -> ConfigError:
         parent.import_from_location()
         names += parent.module_dict
         parent = parent.parent
+    if name in names:
+        return ConfigError(f'{place}: type "{name}" is not looked for; set default_scope = "xemap" in the config')
     close = difflib.get_close_matches(name, names, n=1)
     hint = f'did you mean "{close[0]}"?' if close else 'check its spelling, and custom_imports for your own modules'
     return ConfigError(f'{place}: type "{name}" is unknown; {hint}')

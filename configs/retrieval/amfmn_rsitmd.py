@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     type='AMFMN',
-    vocabulary=dict(ann_file='data/rsitmd/dataset_RSITMD.json', min_count=5, drop_stop_words=True),
+    vocabulary=dict(ann_file=_base_.data_root + _base_.ann_file, min_count=5, drop_stop_words=True),
     loss=dict(type='HardTripletLoss', margin=0.2),
 )
 default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw

@@ -7,12 +7,15 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from tests.engine.toy import ToyModel, write_config
+from xemap.config import check_keys
 from xemap.engine import build_runner, evaluate_model, load_config
 from xemap.engine.randomness import seed_everything
 from xemap.engine.runner_setup import set_test_options
 from xemap.errors import CheckpointError, ConfigError
+from xemap.registry import check_config
 
 
 @pytest.fixture
@@ -136,12 +139,65 @@ def test_two_runs_in_one_second_share_nothing(toy_runner):
         ({'train_cfg.max_epoch': 1}, 'train_cfg .*unknown key "max_epoch".*"max_epochs"'),
         ({'val_evaluator.protocl': 'paper'}, r'val_evaluator \(SeLoMetric\): unknown key "protocl".*"protocol"'),
         ({'default_hooks.draw.number': 1}, r'default_hooks.draw \(DrawHook\): unknown key "number"'),
+        ({'model': None}, 'has no "model"'),
+        ({'default_hooks.timer': dict(interval=1, _delete_=True)}, 'default_hooks or custom_hooks: .*has no "type"'),
+        ({'val_dataloader': dict(batch_size=1, dataset=dict(type='ToyDataset'), _delete_=True)}, 'no key "sampler"'),
+        ({'param_scheduler': [dict(tyep='PolyLR')]}, 'param_scheduler: .*should contain the key type'),
+        ({'log_processor.windw_size': 3}, 'log_processor: .*windw_size'),
+        ({'visualizer.vis_backends': [dict(type='WandbVisBackend')]}, 'pip install wandb'),
+        ({'default_scope': 'mmengine', 'visualizer.type': 'XeMapNetwork'}, 'XeMapNetwork'),
+        ({'optim_wrapper.paramwise_cfg': dict(custom_key={})}, 'unknown key "custom_key"; did you mean "custom_keys"'),
+        (
+            {'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(boddy=dict(lr_mult=0.1)))},
+            '"boddy" is in no name .*"body"',
+        ),
+        ({'optim_wrapper.paramwise_cfg': dict(custom_keys=dict(body=dict(lr_mul=0.1)))}, 'body: unknown key "lr_mul"'),
         ({'train_dataloader': None}, 'train_dataloader, train_cfg, and optim_wrapper'),
     ],
 )
 def test_misspelt_configs(toy_runner, options, message):
     with pytest.raises(ConfigError, match=message):
         toy_runner(options=options).train()
+
+
+def test_a_hook_can_be_taken_out(toy_runner):
+    runner = toy_runner(options={'default_hooks.draw': None, 'default_hooks.timer': None})
+    names = {type(hook).__name__ for hook in runner.hooks}
+    assert not names & {'DrawHook', 'IterTimerHook'} and 'CheckpointHook' in names
+
+
+def keys_of(part, path=()):
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, (list, tuple)) else ()
+    for key, value in items:
+        if isinstance(key, str):
+            yield (*path, key)
+        yield from keys_of(value, (*path, key))
+
+
+@pytest.mark.slow
+def test_every_misspelt_key_is_refused_in_one_line(tmp_path):
+    original = load_config(write_config(tmp_path, epochs=1))
+    original.train_dataloader.dataset.length = 2
+    passed = []
+    for number, path in enumerate(keys_of(original.to_dict())):
+        content = original.to_dict()
+        part = content
+        for key in path[:-1]:
+            part = part[key]
+        swapped = path[-1][:-2] + path[-1][-1] + path[-1][-2]
+        part[swapped if swapped != path[-1] else f'{path[-1]}x'] = part.pop(path[-1])
+        try:
+            cfg = Config(content)
+            check_keys(cfg)
+            check_config(cfg)
+            runner = build_runner(cfg, tmp_path / str(number))
+            runner.train()
+            runner.test()
+        except ConfigError:
+            continue
+        passed.append('.'.join(map(str, path)))
+    # Only what others copied when the file was read, and imports that were made then.
+    assert all(name.startswith(('vis_backends', 'custom_imports')) for name in passed), passed
 
 
 def test_options_of_a_test(tmp_path):

@@ -1,6 +1,6 @@
+from xemap.config import load_config
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.checkpoint_hook import CheckpointHook
-from xemap.engine.config import load_config
 from xemap.engine.draw_hook import DrawHook
 from xemap.engine.loops import EpochBasedTrainLoop
 from xemap.engine.optim import TrainableParamsConstructor

@@ -22,6 +22,7 @@ from xemap.registry import BY_NAME, suggestion, unknown_type
 
 _NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')
 
+_TYPELESS = re.compile(r'must contain the key "type", but got (\{.*\})')
 _CLIP_KEYS = {'type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value'}
 
 
@@ -37,10 +38,12 @@ def config_errors(part: str) -> Iterator[None]:
     except XeMapError:
         raise
     except KeyError as error:
-        match = _NO_TYPE.match(str(error.args[0]) if error.args else '')
-        if match is None:
-            raise
-        raise unknown_type(match['name'], match['registry'], part) from error
+        text = str(error.args[0]) if error.args else ''
+        if match := _NO_TYPE.match(text):
+            raise unknown_type(match['name'], match['registry'], part) from error
+        if match := _TYPELESS.search(text):
+            raise ConfigError(f'{part}: {match[1]} has no "type"; correct its spelling') from error
+        raise ConfigError(f'{part}: there is no key "{text}"; correct its spelling or add it') from error
     except (TypeError, ValueError, AssertionError) as error:  # a wrong key or value; --debug shows where
         raise ConfigError(f'{part}: {error}; correct the key or its value in the config or in --cfg-options') from error
 
@@ -211,6 +214,7 @@ class XeMapRunner(Runner):
             for key in optim_wrapper.get('clip_grad') or {}:  # otherwise used for the first time in a step
                 if key not in _CLIP_KEYS:
                     raise ConfigError(f'optim_wrapper.clip_grad: unknown key "{key}"; {suggestion(key, _CLIP_KEYS)}')
+            optim_wrapper.setdefault('constructor', 'TrainableParamsConstructor')
             kind = optim_wrapper.get('optimizer', {}).get('type')
             if isinstance(kind, str) and BY_NAME['optimizer'].get(kind) is None:
                 raise unknown_type(kind, 'optimizer', 'optim_wrapper.optimizer')
@@ -226,6 +230,19 @@ class XeMapRunner(Runner):
     def build_visualizer(self, visualizer=None):
         with config_errors('visualizer'):
             return super().build_visualizer(visualizer)
+
+    def _check_scheduler_cfg(self, param_scheduler) -> None:
+        with config_errors('param_scheduler'):
+            super()._check_scheduler_cfg(param_scheduler)
+
+    def build_log_processor(self, log_processor):
+        with config_errors('log_processor'):
+            return super().build_log_processor(log_processor)
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """As in mmengine; None takes any of them out, not only mmengine's own."""
+        own = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
+        super().register_default_hooks({n: hook for n, hook in (hooks or {}).items() if hook is not None or n in own})
 
     def register_hook(self, hook, priority=None) -> None:
         with config_errors('default_hooks or custom_hooks'):

@@ -56,6 +56,8 @@ def build_runner(
         ConfigError: the config or an option does not fit.
         CheckpointError: the checkpoint to resume cannot be read.
     """
+    if not cfg.get('model'):
+        raise ConfigError(f'config {cfg.filename} has no "model"')
     name = _name(cfg)
     cfg.work_dir = _work_dir(cfg, work_dir)
     cfg.launcher = launcher
@@ -78,6 +80,8 @@ def build_runner(
     prepare_distributed(cfg)
     try:
         return XeMapRunner.from_cfg(cfg)
+    except ImportError as error:  # of an optional package that the config names, such as wandb
+        raise ConfigError(f'config {cfg.filename}: {error}') from error
     except ValueError as error:
         if not re.search('either all None or not None|Seed must be', str(error)):
             raise
@@ -217,18 +221,19 @@ def _set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
         randomness['deterministic'] = True
     cfg.randomness = randomness
     if seed is not None and cfg.get('train_dataloader'):
-        _seed_datasets(cfg.train_dataloader.dataset, seed)
+        _seed_datasets(cfg.train_dataloader.get('dataset'), seed)
 
 
-def _seed_datasets(dataset: dict, seed: int) -> None:
+def _seed_datasets(dataset: dict | None, seed: int) -> None:
     """Give the seed to every data set in the config of one that takes it."""
+    if not isinstance(dataset, dict):
+        return
     kind = dataset.get('type')
-    cls = kind if inspect.isclass(kind) else DATASETS.get(kind)
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
     if inspect.isclass(cls) and 'seed' in constructor_keywords(cls):
         dataset['seed'] = seed
     for part in [dataset.get('dataset'), *(dataset.get('datasets') or [])]:
-        if isinstance(part, dict):
-            _seed_datasets(part, seed)
+        _seed_datasets(part, seed)
 
 
 def _set_amp(cfg: Config) -> None:

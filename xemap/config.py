@@ -1,0 +1,163 @@
+"""Finding and reading a config, with the overrides of a command line."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from xemap.config_options import assigning, is_literal, parse_options
+from xemap.errors import ConfigError
+from xemap.registry import check_config, suggestion
+
+RUNNER_KEYS = {
+    *(set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}),
+    'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
+    'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+}  # fmt: skip
+"""Top-level keys that have a meaning of their own; a config may define others for its own use."""
+
+KNOWN_KEYS = {
+    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.dist_cfg': {'backend', 'init_backend', 'init_method', 'port', 'timeout'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'randomness': set(inspect.signature(Runner.set_randomness).parameters) - {'self'},
+}
+"""Keys of the parts that MMEngine reads without complaining of others."""
+
+HOOKS = {'checkpoint', 'draw', 'logger', 'param_scheduler', 'runtime_info', 'sampler_seed', 'seed', 'timer'}
+"""Names of default hooks, those of MMEngine and of configs/_base_/default_runtime.py."""
+
+_MISSPELT = 0.8  # two letters swapped in a word of five, as in modle
+
+
+def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -> Config:
+    """Read a config file, apply overrides, and look for misspelt keys.
+
+    An override of a top-level name that the config computes with (``data_root``, ``image_size``) takes
+    effect wherever the config and its bases use it.
+
+    Args:
+        path: a Python config file of MMEngine.
+        options: overrides as on a command line (``['model.num_levels=4', …]``) or as a dictionary.
+
+    Raises:
+        ConfigError: the file is missing or broken, an override does not fit, or a key is misspelt.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'config {path} does not exist; configs/ has those of this project')
+    values = dict(options) if isinstance(options, dict) else parse_options(options or [])
+    names = {key: value for key, value in values.items() if '.' not in key and is_literal(value)}
+    names = {key: value for key, value in names.items() if not isinstance(value, dict)}  # these are merged
+    cfg, assigned = _read(path, names)
+    # A name of the config's own that others copy (train_pipeline): change its value, and read again with it.
+    for key, value in values.items():
+        name = key.partition('.')[0]
+        if name != key and name in cfg and name not in RUNNER_KEYS:
+            own = Config({name: names.get(name, cfg[name])})
+            merge_options(own, {key: value})
+            names[name] = own.to_dict()[name]
+    if names.keys() - values.keys():
+        cfg, assigned = _read(path, names)
+    merge_options(
+        cfg, {key: value for key, value in values.items() if key.partition('.')[0] not in assigned & {*names}}
+    )
+    cfg.setdefault('default_scope', 'xemap')
+    check_keys(cfg)
+    check_config(cfg)
+    return cfg
+
+
+def _read(path: Path, names: dict[str, Any]) -> tuple[Config, set[str]]:
+    """The config with these values of top-level names, and the names that it assigns."""
+    try:
+        with assigning(names) as assigned:
+            return Config.fromfile(str(path)), assigned
+    except Exception as error:  # the file is Python: anything may come out of it
+        given = f' with {", ".join(f"{key}={value!r}" for key, value in names.items())}' if names else ''
+        raise ConfigError(f'config {path} cannot be read{given}: {type(error).__name__}: {error}') from error
+
+
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Apply overrides to ``cfg``.
+
+    Args:
+        cfg: changed in place.
+        options: values by dotted key.
+
+    Raises:
+        ConfigError: an option leads through a key that is not there.
+    """
+    for name in options:
+        _require_place(cfg, name)
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f'--cfg-options {" ".join(options)}: {error}') from error
+
+
+def _require_place(cfg: Config, name: str) -> None:
+    part, keys = cfg, name.split('.')
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(part, (list, tuple)):
+            if not key.isdigit() or int(key) >= len(part):
+                raise ConfigError(f'--cfg-options {name}: "{key}" is no index of a list of {len(part)}')
+            part = part[int(key)]
+            continue
+        if not isinstance(part, (dict, Config)):
+            raise ConfigError(f'--cfg-options {name}: {".".join(keys[:depth])} is {part!r} and has no keys')
+        known = set(part) | (RUNNER_KEYS if depth == 0 else set())
+        if key not in known and (depth == 0 or not last):
+            places = list(_places(cfg, key)) if depth == 0 and last else []
+            hint = f'give {" or ".join(places)}' if places else suggestion(key, known)
+            raise ConfigError(f'--cfg-options {name}: there is no "{key}"; {hint}')
+        if key not in part:
+            return  # a new key; its module accepts or refuses it
+        part = part[key]
+
+
+def _places(part: Any, key: str, path: str = '') -> Iterator[str]:
+    """Where a key stands below, outermost first on each path."""
+    if isinstance(part, (dict, Config)):
+        if path and key in part:
+            yield f'{path}.{key}'
+            return
+        for name, value in part.items():
+            yield from _places(value, key, f'{path}.{name}' if path else name)
+
+
+def check_keys(cfg: Config) -> None:
+    """Refuse keys that nothing reads, in the parts that no module of ours is built from.
+
+    Raises:
+        ConfigError: the first one found, with the nearest known key.
+    """
+    for key in cfg:
+        close = difflib.get_close_matches(key, RUNNER_KEYS, n=1, cutoff=_MISSPELT)
+        if key not in RUNNER_KEYS and close:
+            raise ConfigError(f'config {cfg.filename}: key "{key}" has no effect; did you mean "{close[0]}"?')
+    for place, known in KNOWN_KEYS.items():
+        part: Any = cfg
+        for name in place.split('.'):
+            part = (part or {}).get(name)
+        if part is not None and not isinstance(part, dict):
+            raise ConfigError(f'{place} is {part!r}; give a dictionary with keys of {", ".join(sorted(known))}')
+        for key in set(part or ()) - known:
+            raise ConfigError(f'{place}: unknown key "{key}"; {suggestion(key, known)}')
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        close = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.75)
+        nameless = isinstance(hook, dict) and 'type' not in hook
+        if name not in HOOKS and (close or nameless):
+            raise ConfigError(f'default_hooks: there is no "{name}"; {suggestion(name, HOOKS)}')
+    if not isinstance(cfg.get('resume', False), bool):
+        raise ConfigError(
+            f'resume is {cfg.resume!r}; give True or False, and the checkpoint to go on from as load_from'
+        )
