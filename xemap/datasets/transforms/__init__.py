@@ -6,12 +6,14 @@ normalises whole batches on the device.
 
 from xemap.datasets.transforms.formatting import PackXeMapInputs
 from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
+from xemap.datasets.transforms.letterbox import Letterbox
 from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
 from xemap.datasets.transforms.targets import GenerateCorrelationMaps
 
 __all__ = [
     'GenerateCorrelationMaps',
+    'Letterbox',
     'LoadImage',
     'PackXeMapInputs',
     'PhotometricAugment',
