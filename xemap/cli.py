@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -34,9 +35,12 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
         print(f'error: {f"[rank {rank}] " if rank else ""}{message_of(error)}', file=sys.stderr)
         return USER_ERROR
     except OSError as error:
-        if args.debug or error.filename is None:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if args.debug or (error.filename is None and not full):
             raise
-        print(f'error: {error.filename}: {error.strerror}; check path, permissions and free space', file=sys.stderr)
+        what = error.filename or 'a file'
+        advice = 'make space and run it again' if full else 'check path, permissions and free space'
+        print(f'error: {what}: {error.strerror}; {advice}', file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         if args.debug:

@@ -31,7 +31,9 @@ KNOWN_KEYS = {
 }
 """Keys of the parts that MMEngine reads without complaining of others."""
 
-HOOKS = {'checkpoint', 'draw', 'logger', 'param_scheduler', 'runtime_info', 'sampler_seed', 'seed', 'timer'}
+HOOKS = {
+    'checkpoint', 'constant_maps', 'draw', 'logger', 'param_scheduler', 'runtime_info', 'sampler_seed', 'seed', 'timer',
+}  # fmt: skip
 """Names of default hooks, those of MMEngine and of configs/_base_/default_runtime.py."""
 
 _MISSPELT = 0.8  # two letters swapped in a word of five, as in modle

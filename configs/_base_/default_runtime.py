@@ -8,6 +8,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='rmi', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    constant_maps=dict(type='ConstantMapsHook'),
     draw=dict(type='DrawHook', num_queries=6),
 )
 

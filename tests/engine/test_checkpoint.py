@@ -30,6 +30,19 @@ def test_newest_readable_checkpoint(tmp_path):
     assert find_newest_checkpoint(tmp_path) == old
 
 
+def test_checkpoints_of_which_none_can_be_resumed_are_not_trained_over(tmp_path):
+    save(tmp_path / 'epoch_1.pth', 100, {'state_dict': {}})
+    with pytest.raises(CheckpointError, match='none of the 1 checkpoints in .* can be resumed'):
+        find_newest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize('note', [b'\xff\xfe\x00', b'a' * 5000, b'epoch_1.pth\x00', b'a\nb'])
+def test_a_damaged_note_is_passed_over(tmp_path, note):
+    path = save(tmp_path / 'epoch_1.pth', 100)
+    (tmp_path / 'last_checkpoint').write_bytes(note)
+    assert find_newest_checkpoint(tmp_path) == path
+
+
 @pytest.mark.parametrize('note', ['', 'gone/epoch_2.pth', '{folder}'])
 def test_a_note_that_leads_nowhere_is_passed_over(tmp_path, note):
     (tmp_path / 'last_checkpoint').write_text(note.format(folder=tmp_path))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-from tests.engine.toy import write_config
+from tests.engine.toy import ToyModel, write_config
+from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.engine import CheckpointHook, build_runner, checkpoint_hook, find_newest_checkpoint, load_config
 from xemap.engine.checkpoint_hook import PART_SUFFIX, AtomicLocalBackend
-from xemap.errors import ConfigError
+from xemap.errors import CheckpointError, ConfigError
+from xemap.models.checkpoint import load_weights
+from xemap.registry import MODELS
 
 
 class HalfWritten:
@@ -85,6 +91,9 @@ class Writes:
         self.work_dir, self.epoch, self.iter, self.message_hub = str(folder), epoch, 0, hub
         self.seen: list[set[str]] = []
 
+    named_parts: dict[str, str] = {}
+    model = nn.Linear(1, 1)
+
     class logger:
         info = staticmethod(lambda text: None)
 
@@ -97,7 +106,7 @@ def test_writes_before_it_deletes(tmp_path):
     from mmengine.logging import MessageHub
 
     hub = MessageHub.get_instance('writes_before_it_deletes')
-    hook = CheckpointHook(interval=1, max_keep_ckpts=1, save_best='rmi', rule='greater')
+    hook = CheckpointHook(interval=1, max_keep_ckpts=1, save_best='rmi', rule='greater', keep_optimizer='all')
     runner = Writes(tmp_path, 0, hub)
     hook.before_train(runner)
     for epoch in (1, 2):
@@ -125,3 +134,91 @@ def test_backend_leaves_the_old_content_when_writing_fails(tmp_path):
     with pytest.raises(TypeError):
         backend.put('no bytes', path)
     assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
+
+
+def content(path: Path) -> dict:
+    return load_checkpoint_file(path)
+
+
+def test_only_the_newest_checkpoint_holds_the_optimizer(toy_runner, tmp_path):
+    toy_runner().train()
+    assert 'optimizer' in content(tmp_path / 'run/epoch_2.pth') and 'optimizer' not in content(
+        tmp_path / 'run/epoch_1.pth'
+    )
+    assert find_newest_checkpoint(tmp_path / 'run').name == 'epoch_2.pth'
+    toy_runner('all', {'default_hooks.checkpoint.keep_optimizer': 'all'}).train()
+    assert 'optimizer' in content(tmp_path / 'all/epoch_1.pth')
+
+
+def test_a_full_disk_is_one_line_that_says_how_to_go_on(monkeypatch, tmp_path):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(
+        CheckpointError, match=r'a.pth \(0.0 MB\) cannot be written: No space left.*MB are free; .*--resume'
+    ):
+        AtomicLocalBackend().put(b'new', tmp_path / 'a.pth')
+    assert not list(tmp_path.iterdir())
+
+
+@MODELS.register_module(force=True)
+class WithEncoder(ToyModel):
+    """The toy model with a frozen part whose weights follow from its name."""
+
+    class Encoder(nn.Linear):
+        def __init__(self, name: str):
+            super().__init__(3, 3)
+            self.name, self.pretrained = name, True
+
+        def init_weights(self):
+            nn.init.constant_(self.weight, len(self.name))
+            nn.init.zeros_(self.bias)
+
+    def __init__(self, name: str = 'hub-name', **kwargs):
+        super().__init__(**kwargs)
+        self.frozen = ('encoder',)
+        self.encoder = self.Encoder(name)
+        self.encoder.requires_grad_(False)
+
+    def init_weights(self):
+        super().init_weights()
+        self.encoder.init_weights()
+
+
+def test_frozen_parts_that_a_name_brings_are_left_out_and_put_back(toy_runner, tmp_path):
+    model = {'model.type': 'WithEncoder'}
+    toy_runner('whole', {**model, 'train_cfg.max_epochs': 2}).train()
+    toy_runner('parts', {**model, 'train_cfg.max_epochs': 1}).train()
+    resumed = toy_runner('parts', model, resume='auto')
+    resumed.train()
+    path = tmp_path / 'parts/epoch_2.pth'
+    assert content(path)['state_dict'].keys() == content(tmp_path / 'whole/epoch_2.pth')['state_dict'].keys()
+    assert not any(name.startswith('encoder.') for name in content(path)['state_dict'])
+    for log in tmp_path.glob('*/*/*.log'):
+        assert 'of 132 parameters train; checkpoints leave out encoder' in log.read_text()
+
+    tested = toy_runner('test', model, checkpoint=path)
+    tested.test()
+    assert torch.equal(tested.model.encoder.weight, torch.full((3, 3), 8.0))
+    built = WithEncoder()
+    load_weights(built, path)
+    assert torch.equal(built.encoder.weight, tested.model.encoder.weight)
+    with pytest.raises(CheckpointError, match='leaves out the frozen encoder, and the config names other weights'):
+        load_weights(WithEncoder('another-name'), path)
+
+
+@pytest.mark.parametrize('option', ['switch', 'file', 'changed'])
+def test_other_frozen_parts_are_kept(toy_runner, tmp_path, option):
+    options = {'model.type': 'WithEncoder', 'train_cfg.max_epochs': 1}
+    if option == 'switch':
+        options['default_hooks.checkpoint.leave_out_frozen'] = False
+    elif option == 'file':  # of this machine, which may be gone later
+        (tmp_path / 'weights').touch()
+        options['model.name'] = str(tmp_path / 'weights')
+    else:
+        start = WithEncoder()
+        torch.save({'state_dict': start.state_dict()}, tmp_path / 'start.pth')  # trained before
+        options['load_from'] = str(tmp_path / 'start.pth')
+    toy_runner(options=options).train()
+    assert 'encoder.weight' in content(tmp_path / 'run/epoch_1.pth')['state_dict']

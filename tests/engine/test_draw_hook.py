@@ -91,3 +91,13 @@ def test_the_file_is_shown_sharper_than_the_network_saw_it(tmp_path):
     assert np.array_equal(picture_of(sample, item['inputs']), pixels)
     sample.set_metainfo(dict(flip=True))
     assert picture_of(sample, item['inputs']).shape == (16, 16, 3)
+
+
+def test_each_validation_of_a_run_by_iterations_has_a_folder(toy_runner, tmp_path):
+    options = {
+        'train_cfg': dict(type='IterBasedTrainLoop', max_iters=4, val_interval=2, _delete_=True),
+        'default_hooks.checkpoint': dict(by_epoch=False, interval=4),
+        'log_processor.by_epoch': False,
+    }
+    toy_runner(options=options).train()
+    assert {path.parent.name for path in tmp_path.glob('run/vis_data/*/*.png')} == {'iter_000002', 'iter_000004'}

@@ -92,7 +92,7 @@ def test_interrupted_in_the_middle_of_an_epoch(toy_runner, tmp_path, workers):
 
 
 def test_resume_from_a_named_checkpoint(toy_runner, tmp_path):
-    toy_runner('whole').train()
+    toy_runner('whole', {'default_hooks.checkpoint.keep_optimizer': 'all'}).train()
     toy_runner('other', resume=tmp_path / 'whole' / 'epoch_1.pth').train()
     assert_same_run(tmp_path / 'whole', tmp_path / 'other')
 

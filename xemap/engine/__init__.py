@@ -1,6 +1,7 @@
 from xemap.config import load_config
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.checkpoint_hook import CheckpointHook
+from xemap.engine.constant_maps_hook import ConstantMapsHook
 from xemap.engine.draw_hook import DrawHook
 from xemap.engine.loops import EpochBasedTrainLoop
 from xemap.engine.optim import TrainableParamsConstructor
@@ -10,6 +11,7 @@ from xemap.engine.runner_setup import build_runner, evaluate_model, train_model
 
 __all__ = [
     'CheckpointHook',
+    'ConstantMapsHook',
     'DrawHook',
     'EpochBasedTrainLoop',
     'SeedByIterationHook',

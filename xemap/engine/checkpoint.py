@@ -21,17 +21,21 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
         work_dir: folder of the run; checkpoints may lie elsewhere if ``last_checkpoint`` says so.
 
     Returns:
-        its path, or None if there is none.
+        its path, or None if there is no checkpoint at all.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none of them can be resumed.
     """
     work_dir = Path(work_dir)
     found = {*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')}
-    note, named = work_dir / 'last_checkpoint', None
-    if note.is_file():
-        named = Path(note.read_text().strip() or work_dir)
+    named = _named_in(work_dir / 'last_checkpoint', work_dir)
+    if named is not None:
         if (work_dir / named.name) in found:  # also where the folder was copied or renamed
             named = work_dir / named.name
         elif named.is_file():
             found.add(named)
+    if not found:
+        return None
     # Times alone do not tell: copying a folder mixes them up.
     for path in sorted(found, key=lambda p: (p == named, p.stat().st_mtime_ns, _number(p)), reverse=True):
         try:
@@ -42,6 +46,24 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
         if 'optimizer' in content and 'meta' in content:
             return path
         print_log(f'{path} holds no optimizer state, so it cannot be resumed', logger='current', level=30)
+    raise CheckpointError(
+        f'none of the {len(found)} checkpoints in {work_dir} can be resumed; give another one, or train anew '
+        'in another folder (--work-dir)'
+    )
+
+
+def _named_in(note: Path, work_dir: Path) -> Path | None:
+    """The path in a ``last_checkpoint`` note; None, with a warning where it is damaged, if it names none."""
+    if not note.is_file():
+        return None
+    try:
+        text = note.read_text().strip()
+        Path(text).is_file()  # a name may be too long
+        if '\0' not in text and '\n' not in text:
+            return Path(text or work_dir)
+    except (OSError, UnicodeDecodeError):
+        pass
+    print_log(f'{note} is damaged; looking at the checkpoints beside it', logger='current', level=30)
     return None
 
 

@@ -7,13 +7,19 @@ one before it writes the new. A process killed in between leaves a truncated fil
 from __future__ import annotations
 
 import os
+import shutil
+from io import BytesIO
 from pathlib import Path
 
+import torch
 from mmengine import hooks
 from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.model import is_model_wrapper
 
-from xemap.errors import ConfigError
+from xemap.compat.checkpoint_loading import load_checkpoint_file
+from xemap.errors import CheckpointError, ConfigError
+from xemap.models.frozen_weights import LEFT_OUT, fingerprint, without
 from xemap.registry import HOOKS
 
 BACKEND = 'xemap_atomic'
@@ -33,6 +39,12 @@ class AtomicLocalBackend(LocalBackend):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, path)
+        except OSError as error:
+            free = shutil.disk_usage(path.parent).free
+            raise CheckpointError(
+                f'{path} ({len(obj) / 1e6:.1f} MB) cannot be written: {error.strerror}, {free / 1e6:.1f} MB are free; '
+                'make space and go on with --resume, which takes the checkpoint before'
+            ) from error
         finally:
             part.unlink(missing_ok=True)
 
@@ -48,6 +60,10 @@ class CheckpointHook(hooks.CheckpointHook):
     """mmengine's hook of that name, writing first and deleting afterwards.
 
     Args:
+        leave_out_frozen: leave out frozen parts whose weights come by a name in the config (text encoder of a hub,
+            backbone of an address); loading puts them back, see :mod:`xemap.models.frozen_weights`.
+        keep_optimizer: ``'latest'`` keeps the optimizer's state, which resuming needs, in the newest checkpoint
+            only, ``'all'`` in all.
         backend_args: where to write; local files by default, each written completely or not at all.
         kwargs: see :class:`mmengine.hooks.CheckpointHook`.
     """
@@ -55,15 +71,39 @@ class CheckpointHook(hooks.CheckpointHook):
     best_ckpt_path: str | None
     best_ckpt_path_dict: dict[str, str | None]
 
-    def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        leave_out_frozen: bool = True,
+        keep_optimizer: str = 'latest',
+        backend_args: dict | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, backend_args=backend_args or {'backend': BACKEND}, **kwargs)
+        if keep_optimizer not in ('latest', 'all'):
+            raise ConfigError(f'CheckpointHook: keep_optimizer is {keep_optimizer!r}; give "latest" or "all"')
+        self.leave_out_frozen, self.keep_optimizer = leave_out_frozen, keep_optimizer
+        self._left_out: dict[str, str] = {}
 
     def before_train(self, runner) -> None:
         super().before_train(runner)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if self.leave_out_frozen:  # a checkpoint that was loaded may have brought others
+            parts = runner.named_parts.items()
+            self._left_out = {name: mark for name, mark in parts if fingerprint(model.get_submodule(name)) == mark}
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        trained, total = sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
+        names = f'; checkpoints leave out {", ".join(self._left_out)}, named by the config' if self._left_out else ''
+        runner.logger.info(f'{trained:,} of {total:,} parameters train{names}')
         if is_main_process():
             for folder in {Path(self.out_dir), Path(runner.work_dir)}:
                 for part in folder.glob(f'*.*{PART_SUFFIX}'):
                     part.unlink()  # left by a run that was killed while it wrote
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        if self._left_out:
+            checkpoint['state_dict'] = without(checkpoint['state_dict'], self._left_out)
+            checkpoint['meta'][LEFT_OUT] = self._left_out
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = None
@@ -73,6 +113,7 @@ class CheckpointHook(hooks.CheckpointHook):
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         name = self.filename_tmpl.format(step)
+        before = runner.message_hub.runtime_info.get('last_ckpt')
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(
@@ -89,6 +130,8 @@ class CheckpointHook(hooks.CheckpointHook):
             AtomicLocalBackend().put_text(self.last_ckpt, Path(runner.work_dir, 'last_checkpoint'))
         if outdated:
             self._remove(self.file_backend.join_path(self.out_dir, outdated))
+        if before != self.last_ckpt and self.keep_optimizer == 'latest':
+            self._drop_optimizer(before)
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         if not self.save_best:
@@ -112,6 +155,17 @@ class CheckpointHook(hooks.CheckpointHook):
                 self.best_ckpt_path_dict[key] = old
             elif old and old != new:
                 self._remove(old)
+
+    @master_only
+    def _drop_optimizer(self, path: str | None) -> None:
+        """Make an older checkpoint of this run smaller, where it still lies in its folder."""
+        if path is None or Path(path).parent != Path(self.out_dir) or not Path(path).is_file():
+            return
+        content = load_checkpoint_file(path)
+        if content.pop('optimizer', None) is not None:
+            buffer = BytesIO()
+            torch.save(content, buffer)
+            AtomicLocalBackend().put(buffer.getvalue(), path)
 
     @master_only
     def _remove(self, path: str) -> None:

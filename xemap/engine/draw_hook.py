@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
 
 from xemap.datasets.mcmg import correlation_map
 from xemap.raster.image_io import read_image
@@ -24,8 +25,8 @@ class DrawHook(Hook):
     """Draws image, target and prediction of queries, all on the scale 0..1.
 
     While training, the same ``num_queries`` validation queries, spread evenly over the data set, go to
-    ``work_dir/vis_data/epoch_NNN/`` and to the visualizer's back ends. While testing, every query goes
-    to ``show_dir`` if that is set.
+    ``work_dir/vis_data/epoch_NNN/`` (``iter_NNNNNN/`` where training counts iterations) and to the
+    visualizer's back ends. While testing, every query goes to ``show_dir`` if that is set.
 
     Args:
         num_queries: how many validation queries to draw; 0 = none.
@@ -57,10 +58,12 @@ class DrawHook(Hook):
         pictures = {name: picture for part in all_gather_object(self._drawn) for name, picture in part.items()}
         if not is_main_process():
             return
-        folder = Path(runner.work_dir, 'vis_data', f'epoch_{runner.epoch:03d}')
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        step = runner.epoch if by_epoch else runner.iter
+        folder = Path(runner.work_dir, 'vis_data', f'epoch_{step:03d}' if by_epoch else f'iter_{step:06d}')
         for name, picture in sorted(pictures.items()):
             save_picture(folder / f'{name}.png', picture)
-            runner.visualizer.add_image(f'val_{name}', picture, runner.epoch)
+            runner.visualizer.add_image(f'val_{name}', picture, step)
 
     def after_test_iter(
         self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[XeMapDataSample] = ()

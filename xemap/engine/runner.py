@@ -18,6 +18,7 @@ from xemap.engine.loops import EpochBasedTrainLoop
 from xemap.engine.schedules import FROM_CONFIG, flat, refuse_early_zero, replay_schedules, same_course
 from xemap.errors import CheckpointError, ConfigError, XeMapError
 from xemap.models.checkpoint import check_weights
+from xemap.models.frozen_weights import named_frozen_parts, restore_left_out
 from xemap.registry import BY_NAME, suggestion, unknown_type
 
 _NO_TYPE = re.compile(r'^(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>[\w ]+) registry')
@@ -68,6 +69,9 @@ class XeMapRunner(Runner):
     :class:`~xemap.errors.ConfigError`.
     """
 
+    named_parts: dict[str, str] = {}
+    """Fingerprints of frozen parts as their names in the config bring them."""
+
     _exact_weights = False
     _resumed: dict | None = None  # what the loop and the schedules need of the checkpoint to go on from
     _resuming = False
@@ -115,6 +119,7 @@ class XeMapRunner(Runner):
             raise CheckpointError(f'checkpoint {filename}: {error} is no known name; give a path') from error
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model: nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
+        restore_left_out(model, checkpoint, filename)
         check_weights(model, checkpoint, filename, strict or self._exact_weights)
         _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
         if self._resuming:
@@ -130,6 +135,11 @@ class XeMapRunner(Runner):
         self._has_loaded = True
         self.logger.info(f'loaded the checkpoint {filename}')
         return checkpoint
+
+    def _init_model_weights(self) -> None:
+        super()._init_model_weights()
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        self.named_parts = named_frozen_parts(model)
 
     def save_checkpoint(self, out_dir, filename, *args, meta: dict | None = None, by_epoch: bool = True, **kwargs):
         """As in mmengine; keeps how much of the epoch is done as well."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from xemap.compat import setup
 from xemap.errors import CheckpointError
+from xemap.models.frozen_weights import restore_left_out
 
 FROM_GROUNDING_DINO = {
     'backbone.': 'backbone.',
@@ -39,8 +40,16 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing, truncated, needs code to be loaded, or holds no weights.
     """
+    return _tensors_of(_read(path), path)
+
+
+def _read(path: str | Path) -> dict:
     setup()  # makes MMEngine's loader the safe one
-    weights = weights_of(CheckpointLoader.load_checkpoint(str(path), map_location='cpu'), path)
+    return CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+
+
+def _tensors_of(checkpoint: dict, path: str | Path) -> dict[str, Tensor]:
+    weights = weights_of(checkpoint, path)
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise CheckpointError(f'checkpoint {path} holds no weights; give a state dict or a training checkpoint')
     weights = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
@@ -133,7 +142,9 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     Raises:
         CheckpointError: as :func:`read_state_dict`, or names or shapes differ.
     """
-    state = read_state_dict(path)
+    checkpoint = _read(path)
+    restore_left_out(model, checkpoint, path)
+    state = _tensors_of(checkpoint, path)
     check_weights(model, state, path, exact=True)
     model.load_state_dict(state)
 

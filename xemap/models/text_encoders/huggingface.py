@@ -92,6 +92,7 @@ class HuggingFaceTextEncoder(nn.Module):
         keep_pooler: bool = False,
     ) -> None:
         super().__init__()
+        self.name, self.pretrained = name, pretrained
         source = resolve_name(name)
         disable_progress_bar()  # a bar for a file that is read in a moment, on every rank
         logging.getLogger('huggingface_hub').setLevel(logging.ERROR)  # its retries without a network
