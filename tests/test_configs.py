@@ -47,7 +47,7 @@ def test_model_builds_and_predicts(path):
         METRICS.build(config.test_evaluator)
     with torch.no_grad():
         sample = model(make_images(1, (64, 64)), make_samples([TEXTS[:2]], (64, 64)), mode='predict')[0]
-    assert sample.pred_maps.shape == (2, 64, 64)
+    assert sample.answers.maps().shape == (2, 64, 64)
 
 
 @pytest.mark.parametrize('path', NETWORKS, ids=lambda p: p.stem)

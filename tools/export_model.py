@@ -36,14 +36,14 @@ def main(args: argparse.Namespace) -> None:
     from xemap.errors import ConfigError
     from xemap.export import export_model
     from xemap.inference.command import choose_model
-    from xemap.inference.predictor import Predictor
+    from xemap.models import build_localizer
 
-    predictor = Predictor(*choose_model(args.config, args.checkpoint), device='cpu')
-    size = tuple(args.size) if args.size else predictor.input_size
+    localizer = build_localizer(*choose_model(args.config, args.checkpoint))
+    size = tuple(args.size) if args.size else localizer.input_size
     if size is None:
         raise ConfigError('the config has no image size; give --size HEIGHT WIDTH')
     formats = [name.strip() for name in args.format.split(',')]
-    about = export_model(predictor.model, size, args.out, formats)
+    about = export_model(localizer, size, args.out, formats)
     if args.json:
         print(json.dumps(about, indent=1))
         return

@@ -14,7 +14,7 @@ train_pipeline = [
     dict(type='ResizeImage', size=image_size),
     dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
     dict(type='PhotometricAugment'),
-    dict(type='GenerateCorrelationMaps'),
+    dict(type='GenerateMaps'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [

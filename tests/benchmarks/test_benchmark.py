@@ -43,7 +43,7 @@ SIZE = (32, 48)
 def config(pairs=5, max_queries=3, **changes) -> Config:
     pipeline = [
         dict(type='LoadImage'), dict(type='ResizeImage', size=SIZE), dict(type='PhotometricAugment'),
-        dict(type='GenerateCorrelationMaps'), dict(type='PackXeMapInputs'),
+        dict(type='GenerateMaps'), dict(type='PackXeMapInputs'),
     ]  # fmt: skip
     dataset = dict(type='XeMapDataset', ann_file='absent.arrow', pipeline=pipeline, max_queries=max_queries)
     return Config(

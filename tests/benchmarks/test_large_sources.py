@@ -14,7 +14,7 @@ from xemap.errors import ConfigError
 PIPELINE = [
     dict(type='LoadImage'),
     dict(type='ResizeImage', size=(32, 48)),
-    dict(type='GenerateCorrelationMaps'),
+    dict(type='GenerateMaps'),
     dict(type='PackXeMapInputs'),
 ]
 

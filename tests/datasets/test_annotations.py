@@ -40,7 +40,8 @@ def records(draw) -> ImageRecord:
         hops=COUNTS,
         referents=COUNTS,
     )
-    queries = draw(st.lists(query, max_size=4))
+    fits = query.filter(lambda query: not query.absent or query.region.is_empty)
+    queries = draw(st.lists(fits, max_size=4))
     return ImageRecord(draw(st.text(max_size=9)), width, height, draw(st.text(max_size=4)), queries)
 
 
@@ -112,6 +113,16 @@ def test_what_must_not_be_written(tmp_path) -> None:
     kind = Query('a', PolygonRegion([]), kind='two-hop')
     with pytest.raises(DataError, match='two-hop'):
         write_annotations(tmp_path / 'a.arrow', [replace(row, queries=[kind])])
+    absent = Query('no lake', PolygonRegion([[0, 0, 3, 0, 3, 3]]), referents=0)
+    with pytest.raises(DataError, match=r'0\.png: "no lake" has referents=0 and a region'):
+        write_annotations(tmp_path / 'a.arrow', [replace(row, queries=[absent])])
+
+
+def test_a_query_without_a_referent(tmp_path) -> None:
+    record = replace(numbered(1)[0], queries=[Query('no lake', PolygonRegion([]), referents=0)])
+    write_annotations(tmp_path / 'a.arrow', [record])
+    (query,) = AnnotationFile(tmp_path / 'a.arrow')[0].queries
+    assert query.absent and query.region.is_empty and query == record.queries[0]
 
 
 def test_missing_file(tmp_path) -> None:

@@ -27,7 +27,7 @@ PIPELINE = [
     dict(type='RandomFlip'),
     dict(type='ResizeImage', size=(32, 48)),
     dict(type='PhotometricAugment'),
-    dict(type='GenerateCorrelationMaps'),
+    dict(type='GenerateMaps'),
     dict(type='PackXeMapInputs'),
 ]
 

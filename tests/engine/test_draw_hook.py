@@ -9,6 +9,7 @@ from tests.engine.toy import ToyDataset, write_config
 from xemap.datasets.mcmg import correlation_map
 from xemap.engine import evaluate_model, load_config
 from xemap.engine.draw_hook import draw_query, even_choice, picture_of, to_rgb
+from xemap.structures import MapAnswers
 
 
 def test_choice_is_even_and_without_repetition():
@@ -44,19 +45,19 @@ def test_every_query_of_a_test_is_drawn_on_demand(tmp_path):
 def test_picture_of_a_query(with_target):
     item = ToyDataset(test_mode=not with_target)[2]
     sample = item['data_samples']
-    sample.pred_maps = torch.zeros(3, 16, 16)
+    sample.answers = MapAnswers(torch.zeros(3, 16, 16))
     dark = draw_query(to_rgb(item['inputs']), sample, 1)
-    sample.pred_maps[1] = 1.0
+    sample.answers.data[1] = 1.0
     bright = draw_query(to_rgb(item['inputs']), sample, 1)
     assert bright.shape == dark.shape and bright.mean() > dark.mean()
-    sample.pred_maps[0] = 0.5  # another query's map
+    sample.answers.data[0] = 0.5  # another query's map
     assert np.array_equal(bright, draw_query(to_rgb(item['inputs']), sample, 1))
 
 
 def test_image_comes_back_to_its_own_proportions():
     item = ToyDataset(test_mode=True)[0]
     sample = item['data_samples']
-    sample.pred_maps = torch.zeros(1, 16, 16)
+    sample.answers = MapAnswers(torch.zeros(1, 16, 16))
     sample.set_metainfo(dict(ori_shape=(500, 1000)))
     image = torch.full((3, 64, 64), 77, dtype=torch.uint8)
     panel = draw_query(to_rgb(image), sample, 0)
@@ -68,7 +69,7 @@ def test_image_comes_back_to_its_own_proportions():
 def test_target_comes_from_the_region_where_the_sample_has_none():
     item = ToyDataset(test_mode=True)[0]
     sample = item['data_samples']
-    sample.pred_maps = torch.zeros(1, 16, 16)
+    sample.answers = MapAnswers(torch.zeros(1, 16, 16))
     drawn = draw_query(to_rgb(item['inputs']), sample, 0)
     sample.gt_maps = torch.from_numpy(correlation_map(sample.queries[0].region.coverage((16, 16), (16, 16))))[None]
     assert np.array_equal(drawn, draw_query(to_rgb(item['inputs']), sample, 0))

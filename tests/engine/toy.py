@@ -12,7 +12,7 @@ from torch import nn
 
 from xemap.errors import DataError
 from xemap.registry import DATASETS, MODELS
-from xemap.structures import PolygonRegion, Query, XeMapDataSample
+from xemap.structures import MapAnswers, PolygonRegion, Query, XeMapDataSample
 
 SIZE = 16
 
@@ -96,7 +96,7 @@ class ToyModel(BaseModel):
             errors = (torch.cat(per_sample).sigmoid() - targets).abs() * balance
             return {'loss': errors.mean((1, 2)).sum() / pairs}
         for sample, own in zip(data_samples, per_sample):
-            sample.pred_maps = own.sigmoid()
+            sample.answers = MapAnswers(own.sigmoid())
         return data_samples
 
 

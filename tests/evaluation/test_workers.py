@@ -12,13 +12,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 
 from tests.evaluation.metrics.test_selo import SIZE, box, image
 from xemap.errors import ConfigError, DataError, XeMapError
 from xemap.evaluation import SeLoMetric, workers
 from xemap.evaluation.scoring import ScoringTask
 from xemap.evaluation.workers import ScoringPool
-from xemap.structures import MaskRegion, PolygonRegion, Query
+from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,7 @@ def samples() -> list:
     """Polygons and masks, low and full resolution, half precision, and a query that cannot be scored."""
     made = [image(i, queries=1 + i % 3) for i in range(5)]
     made.append(image(5, 2, SIZE))
-    made[1].pred_maps = made[1].pred_maps.half()
+    made[1].answers = MapAnswers(torch.from_numpy(made[1].answers.data).half())
     mask = np.zeros(SIZE, bool)
     mask[30:70, 20:90] = mask[100:103, 100:103] = True
     made[2].queries[1] = Query('masked', MaskRegion.from_mask(mask), kind='position')
@@ -89,7 +90,7 @@ def test_bounds_are_kept_here_over_repeated_evaluations(nothing_left, monkeypatc
 
 def test_a_map_that_cannot_be_scored_is_named(nothing_left):
     broken = image(3)
-    broken.pred_maps[1, 3, 3] = float('nan')
+    broken.answers.data[1, 3, 3] = float('nan')
     metric = SeLoMetric(workers=1)
     with pytest.raises(DataError, match=r'^images/3.png, query "query 1 of image 3": .*nan'):
         rows_of(metric, [image(0), broken, *samples()])
@@ -100,8 +101,8 @@ def test_an_error_of_the_next_sample_ends_the_processes(nothing_left):
     metric = SeLoMetric(workers=1)
     metric.process(None, [image(0).to_dict()])
     unpredicted = image(1)
-    del unpredicted.pred_maps
-    with pytest.raises(DataError, match='lacks pred_maps'):
+    del unpredicted.answers
+    with pytest.raises(DataError, match='lacks answers'):
         metric.process(None, [unpredicted.to_dict()])
     assert metric._pool is None
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def exported(network, tmp_path_factory):
 
 def maps_of(network, image, texts):
     with torch.no_grad():
-        return network.localize(image, [texts], SIZE)
+        return network.tensor(image, [SimpleNamespace(texts=texts)])
 
 
 def close(own, theirs) -> None:

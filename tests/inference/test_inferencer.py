@@ -5,16 +5,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from torch import nn
 
 from tests.models.tiny import tiny_network
 from tests.tools.small_run import write_run
 from xemap.errors import CheckpointError, ConfigError, DataError
 from xemap.inference import XeMapInferencer
-from xemap.models import build_localizer
+from xemap.models import Localizer, build_localizer
 from xemap.raster.image_io import read_image
 from xemap.registry import MODELS
-from xemap.structures import XeMapDataSample
+from xemap.structures import MapAnswers, XeMapDataSample
 
 TEXTS = ['a green field', 'the meadow next to the river']
 
@@ -34,21 +33,21 @@ def inferencer(run):
 
 
 @MODELS.register_module()
-class SeesPixels(nn.Module):
+class SeesPixels(Localizer):
     """Takes images of any size as they are; maps are their red and green."""
+
+    form = 'map'
 
     def __init__(self):
         super().__init__()
         self.sizes = []
 
-    def init_weights(self):
-        pass
-
-    def test_step(self, data):
-        for image, sample in zip(data['inputs'], data['data_samples']):
-            self.sizes.append(tuple(image.shape))
-            sample.pred_maps = torch.stack([image[i % 3].float() / 255 for i in range(len(sample.texts))])
-        return data['data_samples']
+    def localize(self, images, texts):
+        self.sizes += [image.shape for image in images]
+        return [
+            MapAnswers(np.stack([image[..., i % 3] / 255 for i in range(len(queries))]))
+            for image, queries in zip(images, texts)
+        ]
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_whole_image_is_what_the_test_pipeline_makes_of_it(run, inferencer):
     sample.texts = TEXTS
     data = {'inputs': [torch.from_numpy(small.transpose(2, 0, 1).copy())], 'data_samples': [sample]}
     with torch.no_grad():
-        expected = model.test_step(data)[0].pred_maps.numpy()
+        expected = model.test_step(data)[0].answers.maps()
     result = inferencer(folder / '1.png', TEXTS)
     assert result.maps.shape == (2, 40, 56) and result.maps.dtype == np.float32
     for map, own in zip(result.maps, expected):
@@ -83,9 +82,9 @@ def test_kinds_of_input_give_the_same(run, inferencer):
 
 def test_images_are_encoded_once_for_all_queries(run, inferencer, monkeypatch):
     seen = []
-    encode = type(inferencer.predictor.model).encode_images
+    encode = type(inferencer.localizer).encode_images
     monkeypatch.setattr(
-        type(inferencer.predictor.model), 'encode_images', lambda self, x: seen.append(len(x)) or encode(self, x)
+        type(inferencer.localizer), 'encode_images', lambda self, x: seen.append(len(x)) or encode(self, x)
     )
     inferencer([run[0] / '0.png', run[0] / '1.png'], TEXTS * 3)
     assert seen == [2]
@@ -112,10 +111,10 @@ def test_a_tile_as_large_as_the_image_is_the_whole_image(run, inferencer):
 def test_models_that_take_images_as_they_are(by_pixel):
     image = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     whole = by_pixel([image, image[:50]], ['a', 'b'])
-    assert whole[1].maps.shape == (2, 50, 130) and by_pixel.predictor.model.sizes == [(3, 90, 130), (3, 50, 130)]
+    assert whole[1].maps.shape == (2, 50, 130) and by_pixel.localizer.sizes == [(90, 130, 3), (50, 130, 3)]
     tiled = by_pixel(image, ['a', 'b'], 'tile', tile=40)
     assert np.abs(tiled.maps - whole[0].maps).max() < 1e-5
-    assert set(by_pixel.predictor.model.sizes[2:]) == {(3, 40, 40)}
+    assert set(by_pixel.localizer.sizes[2:]) == {(40, 40, 3)}
 
 
 def test_large_images_are_averaged_while_they_are_read(run, inferencer, monkeypatch):

@@ -170,6 +170,6 @@ def test_a_retrieval_model_or_a_missing_gpu_is_one_line(tmp_path, capsys):
     config = Path(__file__).parents[2] / 'configs/retrieval/amfmn_small_synthetic.py'
     words = (image, '--config', config, '--query', 'a field', '--mask', mask, '--out', tmp_path / 'kept')
     assert tool(*words, '--device', 'cpu') == 2
-    assert 'is of a retrieval model, AMFMN, which makes no maps' in capsys.readouterr().err
+    assert 'AMFMN is no Localizer' in capsys.readouterr().err
     assert tool(*words, '--device', 'cuda:77') == 2
     assert 'device "cuda:77" is not there' in capsys.readouterr().err

@@ -9,17 +9,22 @@ import pytest
 import torch
 
 import xemap.structures
-from xemap.structures import PolygonRegion, Query, XeMapDataSample
+from xemap.structures import MapAnswers, PolygonRegion, Query, XeMapDataSample
 
 
 def test_keeps_what_it_is_given() -> None:
     query = Query('the lake', PolygonRegion([[0, 0, 4, 0, 4, 4]]), hops=2, referents=1)
     sample = XeMapDataSample(metainfo={'ori_shape': (10, 20), 'query_ids': [3]})
     sample.queries, sample.texts, sample.gt_maps = [query], ['the lake'], torch.rand(1, 8, 8)
-    sample.pred_maps = torch.rand(1, 4, 4)
+    sample.answers = MapAnswers(torch.rand(1, 4, 4))
     moved = sample.to(torch.float64)
-    assert moved.pred_maps.dtype == torch.float64 and moved.queries == [query] and moved.query_ids == [3]
-    assert {'pred_maps', 'queries', 'ori_shape', 'query_ids', 'texts', 'gt_maps'} <= set(sample.to_dict())
+    assert (
+        moved.gt_maps.dtype == torch.float64
+        and moved.answers is sample.answers
+        and moved.queries == [query]
+        and moved.query_ids == [3]
+    )
+    assert {'answers', 'queries', 'ori_shape', 'query_ids', 'texts', 'gt_maps'} <= set(sample.to_dict())
 
 
 def test_attributes_of_a_query() -> None:

@@ -22,7 +22,7 @@ train_dataloader = dict(
     dataset=dict(type='XeMapDataset', ann_file='{folder}/all.arrow', data_root='{folder}', max_queries=2, pipeline=[
         dict(type='LoadImage'), dict(type='ResizeImage', size=(32, 32)),
         dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']), dict(type='PhotometricAugment'),
-        dict(type='GenerateCorrelationMaps'), dict(type='PackXeMapInputs')]))
+        dict(type='GenerateMaps'), dict(type='PackXeMapInputs')]))
 val_dataloader = dict(
     batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(type='XeMapDataset', ann_file='{folder}/all.arrow', data_root='{folder}', test_mode=True, pipeline=[

@@ -108,7 +108,7 @@ def test_a_missing_checkpoint_stops_the_comparison_before_it_starts(tmp_path, co
 
 def test_a_retrieval_model_makes_no_maps(tmp_path, compare, capsys):
     assert compare(ROOT / 'configs/retrieval/amfmn_small_synthetic.py', '--out', tmp_path / 'out') == 2
-    assert 'is of a retrieval model, AMFMN, which makes no maps' in capsys.readouterr().err
+    assert 'AMFMN is no Localizer' in capsys.readouterr().err
 
 
 def test_what_was_finished_stays_when_a_later_method_fails(tmp_path, compare, checkpoint):

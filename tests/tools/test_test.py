@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,6 +14,7 @@ from tests.tools.small_run import write_run
 from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.registry import MODELS
+from xemap.structures import MapAnswers
 
 QUERIES = 1 + 2 + 3 + 1 + 2
 
@@ -69,7 +69,7 @@ def test_scoring_in_worker_processes_gives_the_same_files(tmp_path, score, check
 
 def test_a_map_that_a_worker_cannot_score_is_one_line(tmp_path, score, checkpoint, capsys, monkeypatch):
     config = write_run(tmp_path)
-    monkeypatch.setattr('xemap.evaluation.metrics.selo.as_array', lambda maps: np.asarray(maps) + 2)
+    monkeypatch.setattr(MapAnswers, 'maps', lambda self, size=None: self.data + 2)
     words = ['--work-dir', tmp_path / 'run', '--cfg-options', 'test_evaluator.workers=1']
     assert score(config, checkpoint, *words) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error:')]

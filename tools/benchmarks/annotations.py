@@ -197,9 +197,9 @@ class _Visits:
 
 def _make_maps(repeats: int, seed: int) -> dict[str, Any]:
     from benchmarks.timing import limited_threads, measure
-    from xemap.datasets.transforms.targets import GenerateCorrelationMaps
+    from xemap.datasets.transforms.targets import GenerateMaps
 
-    rng, make = np.random.default_rng(seed), GenerateCorrelationMaps()
+    rng, make = np.random.default_rng(seed), GenerateMaps()
 
     def call(kind: str, size: tuple[int, int]) -> Callable[[], object]:
         queries = [Query(f'query {i}', make_region(kind, size, 1, rng)) for i in range(MAP_QUERIES)]

@@ -112,7 +112,8 @@ def split_pairs(batch: Batch) -> list[Batch]:
 def predict(model: BaseModel, batches: list[Batch]) -> torch.Tensor:
     """(N, H, W) maps of the batches, one batch after another."""
     with torch.no_grad():
-        return torch.cat([sample.pred_maps for batch in batches for sample in model.test_step(batch)])
+        samples = [sample for batch in batches for sample in model.test_step(batch)]
+    return torch.from_numpy(np.concatenate([sample.answers.maps() for sample in samples]))
 
 
 def make_optimizer(model: BaseModel, cfg: Config) -> OptimWrapper:

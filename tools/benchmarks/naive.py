@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from benchmarks.model import Batch, build_model, make_batch, make_optimizer, pre
 from benchmarks.timing import measure
 from xemap.errors import ConfigError
 from xemap.models.fusion.sampling import LevelShapes, has_compiled_ops
+from xemap.models.heads import FusedTokens
 from xemap.models.localizers import XeMapNetwork
 
 QUERIES = 4
@@ -73,15 +75,16 @@ class NaiveNetwork(XeMapNetwork):
             **{key: ConfigDict(value) if isinstance(value, dict) else value for key, value in encoder.items()}
         )
 
-    def localize(
-        self, inputs: Tensor, texts: list[list[str]], size: tuple[int, int], max_pairs: int | None = None
-    ) -> Tensor:
-        """As :meth:`xemap.models.localizers.XeMapNetwork.localize`, all pairs at once."""
-        owner = torch.tensor([i for i, own in enumerate(texts) for _ in own], device=inputs.device)
-        vision, vision_pos, shapes = self.encode_images(inputs[owner])
-        text, padding = self.encode_texts([text for own in texts for text in own])
-        fused = self.encoder(vision, vision_pos, shapes, text, padding)
-        return self.head(fused[0], shapes, fused[1], padding, size)
+    def fuse(
+        self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None
+    ) -> Iterator[FusedTokens]:
+        """As :meth:`xemap.models.localizers.XeMapNetwork.fuse`, all pairs at once."""
+        image_idx = torch.tensor([i for i, queries in enumerate(texts) for _ in queries], device=inputs.device)
+        vision, vision_pos, shapes = self.encode_images(inputs[image_idx])
+        text, padding = self.encode_texts([text for queries in texts for text in queries])
+        vision, text = self.encoder(vision, vision_pos, shapes, text, padding)
+        size = (inputs.shape[-2], inputs.shape[-1])
+        yield FusedTokens(vision, shapes, text, padding, size, [len(queries) for queries in texts])
 
 
 def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, seed: int = 0) -> dict[str, Any]:

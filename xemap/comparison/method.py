@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
-from torch import nn
 
 from xemap.engine import load_config
 from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
-from xemap.evaluation.metrics.selo import to_original_size
 from xemap.evaluation.report import Row, merge_rows, summarize
 from xemap.models.build import build_localizer, require_localizer
-from xemap.raster.resize import fit_size
+from xemap.models.localizers import Localizer
+from xemap.raster.resize import fit_size, resize
 from xemap.registry import DATASETS
+from xemap.structures import Answers, BoxAnswers
 
 KEPT_SIDE = 384
 """Longest side, in pixels, of the maps that are kept for pictures."""
@@ -174,13 +175,12 @@ def run_method(
     cfg = load_config(method.config, options)
     dataset = test_set(cfg, ann_file, data_root)
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)  # of what has no weights
-    model: Any = build_localizer(cfg, method.checkpoint).to(device)
+    model = build_localizer(cfg, method.checkpoint, device)
     metric = SeLoMetric(protocol=protocol, with_bounds=with_bounds)
     batch_size = cfg.test_dataloader.get('batch_size', 1)
     outcome = Outcome(method, [], {}, len(dataset), 0.0, 0.0)
     _predict(model, [dataset[0]], device)  # kernels are chosen, buffers filled
-    if hasattr(model, 'reset_stage_seconds'):
-        model.reset_stage_seconds()
+    model.reset_stage_seconds()
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     for start in range(0, len(dataset), batch_size):
@@ -194,33 +194,33 @@ def run_method(
         outcome.model_seconds += done - read
         metric.process(None, answers)
         for sample in samples:
-            for query_id, map in zip(sample.query_ids, sample.pred_maps):
+            for query_id, answer in zip(sample.query_ids, sample.answers):
                 if (sample.sample_idx, query_id) in keep:
-                    outcome.maps[sample.sample_idx, query_id] = _small(map)
+                    outcome.maps[sample.sample_idx, query_id] = _small(answer)
         advance(len(batch))
     outcome.rows = merge_rows(metric.results)
     outcome.summary = {'protocol': protocol, **summarize(outcome.rows)}
-    outcome.stages = dict(getattr(model, 'stage_seconds', {}))
+    outcome.stages = dict(model.stage_seconds)
     if device == 'cuda':
         outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()
     return outcome
 
 
-def _predict(model: Any, batch: list[dict], device: str) -> list:
+def _predict(localizer: Localizer, batch: list[dict], device: str) -> list:
     with torch.inference_mode():
-        samples = model.test_step(pseudo_collate(batch))
+        samples = localizer.test_step(pseudo_collate(batch))
     if device == 'cuda':
         torch.cuda.synchronize()
     return samples
 
 
 def _at_full_size(sample) -> dict:
-    """The sample with its maps as users get them: uint8, of the image's original size."""
-    size = tuple(sample.ori_shape[:2])
-    return {**sample.to_dict(), 'pred_maps': [to_original_size(map, size) for map in sample.pred_maps]}
+    """The sample with its answers as users get them: in the image's original size."""
+    return {**sample.to_dict(), 'answers': sample.answers.resized(tuple(sample.ori_shape[:2]))}
 
 
-def _small(map: torch.Tensor):
-    size = fit_size((map.shape[0], map.shape[1]), KEPT_SIDE)
-    small = nn.functional.interpolate(map[None, None].float(), size, mode='area')  # the same where nothing shrinks
-    return (small[0, 0] * 255).round().byte().cpu().numpy()
+def _small(answer: Answers) -> np.ndarray:
+    """The map of one answer, (h, w) uint8, at most ``KEPT_SIDE`` long."""
+    size = fit_size(answer.size, KEPT_SIDE)
+    map = answer.maps(size if answer.form == BoxAnswers.form else None)[0]
+    return np.rint(resize(map, size) * 255).astype(np.uint8)

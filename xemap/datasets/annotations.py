@@ -16,7 +16,8 @@ queries   list of struct    see below
 A query is ``text`` (string), ``category`` (string, null = none), ``kind`` (string, null = unknown;
 one of :data:`xemap.structures.QUERY_KINDS`), ``hops`` and ``referents`` (int32, null = unknown), and
 its region: either ``polygons`` (list of flat float64 lists x0, y0, x1, y1… in pixels of the original
-image) or ``rle`` (binary, COCO run-length counts for an image of the row's size); the other is null.
+image) or ``rle`` (binary, COCO run-length counts for an image of the row's size); the other is null. A query without
+a referent in the image has ``referents`` 0 and an empty list of polygons.
 ``hand_drawn`` (bool) says whether an annotator drew the polygons for this query, see
 :class:`~xemap.structures.PolygonRegion`. In files from before this field, those of a query without a category count
 as hand-drawn: queries that converters make from labels have one.
@@ -205,6 +206,11 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
     region, polygons, rle = query.region, None, None
     if query.kind is not None and query.kind not in QUERY_KINDS:
         raise DataError(f'{record.image}: kind "{query.kind}" of "{query.text}"; use one of {QUERY_KINDS} or None')
+    if query.absent and not region.is_empty:
+        raise DataError(
+            f'{record.image}: "{query.text}" has referents=0 and a region; give an empty one, PolygonRegion([]), '
+            'or the number of referents'
+        )
     if isinstance(region, MaskRegion):
         if tuple(region.rle['size']) != record.size:
             raise DataError(

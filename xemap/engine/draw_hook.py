@@ -114,7 +114,7 @@ def draw_query(image: np.ndarray, sample: XeMapDataSample, query: int, rmi: floa
 
     Args:
         image: (H, W, 3) uint8 RGB as the model saw it, of any size; brought back to its own proportions.
-        sample: with ``pred_maps`` and ``queries``; the target comes from ``gt_maps``, else from the region.
+        sample: with ``answers`` and ``queries``; the target comes from ``gt_maps``, else from the region.
         query: which of the sample's queries.
         rmi: its score, to be printed.
 
@@ -130,5 +130,5 @@ def draw_query(image: np.ndarray, sample: XeMapDataSample, query: int, rmi: floa
     else:
         target = correlation_map(asked.region.coverage(size, small))
     outlines = scale_polygons(asked.region.polygons(size), size, small)
-    prediction = sample.pred_maps[query].float().cpu().numpy()
+    prediction = sample.answers[query].maps(small)[0]
     return query_panel(image, asked.text, prediction, target, outlines, rmi, MAX_SIDE)

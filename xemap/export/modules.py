@@ -8,6 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
+from xemap.models.heads import FusedTokens, HMSAHead
+from xemap.models.localizers import XeMapNetwork
+from xemap.models.text_encoders import HuggingFaceTextEncoder
 
 
 class WholeNetwork(nn.Module):
@@ -44,7 +47,8 @@ class WholeNetwork(nn.Module):
         hidden = encoder(input_ids=token_ids, attention_mask=attention_mask).last_hidden_state
         padding = attention_mask == 0
         fused, text = network.encoder(vision, vision_pos, shapes, network.text_feat_map(hidden), padding)
-        return network.head(fused, shapes, text, padding, tuple(image.shape[-2:]))
+        size = (image.shape[-2], image.shape[-1])
+        return network.head(FusedTokens(fused, shapes, text, padding, size, (token_ids.shape[0],)))
 
 
 class ImageSide(nn.Module):
@@ -86,8 +90,12 @@ def tokenize(network: Any, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
 
 
 def _check(network: Any) -> None:
-    if not hasattr(network, 'encode_images') or not hasattr(getattr(network, 'language_model', None), 'tokenizer'):
+    if not (
+        isinstance(network, XeMapNetwork)
+        and isinstance(network.head, HMSAHead)
+        and isinstance(network.language_model, HuggingFaceTextEncoder)
+    ):
         raise ConfigError(
-            f'{type(network).__name__} cannot be exported; only XeMapNetwork with a HuggingFaceTextEncoder can, since '
-            'others run code between their networks'
+            f'{type(network).__name__} cannot be exported; only XeMapNetwork with an HMSAHead and a '
+            'HuggingFaceTextEncoder can, since others run code between their networks'
         )

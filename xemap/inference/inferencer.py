@@ -11,15 +11,16 @@ import numpy as np
 import shapely
 
 from xemap.errors import ConfigError
-from xemap.inference.passes import Progress, tile_maps, whole_maps
-from xemap.inference.predictor import Predictor
+from xemap.inference.passes import Progress, answer_whole, store_answers, tile_boxes, tile_maps
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
 from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold
 from xemap.inference.writers import small_map
+from xemap.models import build_localizer
 from xemap.raster.raster import Raster
 from xemap.raster.raster_file import open_raster
 from xemap.raster.resize import fit_size
+from xemap.structures import Answers, BoxAnswers
 from xemap.visualization import query_panel, scale_polygons
 
 MODES = ('resize', 'tile')
@@ -39,13 +40,12 @@ class XeMapInferencer:
         device: as torch names it; None = the GPU where there is one.
 
     Raises:
-        ConfigError, CheckpointError: see :class:`~xemap.inference.predictor.Predictor`.
+        ConfigError, CheckpointError: see :func:`~xemap.models.build_localizer`.
     """
 
     def __init__(self, config_or_name: Any, weights: str | Path | None = None, device: Any = None) -> None:
-        self.predictor = Predictor(config_or_name, weights, device)
+        self.localizer = build_localizer(config_or_name, weights, device)
         self.tags = {'model': _title(config_or_name), 'weights': Path(weights).name if weights else 'untrained'}
-        self._stride: int | None = None
 
     def __call__(
         self,
@@ -108,19 +108,27 @@ class XeMapInferencer:
         several = isinstance(images, (list, tuple))
         results = []
         sources = iter(images if several else [images])
-        fixed_size = self.predictor.input_size is not None
+        fixed_size = self.localizer.input_size is not None
         while group := list(islice(sources, batch_size if mode == 'resize' and fixed_size else 1)):
             rasters = [open_raster(source, bands, stretch) for source in group]
             try:
+                answered: Sequence[Answers | None] = [None]
                 if mode == 'resize':
-                    stores = whole_maps(self.predictor, rasters, texts, fixed_size, scratch)
-                else:
-                    tiling = (tile, overlap, scales, batch_size, scratch, progress)
-                    stores = iter([tile_maps(self.predictor, rasters[0], texts, *tiling)])
-                for raster, store in zip(rasters, stores):
+                    answered = answer_whole(self._answer, rasters, texts, fixed_size)
+                elif self.localizer.form == BoxAnswers.form:
+                    answered = [
+                        tile_boxes(self._answer, rasters[0], texts, tile, overlap, scales, batch_size, progress)
+                    ]
+                for raster, answers in zip(rasters, answered):
+                    if answers is None:
+                        tiling = (tile, overlap, scales, batch_size, scratch, progress)
+                        store = tile_maps(self._answer, raster, texts, *tiling)
+                    else:
+                        store = store_answers(raster, answers, scratch)
                     result = Result(
                         raster.name, texts, store, raster.georeference, raster.masked,
                         {**self.tags, 'mode': mode}, raster.limits,
+                        box_answers=answers.resized(raster.size) if isinstance(answers, BoxAnswers) else None,
                     )  # fmt: skip
                     if rule is not None:
                         self._add_regions(result, rule, min_area, simplify)
@@ -138,12 +146,14 @@ class XeMapInferencer:
         check_tiling(tile, overlap)
         if not scales or not all(scale >= 1 for scale in scales):
             raise ConfigError(f'scales={tuple(scales)}; give multiples of the tile, at least 1')
-        if self._stride is None:
-            self._stride = self.predictor.stride()
-        if tile < self._stride:
+        if tile < self.localizer.stride:
             raise ConfigError(
-                f"tile={tile} is smaller than the model's stride of {self._stride} pixels; give a larger one, as 1024"
+                f"tile={tile} is smaller than the model's stride of {self.localizer.stride} pixels; give a larger one, "
+                'as 1024'
             )
+
+    def _answer(self, images: Sequence[np.ndarray], queries: Sequence[str]) -> list[Answers]:
+        return self.localizer.localize(images, [queries] * len(images))
 
     @staticmethod
     def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:

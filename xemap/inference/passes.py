@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from xemap.inference.map_store import STRIP, MapStore
-from xemap.inference.tiling import blend_tiles, count_tiles
+from xemap.inference.tiling import blend_tiles, count_tiles, tile_windows
 from xemap.raster.raster import Raster, Window
+from xemap.structures import Answers, BoxAnswers
+from xemap.structures.answers import fill_box
 
-Predict = Callable[[Sequence[np.ndarray], Sequence[str]], list[np.ndarray]]
-"""Images (H, W, 3) uint8 RGB and Q queries -> for each image (Q, h, w) float32."""
+Predict = Callable[[Sequence[np.ndarray], Sequence[str]], Sequence[Answers]]
+"""Images (H, W, 3) uint8 RGB and Q queries -> the answers of each image in its own frame."""
 
 Progress = Callable[[int, int], None]
 """Called with (windows done, windows in all)."""
@@ -28,24 +30,33 @@ OPEN_BYTES = 1 << 29
 """Most bytes of rows that windows still add to; beyond it queries are handled in groups."""
 
 
-def whole_maps(
-    predict: Predict, rasters: Sequence[Raster], queries: Sequence[str], fixed_size: bool, scratch: str | Path | None
-) -> Iterator[MapStore]:
-    """Maps of images that the model sees as a whole, in one batch.
+def answer_whole(
+    predict: Predict, rasters: Sequence[Raster], queries: Sequence[str], fixed_size: bool
+) -> Sequence[Answers]:
+    """Answers about images that the model sees as a whole, in one batch.
 
     Args:
         fixed_size: the model resizes images itself, so that large ones may be averaged down while they are read.
-        scratch: see :class:`MapStore`.
     """
     images = []
     for raster in rasters:
         step = int(np.ceil(np.sqrt(raster.size[0] * raster.size[1] / WHOLE_PIXELS)))
         small = (max(1, raster.size[0] // step), max(1, raster.size[1] // step)) if fixed_size and step > 1 else None
         images.append(raster.read(None, small).rgb)
-    predicted = predict(images, queries)
-    del images
-    for raster, maps in zip(rasters, predicted):
-        yield _stored(raster, len(queries), [(0, _averaged([_store_of(maps)], raster.size))], scratch)
+    return predict(images, queries)
+
+
+def store_answers(raster: Raster, answers: Answers, scratch: str | Path | None) -> MapStore:
+    """Maps of the whole image from the answers about it; those of boxes are filled at the image's size.
+
+    Args:
+        scratch: see :class:`MapStore`.
+    """
+    if isinstance(answers, BoxAnswers):
+        bands: Bands = _filled(answers.resized(raster.size))
+    else:
+        bands = _averaged([_store_of(answers.maps())], raster.size)
+    return _stored(raster, len(answers), [(0, bands)], scratch)
 
 
 def tile_maps(
@@ -64,16 +75,18 @@ def tile_maps(
     At scale s the image is seen at 1/s of its resolution through windows of ``tile`` pixels of that size. The maps of
     coarse scales are kept at their resolution, and are enlarged band by band while those of scale 1 are made.
     """
-    grids = [
-        (max(1, round(raster.size[0] / scale)), max(1, round(raster.size[1] / scale))) for scale in sorted(set(scales))
-    ]
+    grids = _grids(raster.size, scales)
     at_once = max(1, OPEN_BYTES // (4 * max(min(tile, height) * width for height, width in grids)))
     groups = [(first, queries[first : first + at_once]) for first in range(0, len(queries), at_once)]
     count = _Counter(len(groups) * sum(count_tiles(grid, tile, overlap) for grid in grids), progress)
 
     def bands(group: Sequence[str], grid: tuple[int, int]) -> Bands:
-        windows = _Windows(predict, raster, group, grid, batch_size, count)
-        return blend_tiles(windows, grid, len(group), tile, overlap)
+        answered = _Windows(predict, raster, group, grid, batch_size, count)
+
+        def maps(windows: Sequence[Window]) -> Iterator[np.ndarray | None]:
+            return (None if answers is None else answers.maps() for answers in answered(windows))
+
+        return blend_tiles(maps, grid, len(group), tile, overlap)
 
     def combined(group: Sequence[str]) -> Bands:
         coarse = []
@@ -88,8 +101,43 @@ def tile_maps(
     return _stored(raster, len(queries), [(first, combined(group)) for first, group in groups], scratch)
 
 
+def tile_boxes(
+    predict: Predict,
+    raster: Raster,
+    queries: Sequence[str],
+    tile: int,
+    overlap: float,
+    scales: Sequence[float],
+    batch_size: int,
+    progress: Progress | None = None,
+) -> BoxAnswers:
+    """The best box of each query over overlapping windows of all scales: the one with the highest score, the first of
+    equal ones. Arguments as :func:`tile_maps`.
+    """
+    grids = _grids(raster.size, scales)
+    count = _Counter(sum(count_tiles(grid, tile, overlap) for grid in grids), progress)
+    best, scores, presence = np.zeros((len(queries), 4)), np.zeros(len(queries)), np.zeros(len(queries))
+    for grid in grids:
+        to_image = np.array(raster.size[::-1] * 2) / (grid[::-1] * 2)
+        windows = list(tile_windows(grid, tile, overlap))
+        for (x0, y0, x1, y1), answers in zip(
+            windows, _Windows(predict, raster, queries, grid, batch_size, count)(windows)
+        ):
+            if answers is not None:
+                better = answers.scores > scores
+                placed = (answers.boxes((y1 - y0, x1 - x0)) + np.array([x0, y0] * 2)) * to_image
+                best[better], scores[better] = placed[better], answers.scores[better]
+                presence = np.maximum(presence, answers.presence)
+    return BoxAnswers(best, raster.size, scores, presence)
+
+
+def _grids(size: tuple[int, int], scales: Sequence[float]) -> list[tuple[int, int]]:
+    """(height, width) of an image at each scale."""
+    return [(max(1, round(size[0] / scale)), max(1, round(size[1] / scale))) for scale in sorted(set(scales))]
+
+
 class _Windows:
-    """Maps of windows of a grid over an image, read and predicted in batches; None where there is no data.
+    """Answers about windows of a grid over an image, read and predicted in batches; None where there is no data.
 
     Args:
         grid: (height, width) of the image at the scale of the windows.
@@ -108,14 +156,14 @@ class _Windows:
         self._batch_size = batch_size
         self._scale = np.array(raster.size[::-1] * 2) / np.array(grid[::-1] * 2)
 
-    def __call__(self, windows: Sequence[Window]) -> Iterator[np.ndarray | None]:
+    def __call__(self, windows: Sequence[Window]) -> Iterator[Answers | None]:
         waiting = iter(windows)
         while batch := list(islice(waiting, self._batch_size)):
             parts = [self._read(window) for window in batch]
-            maps = iter(self._predict([part.rgb for part in parts if not part.empty], self._queries))
+            answers = iter(self._predict([part.rgb for part in parts if not part.empty], self._queries))
             self._count.add(len(batch))
             for part in parts:
-                yield None if part.empty else next(maps)
+                yield None if part.empty else next(answers)
 
     def _read(self, window: Window):
         x0, y0, x1, y1 = np.rint(window * self._scale).astype(int).tolist()
@@ -166,3 +214,14 @@ def _store_of(maps: np.ndarray) -> MapStore:
     for query, map in enumerate(maps):
         store.write(query, 0, map)
     return store
+
+
+def _filled(answers: BoxAnswers) -> Bands:
+    """Bands of the filled boxes of an image."""
+    height, width = answers.size
+    boxes = answers.boxes()
+    for top in range(0, height, STRIP):
+        rows = np.zeros((len(answers), min(STRIP, height - top), width), np.float32)
+        for own, box in zip(rows, boxes):
+            fill_box(own, box, top)
+        yield top, rows

@@ -14,6 +14,7 @@ from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion, region_mask
 from xemap.inference.writers import write_geojson, write_geotiff, write_mask, write_npy
 from xemap.raster.georeference import Georeference
+from xemap.structures import BoxAnswers
 
 FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
 
@@ -34,6 +35,7 @@ class Result:
         min_area: pixels of the smallest region.
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
+        box_answers: of a localizer that predicts boxes, these in pixels of the image; maps are the filled boxes.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Result:
     min_area: float = 0.0
     regions: list[list[MapRegion]] | None = None
     pictures: list[np.ndarray] | None = None
+    box_answers: BoxAnswers | None = None
 
     @property
     def maps(self) -> np.ndarray:

@@ -68,6 +68,15 @@ def count_tiles(size: tuple[int, int], tile: int, overlap: float) -> int:
     return len(window_starts(size[0], tile, overlap)) * len(window_starts(size[1], tile, overlap))
 
 
+def tile_windows(size: tuple[int, int], tile: int, overlap: float) -> Iterator[Window]:
+    """Windows of an image of ``size`` (height, width), row by row."""
+    height, width = size
+    lefts = window_starts(width, tile, overlap).tolist()
+    for top in window_starts(height, tile, overlap).tolist():
+        for left in lefts:
+            yield left, top, left + min(tile, width), top + min(tile, height)
+
+
 def blend_tiles(
     predict: Predict, size: tuple[int, int], queries: int, tile: int = 1024, overlap: float = 0.25
 ) -> Iterator[tuple[int, np.ndarray]]:

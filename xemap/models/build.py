@@ -1,21 +1,27 @@
-"""From a config and a checkpoint to a model that is ready to predict."""
+"""From a config and a checkpoint to a localizer that is ready to answer."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
-from torch import nn
 
+from xemap.config import load_config
 from xemap.errors import ConfigError
 from xemap.models.checkpoint import load_weights
-from xemap.models.retrieval.base import RetrievalModel
-from xemap.registry import MODELS
+from xemap.models.localizers.base import Localizer, NetworkLocalizer
+from xemap.registry import MODELS, TRANSFORMS, suggestion
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+"""Of a checkout."""
 
 
 @contextmanager
@@ -30,46 +36,100 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def build_localizer(config: str | Path | Config, checkpoint: str | Path | None = None) -> nn.Module:
+def build_localizer(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = 'cpu',
+) -> Localizer:
     """Build a localizer in eval mode.
 
-    Args:
-        config: path of a config, or the config.
-        checkpoint: weights to load; None keeps the initial ones.
+    Its :meth:`~xemap.models.localizers.Localizer.localize` prepares images as the config's test pipeline does.
 
-    Returns:
-        the module; call ``forward(inputs, data_samples, mode='predict')`` after its ``data_preprocessor``.
+    Args:
+        config: path of a config, name of one of the project's, or the config.
+        checkpoint: weights to load; None keeps the initial ones.
+        device: as torch names it; None = the GPU where there is one.
 
     Raises:
-        ConfigError: the config is missing or has no ``model``.
+        ConfigError: the config is missing or unknown, has no localizer as its ``model``, or the device is not there.
         CheckpointError: the checkpoint cannot be read or does not fit.
     """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise ConfigError(f"config {config} does not exist; configs/ holds the project's")
-        config = Config.fromfile(config)
-    if 'model' not in config:
-        raise ConfigError(f'config {config.filename} has no "model"')
+    config = config if isinstance(config, Config) else load_config(find_config(config))
+    require_localizer(config)
+    where = _device(device)
     with DefaultScope.overwrite_default_scope('xemap'):
-        model = MODELS.build(config.model)
+        localizer: Localizer = MODELS.build(config.model)
+        _set_pipeline(localizer, config)
         if checkpoint is None:
             with quiet():
-                model.init_weights()
+                localizer.init_weights()
         else:
-            load_weights(model, checkpoint)
-    return model.eval()
+            load_weights(localizer, checkpoint)
+    if checkpoint is None and next(localizer.parameters(), None) is not None:
+        print_log('no weights given: the answers are those of an untrained model', logger='current', level=30)
+    return localizer.to(where).eval()
 
 
 def require_localizer(config: Config) -> None:
-    """Refuse the config of a model that makes no maps.
+    """Refuse the config of a model that answers no queries about images.
 
     Raises:
-        ConfigError: it is of a retrieval model.
+        ConfigError: it has no model, or one of another kind, as a retrieval model is.
     """
+    if 'model' not in config:
+        raise ConfigError(f'config {config.filename} has no "model"')
     with DefaultScope.overwrite_default_scope('xemap'):
-        kind = MODELS.get(config.model.type) if config.get('model') else None
-    if isinstance(kind, type) and issubclass(kind, RetrievalModel):
+        kind = MODELS.get(config.model.type) if isinstance(config.model.type, str) else config.model.type
+    if inspect.isclass(kind) and not issubclass(kind, Localizer):
         raise ConfigError(
-            f'config {config.filename} is of a retrieval model, {kind.__name__}, which makes no maps; give its '
-            'checkpoint to a config in configs/selo'
+            f'config {config.filename}: {kind.__name__} is no Localizer and answers no queries about images; give the '
+            'checkpoint of a retrieval model to a config in configs/selo'
         )
+
+
+def find_config(name: str | Path) -> Path:
+    """Path of a config: itself, or that of the checkout's config of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = {file.stem: file for file in sorted(CONFIGS.glob('*/*.py')) if file.parent.name != '_base_'}
+    if str(name) not in known:
+        raise ConfigError(f'config "{name}" is no file and no config of the project; {suggestion(str(name), known)}')
+    return known[str(name)]
+
+
+def _set_pipeline(localizer: Localizer, config: Config) -> None:
+    """Give a network its config's test pipeline, from behind the step that reads the image."""
+    from xemap.datasets.transforms import LoadImage, PackXeMapInputs
+
+    def is_a(step: Any, kind: type) -> bool:
+        found = TRANSFORMS.get(step['type']) if isinstance(step, dict) and isinstance(step['type'], str) else step
+        found = found['type'] if isinstance(found, dict) else found
+        return issubclass(found, kind) if inspect.isclass(found) else isinstance(found, kind)
+
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    steps = list(dataset.get('pipeline') or config.get('test_pipeline') or [])
+    read = [i for i, step in enumerate(steps) if is_a(step, LoadImage)]
+    steps = steps[read[-1] + 1 :] if read else steps
+    if not steps:
+        return
+    if isinstance(localizer, NetworkLocalizer):
+        localizer.set_pipeline(steps)
+    elif others := [step['type'] for step in steps if not is_a(step, PackXeMapInputs)]:
+        raise ConfigError(
+            f'config {config.filename}: {type(localizer).__name__} takes images as they are; leave {others[0]} out of '
+            'its test pipeline, as configs/_base_/datasets/synthetic_full.py does'
+        )
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f'device "{name}" is not there ({str(error).splitlines()[0]}); use cpu') from error
+    return device

@@ -14,10 +14,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 
 from xemap.errors import DataError
+from xemap.raster.resize import resize_map
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -49,12 +49,35 @@ class Answers(ABC):
     def __len__(self) -> int:
         return len(self.data)
 
+    @staticmethod
+    def join(parts: Sequence[Answers]) -> Answers:
+        """Answers to the queries of several parts, one after another.
+
+        Args:
+            parts: at least one, all of one form and size.
+        """
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        data = np.concatenate([part.data for part in parts])
+        given: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ('scores', 'presence')
+            if any(part._given()[name] is not None for part in parts)
+        }
+        return first._like(data, given)
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}({len(self)} queries, {self.size[0]} x {self.size[1]})'
 
-    @abstractmethod
-    def __getitem__(self, index: int | slice | Sequence[int]) -> Answers:
+    def __getitem__(self, index: int | slice | Sequence[int]):
         """The answers to one query, or to several; always an object of this class."""
+        chosen = [index] if isinstance(index, (int, np.integer)) else index
+        return self._like(self.data[chosen], self._given(chosen))
+
+    def __iter__(self) -> Iterator[Answers]:
+        """The answer to each query, as answers to one."""
+        return (self[index] for index in range(len(self)))
 
     @abstractmethod
     def maps(self, size: Size | None = None) -> np.ndarray:
@@ -103,6 +126,10 @@ class Answers(ABC):
             DataError: the part is empty or does not lie in the frame.
         """
 
+    @abstractmethod
+    def resized(self, size: Size) -> Answers:
+        """The same answers in a frame of ``size`` (height, width)."""
+
     @property
     def scores(self) -> np.ndarray:
         return self._default_scores() if self._scores is None else self._scores
@@ -113,6 +140,10 @@ class Answers(ABC):
 
     @abstractmethod
     def _default_scores(self) -> np.ndarray: ...
+
+    @abstractmethod
+    def _like(self, data: np.ndarray, given: dict[str, Any]) -> Answers:
+        """Other predictions in the same frame, with scores and presence as far as they are given."""
 
     def _given(self, index: Any = slice(None)) -> dict[str, Any]:
         """Scores and presence of some queries, as far as they were given."""
@@ -147,10 +178,6 @@ class _PixelAnswers(Answers):
             array = array.astype(np.float32)
         super().__init__(array, array.shape[1:], scores, presence)
 
-    def __getitem__(self, index: int | slice | Sequence[int]):
-        chosen = [index] if isinstance(index, (int, np.integer)) else index
-        return type(self)(self.data[chosen], **self._given(chosen))
-
     def maps(self, size: Size | None = None) -> np.ndarray:
         maps = np.empty((len(self), *(size or self.size)), np.float32)
         for out, map in zip(maps, self._resized(size)):
@@ -175,6 +202,12 @@ class _PixelAnswers(Answers):
             values, part = self.maps(size), np.array([x0, y0, x1, y1])
         left, top, right, bottom = part.astype(int).tolist()
         return type(self)(values[:, top:bottom, left:right], **self._given())
+
+    def resized(self, size: Size):
+        return self if tuple(size) == self.size else type(self)(self.maps(size), **self._given())
+
+    def _like(self, data: np.ndarray, given: dict[str, Any]):
+        return type(self)(data, **given)
 
     def _resized(self, size: Size | None) -> Iterator[np.ndarray]:
         for values in self.data:
@@ -246,10 +279,6 @@ class BoxAnswers(Answers):
         array[~((array[:, 2:] > array[:, :2]).all(1))] = 0
         super().__init__(array, size, scores, presence)
 
-    def __getitem__(self, index: int | slice | Sequence[int]) -> BoxAnswers:
-        chosen = [index] if isinstance(index, (int, np.integer)) else index
-        return BoxAnswers(self.data[chosen], self.size, **self._given(chosen))
-
     def maps(self, size: Size | None = None) -> np.ndarray:
         return self.masks(size).astype(np.float32)
 
@@ -268,6 +297,12 @@ class BoxAnswers(Answers):
         self._part((x0, y0, x1, y1), size)
         return BoxAnswers(self.boxes(size) - np.array([x0, y0] * 2), (y1 - y0, x1 - x0), **self._given())
 
+    def resized(self, size: Size) -> BoxAnswers:
+        return BoxAnswers(self.boxes(size), size, **self._given())
+
+    def _like(self, data: np.ndarray, given: dict[str, Any]) -> BoxAnswers:
+        return BoxAnswers(data, self.size, **given)
+
     def _default_scores(self) -> np.ndarray:
         return np.any(self.data, axis=1).astype(np.float32)
 
@@ -284,13 +319,6 @@ def as_array(values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def resize_map(map: np.ndarray, size: Size) -> np.ndarray:
-    """A (h, w) float map at ``size`` (height, width), bilinear, as the reference evaluator does it."""
-    if map.shape == tuple(size):
-        return map
-    return cv2.resize(map, tuple(size)[::-1], interpolation=cv2.INTER_LINEAR)
-
-
 def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
     """Bounds x0, y0, x1, y1 of the pixels of an (H, W) bool mask; (0, 0, 0, 0) where it is empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -299,17 +327,23 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def fill_box(mask: np.ndarray, box: Sequence[float]) -> None:
-    """Set the pixels of an (H, W) bool mask whose centers lie in a box x0, y0, x1, y1.
+def fill_box(rows: np.ndarray, box: Sequence[float], top: int = 0) -> None:
+    """Set the pixels whose centers lie in a box x0, y0, x1, y1.
 
     A box with an area that holds no center fills the pixel that its own center lies in, so that small objects do not
     vanish at a coarse resolution.
+
+    Args:
+        rows: (h, W) bool or float, rows of an image.
+        box: in pixels of the image.
+        top: y of the first row.
     """
     x0, y0, x1, y1 = (float(edge) for edge in box)
     if x1 > x0 and y1 > y0:
-        mask[_filled(y0, y1), _filled(x0, x1)] = True
+        (first, last), (left, right) = _filled(y0, y1), _filled(x0, x1)
+        rows[max(first - top, 0) : max(last - top, 0), left:right] = 1
 
 
-def _filled(low: float, high: float) -> slice:
+def _filled(low: float, high: float) -> tuple[int, int]:
     first, last = (max(0, int(np.ceil(edge - 0.5))) for edge in (low, high))
-    return slice(first, last) if last > first else slice(int((low + high) / 2), int((low + high) / 2) + 1)
+    return (first, last) if last > first else (int((low + high) / 2), int((low + high) / 2) + 1)

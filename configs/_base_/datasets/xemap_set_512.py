@@ -5,7 +5,7 @@ image_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImage', at_least=2 * max(image_size)),  # large JPEG and TIFF files at a fraction of their size
     dict(type='ResizeImage', size=image_size),
-    dict(type='GenerateCorrelationMaps'),
+    dict(type='GenerateMaps'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [

@@ -11,7 +11,9 @@ import torch
 
 from xemap.datasets.mcmg import correlation_maps
 from xemap.datasets.transforms import (
-    GenerateCorrelationMaps,
+    GenerateBoxes,
+    GenerateMaps,
+    GenerateMasks,
     PackXeMapInputs,
     PhotometricAugment,
     RandomFlip,
@@ -91,7 +93,7 @@ class TestRandomFlip:
     def test_maps_of_a_flipped_sample_are_flipped_maps(self) -> None:
         plain = ResizeImage((32, 32))(sample())
         flipped = ResizeImage((32, 32))(RandomFlip(1.0)(sample()))
-        a, b = (GenerateCorrelationMaps()(results)['gt_maps'] for results in (plain, flipped))
+        a, b = (GenerateMaps()(results)['gt_maps'] for results in (plain, flipped))
         np.testing.assert_allclose(a[:, :, ::-1], b, atol=1e-5)
 
     def test_one_text_that_cannot_be_rewritten_keeps_the_image(self) -> None:
@@ -117,8 +119,16 @@ class TestRandomFlip:
         for options in ({'prob': 2}, {'direction': 'diagonal'}, {'direction': []}):
             with pytest.raises(ConfigError, match='RandomFlip'):
                 RandomFlip(**options)
-        with pytest.raises(ConfigError, match='before'):
-            RandomFlip(1.0)({**sample(), 'gt_maps': np.zeros((2, 4, 4))})
+
+    @pytest.mark.parametrize('target', [GenerateMaps, GenerateMasks, GenerateBoxes])
+    @pytest.mark.parametrize('step', [RandomFlip(0.0), ResizeImage((8, 8))], ids=['flip', 'resize'])
+    def test_after_a_target_it_is_refused(self, step, target) -> None:
+        with pytest.raises(ConfigError, match=f'{type(step).__name__} stands after .* gt_(maps|masks|boxes); move it'):
+            step(target()(sample()))
+
+    @pytest.mark.parametrize(('direction', 'content'), [('horizontal', (20, 4, 70, 60)), ('vertical', (10, 0, 60, 56))])
+    def test_what_shows_the_image_is_mirrored(self, direction, content) -> None:
+        assert RandomFlip(1.0, direction)({**sample(), 'content': (10, 4, 60, 60)})['content'] == content
 
 
 class TestPhotometricAugment:
@@ -189,10 +199,10 @@ class TestPhotometricAugment:
                 PhotometricAugment(**options)
 
 
-class TestGenerateCorrelationMaps:
+class TestGenerateMaps:
     @pytest.mark.parametrize('size', [None, (16, 24)])
     def test_maps_of_the_coverage_at_the_present_size(self, size) -> None:
-        results = GenerateCorrelationMaps((4, 8), 0.02, size)(ResizeImage((32, 40))(sample()))
+        results = GenerateMaps((4, 8), 0.02, size)(ResizeImage((32, 40))(sample()))
         shape = size or (32, 40)
         mask = (sample()['img'][..., 0] > 0).astype(np.float32)
         coverage = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA)
@@ -203,10 +213,72 @@ class TestGenerateCorrelationMaps:
 
     def test_bad_settings_are_found_when_the_config_is_built(self) -> None:
         with pytest.raises(ConfigError, match='grids'):
-            GenerateCorrelationMaps(grids=[0])
+            GenerateMaps(grids=[0])
+
+
+def absent() -> dict:
+    """A sample whose last query speaks of nothing in the image."""
+    results = sample()
+    results['queries'].append(Query('the small lake', PolygonRegion([]), referents=0))
+    return results
+
+
+class TestGenerateMasks:
+    def test_pixels_that_are_covered_by_half(self) -> None:
+        results = GenerateMasks()(ResizeImage((30, 40))(sample()))
+        expected = np.zeros((30, 40), bool)
+        expected[5:15, 3:12] = True  # columns 5 and 24 of 80 are half of columns 2 and 12
+        masks = results['gt_masks']
+        assert masks.shape == (2, 30, 40) and masks.dtype == bool
+        assert (masks | ~expected).all() and masks.sum((1, 2)).tolist() == [11 * 10, 11 * 10]
+
+    def test_a_small_object_keeps_a_pixel(self) -> None:
+        dot = MaskRegion.from_mask(np.arange(60 * 80).reshape(60, 80) == 33 * 80 + 50)
+        results = GenerateMasks((6, 8))({**sample(), 'queries': [Query('the ship', dot)]})
+        assert np.argwhere(results['gt_masks'][0]).tolist() == [[3, 5]]
+
+
+class TestGenerateBoxes:
+    def test_boxes_are_in_pixels_of_the_input(self) -> None:
+        results = GenerateBoxes()(ResizeImage((120, 40))(sample()))
+        assert results['gt_boxes'].dtype == np.float32
+        assert results['gt_boxes'].tolist() == [[2.5, 20, 12, 58], [2.5, 20, 12.5, 60]]
+
+
+class TestTargets:
+    def test_they_lie_where_a_padded_input_shows_the_image(self) -> None:
+        plain = ResizeImage((30, 40))(sample())
+        padded = {**ResizeImage((30, 40))(sample()), 'img_shape': (40, 40), 'content': (0, 5, 40, 35)}
+        for step, key in ((GenerateMasks(), 'gt_masks'), (GenerateBoxes(), 'gt_boxes')):
+            inner, outer = step(plain)[key], step(padded)[key]
+            if key == 'gt_boxes':
+                np.testing.assert_array_equal(outer, inner + (0, 5, 0, 5))
+            else:
+                np.testing.assert_array_equal(outer, np.pad(inner, ((0, 0), (5, 5), (0, 0))))
+        covered = np.stack([query.region.coverage((60, 80), (30, 40)) for query in plain['queries']])
+        expected = correlation_maps(np.pad(covered, ((0, 0), (5, 5), (0, 0))))
+        np.testing.assert_array_equal(GenerateMaps()(padded)['gt_maps'], expected)
+
+    def test_of_a_query_without_a_referent_are_zero(self) -> None:
+        results = GenerateBoxes()(GenerateMasks()(GenerateMaps()(ResizeImage((32, 40))(RandomFlip(1.0)(absent())))))
+        assert results['flip']
+        for key in ('gt_maps', 'gt_masks', 'gt_boxes'):
+            assert len(results[key]) == 3 and not results[key][2].any() and results[key][:2].any()
+
+    def test_of_no_query_are_empty(self) -> None:
+        results = GenerateBoxes()(GenerateMasks()(GenerateMaps()({**sample(), 'queries': []})))
+        assert results['gt_maps'].shape == results['gt_masks'].shape == (0, 60, 80)
+        assert results['gt_boxes'].shape == (0, 4)
 
 
 class TestPackXeMapInputs:
+    def test_every_target_is_packed(self) -> None:
+        results = {**absent(), 'gt_of_a_user': np.arange(3.0), 'content': (0, 0, 80, 60)}
+        data = PackXeMapInputs()(GenerateBoxes()(GenerateMasks()(results)))['data_samples']
+        assert data.gt_masks.dtype == torch.bool and data.gt_boxes.shape == (3, 4)
+        assert data.gt_of_a_user.tolist() == [0, 1, 2] and data.content == (0, 0, 80, 60)
+        assert [query.absent for query in data.queries] == [False, False, True]
+
     def test_training(self) -> None:
         results = {**sample(), 'gt_maps': np.random.default_rng(0).random((2, 60, 80), np.float32)}
         packed = PackXeMapInputs()(results)

@@ -15,7 +15,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.evaluation import SeLoMetric, scoring, selo_metrics
 from xemap.evaluation.metrics import selo as metric
 from xemap.registry import METRICS
-from xemap.structures import MaskRegion, PolygonRegion, Query, XeMapDataSample
+from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query, XeMapDataSample
 
 SIZE = (120, 160)
 SCORES = ('rmi', 'rsu', 'ras', 'rda')
@@ -49,7 +49,7 @@ def image(index: int, queries: int = 2, shape=(30, 40)) -> XeMapDataSample:
         }
     )
     sample.queries = made
-    sample.pred_maps = torch.from_numpy(rng.random((queries, *shape), np.float32))
+    sample.answers = MapAnswers(rng.random((queries, *shape), np.float32))
     return sample
 
 
@@ -65,7 +65,7 @@ def one_query(region, pred=None, size=SIZE, **options):
     sample.set_metainfo({'ori_shape': size})
     sample.queries = [Query('it', region)]
     if pred is not None:
-        sample.pred_maps = torch.as_tensor(pred)[None]
+        sample.answers = MapAnswers(torch.as_tensor(pred)[None])
     metric = SeLoMetric(**options)
     metric.process(None, [sample.to_dict()])
     return metric.results[0]
@@ -88,7 +88,7 @@ def test_scores_maps_at_the_original_size(protocol):
     result, _ = run(samples, protocol=protocol)
     expected = []
     for sample in samples:
-        for query, pred in zip(sample.queries, sample.pred_maps):
+        for query, pred in zip(sample.queries, torch.from_numpy(sample.answers.data)):
             full = torch.nn.functional.interpolate(pred[None, None], SIZE, mode='bilinear', align_corners=False)
             expected.append(selo_metrics(full[0, 0].numpy(), query.region.polygons(SIZE), protocol))
     for score in SCORES:
@@ -222,15 +222,15 @@ def test_nothing_to_average_is_an_error():
 
 def test_unfit_samples_are_named():
     unpredicted = image(0)
-    del unpredicted.pred_maps
-    with pytest.raises(DataError, match=r'images/0.png lacks pred_maps'):
+    del unpredicted.answers
+    with pytest.raises(DataError, match=r'images/0.png lacks answers'):
         run([unpredicted])
     short = image(0)
-    short.pred_maps = short.pred_maps[:1]
-    with pytest.raises(DataError, match=r'images/0.png: 1 maps for 2 queries'):
+    short.answers = short.answers[:1]
+    with pytest.raises(DataError, match=r'images/0.png: 1 answers for 2 queries'):
         run([short])
     broken = image(0)
-    broken.pred_maps[1, 3, 3] = float('nan')
+    broken.answers.data[1, 3, 3] = float('nan')
     with pytest.raises(DataError, match=r'images/0.png, query "query 1 of image 0": .*nan'):
         run([broken])
 

@@ -6,14 +6,14 @@ normalises whole batches on the device.
 
 from xemap.datasets.transforms.formatting import PackXeMapInputs
 from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
-from xemap.datasets.transforms.letterbox import Letterbox
 from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
-from xemap.datasets.transforms.targets import GenerateCorrelationMaps
+from xemap.datasets.transforms.targets import GenerateBoxes, GenerateMaps, GenerateMasks
 
 __all__ = [
-    'GenerateCorrelationMaps',
-    'Letterbox',
+    'GenerateBoxes',
+    'GenerateMaps',
+    'GenerateMasks',
     'LoadImage',
     'PackXeMapInputs',
     'PhotometricAugment',

@@ -6,17 +6,11 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
+from xemap.datasets.transforms.targets import targets_in
 from xemap.registry import TRANSFORMS
 from xemap.structures.data_sample import XeMapDataSample
 
 _META = ('img_path', 'ori_shape', 'img_shape', 'content', 'source', 'sample_idx', 'query_ids', 'flip', 'flip_direction')
-TARGETS = 'gt_'
-"""What the names of targets begin with; each is an array with one entry for each query."""
-
-
-def targets_in(results: dict) -> list[str]:
-    """Names of the targets that a pipeline has made so far."""
-    return [key for key in results if key.startswith(TARGETS)]
 
 
 @TRANSFORMS.register_module()

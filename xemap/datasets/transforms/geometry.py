@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from scipy.sparse import csr_array
 
 from xemap.datasets.mcmg import overlap_lengths
+from xemap.datasets.transforms.targets import refuse_after_targets
 from xemap.errors import ConfigError
 from xemap.language.directions import mirror_directions
 from xemap.raster.resize import resize
@@ -29,7 +31,8 @@ class ResizeImage(BaseTransform):
         size: (height, width) in pixels.
 
     Raises:
-        ConfigError: :class:`LoadImage` has left fewer pixels of a large image than the size asks for.
+        ConfigError: :class:`LoadImage` has left fewer pixels of a large image than the size asks for, or targets were
+            made before.
     """
 
     def __init__(self, size: tuple[int, int] = (512, 512)) -> None:
@@ -39,6 +42,7 @@ class ResizeImage(BaseTransform):
         self.size = (int(height), int(width))
 
     def transform(self, results: dict) -> dict:
+        refuse_after_targets(self, results)
         img = results['img']
         extent = results.pop('extent', None)  # of a file that was decoded at a fraction
         if img.shape[:2] != self.size:
@@ -90,7 +94,7 @@ class RandomFlip(BaseTransform):
 
     "left" becomes "right" (see :func:`~xemap.language.directions.mirror_directions`). An image with a
     query that cannot be rewritten safely is left as it is. Place it after :class:`ResizeImage`, where it
-    costs least, and before :class:`GenerateCorrelationMaps`. Sets ``flip`` and ``flip_direction``
+    costs least, and before the targets are made. Sets ``flip`` and ``flip_direction``
     ('horizontal', 'vertical' or None).
 
     Args:
@@ -107,8 +111,7 @@ class RandomFlip(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        if 'gt_maps' in results:
-            raise ConfigError('RandomFlip stands after GenerateCorrelationMaps; move it before, or maps stay unflipped')
+        refuse_after_targets(self, results)
         rng = results['rng']
         # Both numbers are drawn always, so that what follows does not depend on the texts.
         wanted, direction = rng.random() < self.prob, self.directions[rng.integers(len(self.directions))]
@@ -124,8 +127,18 @@ class RandomFlip(BaseTransform):
             for query, text in zip(results['queries'], texts)
         ]
         results['img'] = cv2.flip(results['img'], FLIP_AXES[direction])
+        if 'content' in results:
+            results['content'] = _mirrored(results['content'], results['img'].shape[:2], FLIP_AXES[direction])
         results['flip'], results['flip_direction'] = True, direction
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob}, direction={self.directions})'
+
+
+def _mirrored(box: Sequence[int], size: tuple[int, int], axis: int) -> tuple[int, ...]:
+    """x0, y0, x1, y1 in an image of ``size`` (height, width) mirrored along an array axis."""
+    edges = list(box)
+    low, high = 1 - axis, 3 - axis
+    edges[low], edges[high] = size[axis] - box[high], size[axis] - box[low]
+    return tuple(edges)

@@ -26,12 +26,12 @@ from xemap.evaluation.report import (
     write_rows_csv,
     write_summary_json,
 )
-from xemap.evaluation.scoring import ScoringTask, as_array, score_task, to_original_size
+from xemap.evaluation.scoring import ScoringTask, score_task, to_original_size
 from xemap.evaluation.workers import ScoringPool
 from xemap.registry import METRICS
 from xemap.structures import Query
 
-_NEEDED = ('pred_maps', 'queries', 'query_ids', 'ori_shape', 'sample_idx', 'source', 'img_path')
+_NEEDED = ('answers', 'queries', 'query_ids', 'ori_shape', 'sample_idx', 'source', 'img_path')
 
 
 @METRICS.register_module()
@@ -93,8 +93,8 @@ class SeLoMetric(BaseMetric):
 
         Args:
             data_batch: not used.
-            data_samples: :class:`~xemap.structures.XeMapDataSample` as dicts, with ``pred_maps`` (Q, h, w)
-                in [0, 1] of any resolution, one for each of ``queries``.
+            data_samples: :class:`~xemap.structures.XeMapDataSample` as dicts, with ``answers``
+                of any form and resolution, one for each of ``queries``.
 
         Raises:
             DataError: a sample lacks a key, or its maps do not fit its queries. With ``workers``, that a map
@@ -161,12 +161,13 @@ class SeLoMetric(BaseMetric):
                 f'SeLoMetric: sample {sample.get("img_path", "")} lacks {", ".join(missing)}; '
                 'the pipeline must end in PackXeMapInputs and the model must predict'
             )
-        maps, queries = sample['pred_maps'], sample['queries']
-        if len(maps) != len(queries) or len(maps) != len(sample['query_ids']):
-            raise DataError(f'{sample["img_path"]}: {len(maps)} maps for {len(queries)} queries')
-        arrays = maps if isinstance(maps, list) else as_array(maps)  # one copy from the device
-        for query_id, query, pred in zip(sample['query_ids'], queries, arrays):
-            self._score(_known(sample, int(query_id), query), query, as_array(pred), tuple(sample['ori_shape'][:2]))
+        answers, queries = sample['answers'], sample['queries']
+        if len(answers) != len(queries) or len(answers) != len(sample['query_ids']):
+            raise DataError(f'{sample["img_path"]}: {len(answers)} answers for {len(queries)} queries')
+        size = tuple(sample['ori_shape'][:2])
+        for query_id, query, answer in zip(sample['query_ids'], queries, answers):
+            map = answer.maps(size if answer.form == 'box' else None)[0]
+            self._score(_known(sample, int(query_id), query), query, map, size)
 
     def _score(self, known: Row, query: Query, pred: np.ndarray, size: tuple[int, int]) -> None:
         with_bounds = self.with_bounds and _key(known) not in self._bounds

@@ -1,3 +1,5 @@
-from xemap.models.heads.hmsa_head import HMSAHead, pool_text
+from xemap.models.heads.base import FusedTokens, Head, loss_per_pair, mean_over_pairs
+from xemap.models.heads.hmsa_head import HMSAHead
+from xemap.models.heads.pooling import TEXT_POOLINGS
 
-__all__ = ['HMSAHead', 'pool_text']
+__all__ = ['TEXT_POOLINGS', 'FusedTokens', 'HMSAHead', 'Head', 'loss_per_pair', 'mean_over_pairs']

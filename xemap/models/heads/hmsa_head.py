@@ -2,80 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.models.fusion.deformable import LevelShapes
+from xemap.models.heads.base import FusedTokens, Head, loss_per_pair, mean_over_pairs
+from xemap.models.heads.pooling import find_pooling
 from xemap.registry import MODELS
-
-POOLINGS = ('mean', 'max', 'first')
-
-
-def pool_text(text: Tensor, padding: Tensor, pooling: str) -> Tensor:
-    """One vector a text from its real tokens.
-
-    Args:
-        text: (N, S, C).
-        padding: (N, S) bool, True = padding.
-        pooling: ``'mean'``, ``'max'`` or ``'first'`` (the paper's Table 3).
-
-    Returns:
-        (N, C).
-    """
-    if pooling == 'first':
-        return text[:, 0]
-    if pooling == 'max':
-        return text.masked_fill(padding[..., None], float('-inf')).amax(1)
-    keep = (~padding).to(text.dtype)[..., None]
-    return (text * keep).sum(1) / keep.sum(1)
+from xemap.structures import MapAnswers, XeMapDataSample
 
 
 @MODELS.register_module()
-class HMSAHead(nn.Module):
-    """Correlation of a text vector with every image position at every level; no parameters.
+class HMSAHead(Head):
+    """Correlation of a text vector with every image position at every level; without parameters by default.
 
     Eq. 2: ``c(p, q) = g(p, q) . s`` with both vectors of unit length; ``(c + 1) / 2`` is brought to the
     wanted size bilinearly, and eq. 3 takes the mean over levels.
 
     Args:
-        pooling: how the text vector s is made from the fused text tokens, see :func:`pool_text`.
-        loss: config of the map loss.
+        pooling: how the text vector s is made from the fused text tokens, a name in
+            :data:`~xemap.models.heads.pooling.TEXT_POOLINGS`.
+        loss: config of the map loss: predictions and targets (N, H, W) -> one value per pair or per pixel.
+        level_weights: weights of the levels in the mean, the finest first, scaled to a sum of 1; None = equal. With
+            ``[1, 0, 0, 0]`` the map is the sub-map of the first of four levels.
+        learn_level_weights: train them, as a softmax of a parameter that starts at their logarithms.
 
     Raises:
-        ConfigError: an unknown pooling.
+        ConfigError: an unknown pooling, or weights that do not fit.
     """
 
-    def __init__(self, pooling: str = 'mean', loss: dict | None = None) -> None:
-        super().__init__()
-        if pooling not in POOLINGS:
-            raise ConfigError(f'HMSAHead: pooling "{pooling}" is unknown; use one of {", ".join(POOLINGS)}')
-        self.pooling = pooling
-        self.loss = MODELS.build(loss or dict(type='MapL1Loss'))
+    form = 'map'
+    level_weights: Tensor | None
 
-    def forward(
-        self, vision: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor, size: tuple[int, int]
-    ) -> Tensor:
+    def __init__(
+        self,
+        pooling: str = 'mean',
+        loss: dict | None = None,
+        level_weights: Sequence[float] | None = None,
+        learn_level_weights: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pool = find_pooling(pooling)
+        self.map_loss: nn.Module = MODELS.build(loss or dict(type='MapL1Loss'))
+        low = 0.0 if level_weights is None else min(level_weights, default=-1.0)
+        if low < 0 or (level_weights is not None and not sum(level_weights) > 0):
+            raise ConfigError(f'HMSAHead: level_weights={level_weights}; give numbers of at least 0, not all 0')
+        if learn_level_weights and (level_weights is None or low == 0):
+            raise ConfigError(
+                f'HMSAHead: learn_level_weights starts at positive level_weights, not at {level_weights}; give one '
+                'for each level, as [1, 1, 1, 1]'
+            )
+        weights = None if level_weights is None else torch.tensor(level_weights) / sum(level_weights)
+        self.level_logits = nn.Parameter(weights.log()) if learn_level_weights and weights is not None else None
+        self.register_buffer('level_weights', None if learn_level_weights else weights, persistent=False)
+
+    def forward(self, fused: FusedTokens, size: tuple[int, int] | None = None) -> Tensor:
         """Correlation maps of N pairs.
 
         Args:
-            vision: (N, P, C) fused image tokens, the levels one after another.
-            shapes: (h, w) of every level.
-            text: (N, S, C) fused text tokens.
-            text_padding: (N, S) bool, True = padding.
-            size: (H, W) of the maps.
+            fused: see :class:`FusedTokens`.
+            size: (H, W) of the maps; None = that of the network's input.
 
         Returns:
             (N, H, W) float32 in [0, 1].
         """
-        with torch.autocast(vision.device.type, enabled=False):  # the product would be of half precision
-            semantic = F.normalize(pool_text(text.float(), text_padding, self.pooling), dim=-1)  # (N, C)
-            correlation = torch.einsum('npc,nc->np', F.normalize(vision.float(), dim=-1), semantic)
-        levels = ((correlation + 1) / 2).split([h * w for h, w in shapes], dim=1)
+        levels = self.level_maps(fused, size)
+        weights = self.level_weights if self.level_logits is None else self.level_logits.softmax(0)
+        if weights is None:
+            return levels.mean(0)
+        if len(weights) != len(levels):
+            raise ConfigError(f'HMSAHead: {len(weights)} level_weights for {len(levels)} levels; give one for each')
+        return torch.einsum('l,lnhw->nhw', weights, levels).clamp(0, 1)
+
+    def level_maps(self, fused: FusedTokens, size: tuple[int, int] | None = None) -> Tensor:
+        """The sub-maps of the L levels, of which :meth:`forward` takes the mean; (L, N, H, W) float32 in [0, 1]."""
+        with torch.autocast(fused.vision.device.type, enabled=False):  # the product would be of half precision
+            semantic = F.normalize(self.pool(fused.text.float(), fused.text_padding), dim=-1)  # (N, C)
+            correlation = torch.einsum('npc,nc->np', F.normalize(fused.vision.float(), dim=-1), semantic)
+        levels = ((correlation + 1) / 2).split([h * w for h, w in fused.shapes], dim=1)
         maps = [
-            F.interpolate(level.view(-1, 1, *shape), size, mode='bilinear', align_corners=False)
-            for level, shape in zip(levels, shapes)
+            F.interpolate(level.view(-1, 1, *shape), size or fused.size, mode='bilinear', align_corners=False)
+            for level, shape in zip(levels, fused.shapes)
         ]
         # Rounding can leave a cosine a few ulp outside [-1, 1].
-        return torch.stack(maps).mean(0)[:, 0].clamp(0, 1)
+        return torch.stack(maps)[:, :, 0].clamp(0, 1)
+
+    def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
+        """``loss_map``, against ``gt_maps`` (Q, h, w) of the samples, at their size."""
+        targets = torch.cat([sample.gt_maps for sample in samples])
+        maps = self(fused, (targets.shape[-2], targets.shape[-1]))
+        return {'loss_map': mean_over_pairs(loss_per_pair(self.map_loss, maps, targets.to(maps.dtype)))}
+
+    def predict(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> list[MapAnswers]:
+        return [MapAnswers(maps) for maps in self(fused).split(list(fused.counts))]

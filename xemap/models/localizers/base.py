@@ -62,8 +62,8 @@ class Localizer(BaseModel):
     def __init__(self, data_preprocessor: dict | None = None, init_cfg: dict | None = None) -> None:
         # Built here: MMEngine would look for it in its own registry, whatever the scope.
         super().__init__(MODELS.build(data_preprocessor or dict(type='RawImages')), init_cfg)
-        form = getattr(self, 'form', None)
-        if form not in FORMS:
+        form = getattr(type(self), 'form', None)
+        if form not in FORMS and not isinstance(form, property):  # a head's, which is built later
             raise ConfigError(f'{type(self).__name__}: its form is {form!r}; use one of {", ".join(FORMS)}')
         self.stage_seconds: dict[str, float] = dict.fromkeys(self.stages, 0.0)
 

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import cached_property
+from typing import Any
 
 import torch
-from mmdet.utils import reduce_mean
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError, DataError
 from xemap.models.backbones import build_neck
 from xemap.models.freezing import freeze, is_frozen, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
+from xemap.models.heads import FusedTokens
+from xemap.models.localizers.base import NetworkLocalizer
 from xemap.registry import MODELS
-from xemap.structures import XeMapDataSample
+from xemap.structures import Answers, XeMapDataSample
+
+PROBE = 256
+"""Side of the image by which the network shows its stride."""
 
 
 @MODELS.register_module()
-class XeMapNetwork(BaseModel):
+class XeMapNetwork(NetworkLocalizer):
     """Contextual referring maps from an image and its queries, end to end.
+
+    What it predicts is its head's business: another head makes masks or boxes of the same fused tokens.
 
     A batch is B images and the N >= B (image, query) pairs that stand in their data samples. Images and
     distinct texts are encoded once each; only fusion and head run N times. Sub-module names are those of
@@ -30,7 +38,7 @@ class XeMapNetwork(BaseModel):
         neck: brings the levels to one width (and may add levels); ``in_channels='auto'`` fits any backbone.
         language_model: text encoder, see :class:`~xemap.models.text_encoders.HuggingFaceTextEncoder`.
         encoder: fusion layers, see :class:`~xemap.models.fusion.FusionEncoder`.
-        head: makes maps from fused tokens, see :class:`~xemap.models.heads.HMSAHead`.
+        head: makes answers from fused tokens, see :class:`~xemap.models.heads.Head`.
         positional_encoding: of image tokens.
         num_levels: levels that the neck returns.
         frozen: names of parts that do not train, as ``'backbone'`` or ``'encoder.layers.0'``: their parameters take
@@ -62,7 +70,7 @@ class XeMapNetwork(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(max_pairs, data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = build_neck(neck, self.backbone)
         self.language_model = MODELS.build(language_model)
@@ -78,9 +86,6 @@ class XeMapNetwork(BaseModel):
         self.text_feat_map = nn.Linear(self.language_model.width, width)
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
-        if max_pairs < 1:
-            raise ConfigError(f'max_pairs is {max_pairs}; give at least 1 pair to be fused at a time')
-        self.max_pairs = max_pairs
         self.grounding_dino = grounding_dino
         self.frozen = freeze(self, frozen)
         self.train(self.training)
@@ -106,76 +111,66 @@ class XeMapNetwork(BaseModel):
         keep_frozen_in_eval(self, self.frozen)
         return self
 
-    def forward(self, inputs: Tensor, data_samples: list[XeMapDataSample], mode: str = 'tensor'):
-        """Run on a batch.
+    @property
+    def form(self) -> str:  # type: ignore[override]
+        return self.head.form
 
-        Args:
-            inputs: (B, 3, H, W) normalised images of one size.
-            data_samples: B samples with ``texts``, and ``gt_maps`` (Q, h, w) in mode ``'loss'``.
-            mode: ``'tensor'`` -> (N, H, W) maps, pairs in the samples' order; ``'loss'`` -> dict of
-                losses; ``'predict'`` -> the samples with ``pred_maps`` (Q, H, W) in [0, 1].
-
-        Raises:
-            ConfigError: images of several sizes in the batch, or an unknown mode.
-        """
-        self._check_one_size(inputs, data_samples)
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        if mode == 'tensor':
-            return self.localize(inputs, [sample.texts for sample in data_samples], _size(inputs))
-        raise ConfigError(f'mode "{mode}" is unknown; use "tensor", "loss" or "predict"')
+    @cached_property
+    def stride(self) -> int:
+        with torch.no_grad():
+            _, _, shapes = self.encode_images(self.level_embed.new_zeros(1, 3, PROBE, PROBE))
+        return -(-PROBE // min(min(shape) for shape in shapes))
 
     def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
-        """Map loss, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
+        """Losses of the head.
 
         Raises:
             DataError: there is no pair.
         """
         if not any(sample.texts for sample in data_samples):
             raise DataError('a training batch without any query; leave images without queries out of the data set')
-        targets = torch.cat([sample.gt_maps for sample in data_samples])
-        maps = self.localize(inputs, [sample.texts for sample in data_samples], _size(targets))
-        pairs = reduce_mean(targets.new_tensor(float(len(targets))))
-        return {'loss_map': self.head.loss(maps, targets.to(maps.dtype)).sum() / pairs}
+        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
+        return self.head.loss(fused, data_samples)
 
-    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[XeMapDataSample]:
-        """Maps at input resolution, written into the samples."""
-        texts = [sample.texts for sample in data_samples]
-        maps = self.localize(inputs, texts, _size(inputs), self.max_pairs)
-        for sample, own in zip(data_samples, maps.split([len(t) for t in texts])):
-            sample.pred_maps = own
-        return data_samples
+    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[Answers]:
+        """Answers of the head to at most ``max_pairs`` pairs at a time."""
+        parts: list[list[Answers]] = [[] for _ in data_samples]
+        for fused in self.fuse(inputs, [sample.texts for sample in data_samples], self.max_pairs):
+            for own, part in zip(parts, self.head.predict(fused, data_samples)):
+                own += [part] if len(part) else []
+        return [Answers.join(own) for own in parts]
 
-    def localize(
-        self, inputs: Tensor, texts: list[list[str]], size: tuple[int, int], max_pairs: int | None = None
-    ) -> Tensor:
-        """Maps of all pairs.
+    def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Any:
+        """Raw output of the head for all pairs, in the samples' order."""
+        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
+        return self.head(fused)
+
+    def fuse(
+        self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None
+    ) -> Iterator[FusedTokens]:
+        """Encode images and texts, and fuse them pair by pair.
 
         Args:
-            inputs: (B, 3, H, W) normalised images.
-            texts: the queries of each image.
-            size: (h, w) of the maps.
+            inputs: (B, 3, H, W) normalized images.
+            texts: the queries of each image, at least one in all.
             max_pairs: most pairs fused at a time; None = all.
 
-        Returns:
-            (N, h, w) float32 in [0, 1].
+        Yields:
+            the fused tokens of the next pairs, in the order of the queries.
         """
         vision, vision_pos, shapes = self.encode_images(inputs)
-        owner = torch.tensor([i for i, own in enumerate(texts) for _ in own], device=inputs.device)
-        flat = [text for own in texts for text in own]
-        if not flat:
-            return vision.new_zeros(0, *size)
-        distinct = {text: i for i, text in enumerate(dict.fromkeys(flat))}
+        queries = [text for own in texts for text in own]
+        distinct = {text: i for i, text in enumerate(dict.fromkeys(queries))}
         text, padding = self.encode_texts(list(distinct))
-        which = torch.tensor([distinct[t] for t in flat], device=inputs.device)
-        chunk = max_pairs or len(flat)
-        maps = []
-        for own, said in zip(owner.split(chunk), which.split(chunk)):
-            fused = self.encoder(vision[own], vision_pos, shapes, text[said], padding[said])
-            maps.append(self.head(fused[0], shapes, fused[1], padding[said], size))
-        return torch.cat(maps)
+        image_idx = torch.tensor([i for i, own in enumerate(texts) for _ in own], device=inputs.device)
+        text_idx = torch.tensor([distinct[query] for query in queries], device=inputs.device)
+        size = (inputs.shape[-2], inputs.shape[-1])
+        chunk = max_pairs or len(queries)
+        for images, sentences in zip(image_idx.split(chunk), text_idx.split(chunk)):
+            masked = padding[sentences]
+            tokens, words = self.encoder(vision[images], vision_pos, shapes, text[sentences], masked)
+            counts = images.bincount(minlength=len(inputs)).tolist()
+            yield FusedTokens(tokens, shapes, words, masked, size, counts)
 
     def encode_images(self, inputs: Tensor) -> tuple[Tensor, Tensor, LevelShapes]:
         """Image tokens.
@@ -204,17 +199,3 @@ class XeMapNetwork(BaseModel):
 
     def _graph_of(self, name: str):
         return torch.no_grad() if is_frozen(name, self.frozen) else nullcontext()
-
-    @staticmethod
-    def _check_one_size(inputs: Tensor, data_samples: list[XeMapDataSample]) -> None:
-        size = _size(inputs)
-        for sample in data_samples:
-            if tuple(sample.metainfo.get('img_shape', size)) != size:
-                raise ConfigError(
-                    f'images of different sizes in one batch ({tuple(sample.img_shape)} and {size}, height x width); '
-                    'let the pipeline resize them to one size, or use a batch of one image'
-                )
-
-
-def _size(tensor: Tensor) -> tuple[int, int]:
-    return tensor.shape[-2], tensor.shape[-1]

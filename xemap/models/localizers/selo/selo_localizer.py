@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import cv2
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
-from torch import Tensor
 
 from xemap.errors import ConfigError, DataError
+from xemap.models.localizers.base import Localizer
 from xemap.models.localizers.selo.generators import Score
 from xemap.models.localizers.selo.stacking import stack_slices, to_gray
 from xemap.registry import MODELS
-from xemap.structures import XeMapDataSample
+from xemap.structures import Answers, MapAnswers
 
 STAGES = ('cut', 'similarity', 'stacking', 'filtering')
 """The rows of Table VI of the SeLo paper (Cut, Sim, Gnt, Flt)."""
 
 
 @MODELS.register_module()
-class SeLoLocalizer(BaseModel):
+class SeLoLocalizer(Localizer):
     """Correlation maps from the similarity of slices of an image with its queries.
 
     Slices are encoded once an image, for all its queries. The generator says which slices there are, which
@@ -47,6 +44,9 @@ class SeLoLocalizer(BaseModel):
         init_cfg: as in MMEngine.
     """
 
+    form = 'map'
+    stages = STAGES
+
     def __init__(
         self,
         retrieval: dict,
@@ -55,75 +55,37 @@ class SeLoLocalizer(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor or dict(type='RawImages'), init_cfg)
+        super().__init__(data_preprocessor, init_cfg)
         if batch_size < 1:
             raise ConfigError(f'SeLoLocalizer: batch_size={batch_size}; give at least 1')
         self.retrieval = MODELS.build(retrieval)
         self.generator = MODELS.build(generator)
         self.batch_size = batch_size
-        self.stage_seconds: dict[str, float] = {}
-        self.reset_stage_seconds()
         self._told: set[tuple[int, int]] = set()
 
-    def reset_stage_seconds(self) -> None:
-        """Start counting the stages' times anew."""
-        self.stage_seconds = dict.fromkeys(STAGES, 0.0)
-
-    def forward(self, inputs: Tensor | Sequence[Tensor], data_samples: list[XeMapDataSample], mode: str = 'tensor'):
-        """Run on a batch.
-
-        Args:
-            inputs: B images (3, H, W) uint8 RGB; each may have its own size.
-            data_samples: B samples with ``texts``.
-            mode: ``'predict'`` -> the samples with ``pred_maps`` (Q, H, W) float32 in [0, 1], on the CPU;
-                ``'tensor'`` -> (N, H, W), for images of one size.
+    def localize(self, images: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Answers]:
+        """Maps at the images' own size, multiples of 1/255.
 
         Raises:
-            ConfigError: mode ``'loss'``; images that are not uint8; in mode ``'tensor'``, of several sizes.
             DataError: a similarity that is not finite.
         """
-        if mode == 'predict':
-            for image, sample in zip(inputs, data_samples):
-                sample.pred_maps = self.localize(image, sample.texts)
-            return data_samples
-        if mode == 'tensor':
-            sizes = {tuple(image.shape[-2:]) for image in inputs}
-            if len(sizes) > 1:
-                raise ConfigError(f'images of sizes {sorted(sizes)} (height, width) in one tensor; use mode "predict"')
-            return torch.cat([self.localize(image, sample.texts) for image, sample in zip(inputs, data_samples)])
-        if mode == 'loss':
-            raise ConfigError('SeLoLocalizer does not train; train its retrieval model with a config of its own')
-        raise ConfigError(f'mode "{mode}" is unknown; use "tensor" or "predict"')
+        return [MapAnswers(self._maps(image, queries)) for image, queries in zip(images, texts)]
 
-    @torch.no_grad()
-    def localize(self, image: Tensor, texts: Sequence[str]) -> Tensor:
-        """Maps of one image.
-
-        Args:
-            image: (3, H, W) uint8 RGB.
-            texts: Q queries.
-
-        Returns:
-            (Q, H, W) float32 on the CPU, multiples of 1/255 in [0, 1].
-        """
-        if image.dtype != torch.uint8:
-            raise ConfigError(
-                f'SeLoLocalizer takes uint8 images, not {image.dtype}; leave data_preprocessor out of its config'
-            )
-        size = (image.shape[-2], image.shape[-1])
-        maps = torch.empty(len(texts), *size)
+    def _maps(self, image: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """(Q, H, W) float32."""
+        size = (image.shape[0], image.shape[1])
         distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return maps
-        scored = self.generator.scored_slices(size, self._scorer(image.cpu().numpy(), distinct))
-        with self._stage('stacking'):
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        scored = self.generator.scored_slices(size, self._scorer(planes, distinct))
+        with self.stage('stacking'):
             cells = [to_gray(stack_slices(boxes, similarity, size)) for boxes, similarity in scored]
         if cells[0].values.size == 1:
             self._tell_of_one_slice(size)
-        with self._stage('filtering'), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        with self.stage('filtering'), ThreadPoolExecutor(torch.get_num_threads()) as pool:
             grays = dict(zip(distinct, pool.map(self.generator.smooth, cells)))
-        for own, text in zip(maps, texts):
-            own.copy_(torch.from_numpy(grays[text])).div_(255)
+        maps = np.empty((len(texts), *size), np.float32)
+        for map, text in zip(maps, texts):
+            np.divide(grays[text], np.float32(255), out=map)
         return maps
 
     def _scorer(self, planes: np.ndarray, texts: list[str]) -> Score:
@@ -131,7 +93,7 @@ class SeLoLocalizer(BaseModel):
         model, device = self.retrieval, self.data_preprocessor.device
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (model.mean, model.std))
         phrasings = [self.generator.phrasings(text) for text in texts]
-        with self._stage('similarity'):
+        with self.stage('similarity'):
             flat = [phrasing for own in phrasings for phrasing in own]
             features = [
                 model.text_features(flat[i : i + self.batch_size]) for i in range(0, len(flat), self.batch_size)
@@ -142,9 +104,9 @@ class SeLoLocalizer(BaseModel):
             similarity = np.empty((len(boxes), len(texts)))
             for first in range(0, len(boxes), self.batch_size):
                 part = slice(first, first + self.batch_size)
-                with self._stage('cut'):
+                with self.stage('cut'):
                     slices = torch.from_numpy(cut_slices(planes, boxes[part], model.image_size))
-                with self._stage('similarity'):
+                with self.stage('similarity'):
                     images = model.image_features((slices.to(device).float() - mean) / std)
                     columns = [model.similarity(images, own).float() for own in features]
                     each = torch.cat(columns, 1).cpu().numpy().astype(np.float64)
@@ -174,17 +136,9 @@ class SeLoLocalizer(BaseModel):
         state_dict.update({prefix + name: value for name, value in named.items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    @staticmethod
-    def adapt_weights(weights: dict) -> dict:
-        """Weights by our names from those of a checkpoint, which may be of the retrieval model itself."""
+    def adapt_weights(self, weights: dict) -> dict:
         ours = any(name.startswith('retrieval.') for name in weights)
         return weights if ours else {f'retrieval.{name}': value for name, value in weights.items()}
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.stage_seconds[name] += time.perf_counter() - start
 
 
 def cut_slices(planes: np.ndarray, boxes: np.ndarray, side: int) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""What heads take, and how their losses become one number."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mmdet.utils import reduce_mean
+from torch import Tensor, nn
+
+from xemap.errors import ConfigError
+from xemap.models.fusion.deformable import LevelShapes
+from xemap.structures import Answers, XeMapDataSample
+
+
+@dataclass(frozen=True)
+class FusedTokens:
+    """What the fusion of XeMap-Network gives for N (image, query) pairs.
+
+    Args:
+        vision: (N, P, C) image tokens, the levels one after another.
+        shapes: (h, w) of every level.
+        text: (N, S, C) text tokens.
+        text_padding: (N, S) bool, True = padding.
+        size: (H, W) of the network's input.
+        counts: how many of the pairs belong to each of the B images, in their order; they add up to N.
+    """
+
+    vision: Tensor
+    shapes: LevelShapes
+    text: Tensor
+    text_padding: Tensor
+    size: tuple[int, int]
+    counts: Sequence[int]
+
+
+class Head(nn.Module, ABC):
+    """Makes answers from fused tokens.
+
+    ``form`` is the form of its answers, and becomes that of the network.
+    """
+
+    form: ClassVar[str]
+
+    @abstractmethod
+    def forward(self, fused: FusedTokens) -> Any:
+        """Raw predictions, the first dimension being the N pairs."""
+
+    @abstractmethod
+    def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
+        """Losses by name, against the targets of the B samples; averaged over the pairs of all ranks."""
+
+    @abstractmethod
+    def predict(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> Sequence[Answers]:
+        """Answers to ``fused.counts[i]`` queries of each sample i, in the frame of the network's input."""
+
+
+def mean_over_pairs(values: Tensor) -> Tensor:
+    """Mean of one value per pair over the pairs of all ranks, which may hold different numbers of pairs.
+
+    Args:
+        values: (N,).
+
+    Returns:
+        scalar; its gradient, averaged over ranks as DDP does, is that of the mean over all pairs.
+    """
+    return values.sum() / reduce_mean(values.new_tensor(float(len(values))))
+
+
+def loss_per_pair(module: nn.Module, prediction: Tensor, target: Tensor) -> Tensor:
+    """A loss of each pair.
+
+    Args:
+        module: a loss that is called with prediction and target.
+        prediction, target: (N, …).
+
+    Returns:
+        (N,); where the module gives several values per pair, their mean.
+
+    Raises:
+        ConfigError: the module has averaged over pairs, which may be spread unevenly over ranks.
+    """
+    values = module(prediction, target)
+    if values.ndim == 0 or len(values) != len(target):
+        raise ConfigError(
+            f'{type(module).__name__} gives a tensor of shape {tuple(values.shape)} for {len(target)} pairs; set '
+            "reduction='none', so that it gives one value per pair (or per pixel); the head averages over pairs"
+        )
+    return values.flatten(1).mean(1) if values.ndim > 1 else values
