@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from xemap.files import remove_parts, replacing, write_text
@@ -26,10 +28,12 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    for name in ('.a.17.part.png', 'sub/.a.b.17.part', 'a.part.png', '.a.part.png', '.part'):
+    dead, lives = 2**22 + 1, os.getppid()  # Linux gives no numbers above 2**22
+    kept = [f'.a.{lives}.part.png', '.a.part.png', '.part', 'a.part.png']
+    for name in (f'.a.{dead}.part.png', f'sub/.a.b.{dead}.part', *kept):
         write_text(tmp_path / name, '')
     remove_parts(tmp_path, below=False)
-    assert not (tmp_path / '.a.17.part.png').exists() and (tmp_path / 'sub/.a.b.17.part').exists()
+    assert not (tmp_path / f'.a.{dead}.part.png').exists() and (tmp_path / f'sub/.a.b.{dead}.part').exists()
     remove_parts(tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == ['.a.part.png', '.part', 'a.part.png']
+    assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == kept
     remove_parts(tmp_path / 'missing')

@@ -23,7 +23,7 @@ TABLE_IV = {
     's1': (128, 256), 's2': (256, 512), 's3': (512, 768),
     's4': (128, 256, 512), 's5': (256, 512, 768), 's6': (128, 256, 512, 768),
 }  # fmt: skip
-WORDS = ('amfmn', 'lw_mcr', 'vsepp', 'scan')
+WORDS = ('amfmn', 'lw_mcr', 'vsepp', 'scan', 'camp')
 CLIPS = {'clip_vit-b-32': 'ViT-B-32', 'clip_vit-l-14': 'ViT-L-14'}
 NAMES = [f'selo_{generator}_{model}' for generator, model in product(('v1_s5', 'v2'), (*WORDS, *CLIPS, 'amfmn_small'))]
 NAMES += [f'selo_v1_{setting}_amfmn' for setting in TABLE_IV if setting != 's5']

@@ -16,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from xemap.cli import make_parser, run
+from xemap.cli import ending_cleanly, make_parser, run
 
 SPLITS = ('train', 'val', 'test')
 
@@ -84,4 +84,5 @@ def write_tiles(args, wanted: dict[str, int]) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(run(main, parse_args()))
+    with ending_cleanly():
+        sys.exit(run(main, parse_args()))

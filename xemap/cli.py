@@ -6,8 +6,10 @@ import argparse
 import errno
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from xemap.errors import XeMapError
 
@@ -45,6 +47,21 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
             raise
         print('interrupted; what was finished is kept', file=sys.stderr)
         return INTERRUPTED
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the program as an exception, so that temporary files and processes go with it."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def message_of(error: XeMapError) -> str:

@@ -27,7 +27,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def remove_parts(folder: Path, below: bool = True) -> None:
-    """Remove what :func:`replacing` left in a folder when its process was killed; nobody may be writing there.
+    """Remove what :func:`replacing` left in a folder when its process was killed; processes that live keep theirs.
 
     Args:
         folder: the folder, which may be missing.
@@ -35,8 +35,22 @@ def remove_parts(folder: Path, below: bool = True) -> None:
     """
     pattern = '.*.part*'
     for part in list(folder.rglob(pattern) if below else folder.glob(pattern)):
-        if re.fullmatch(r'\..*\.\d+\.part(\.\w+)?', part.name):
+        match = re.fullmatch(r'\..*\.(\d+)\.part(\.\w+)?', part.name)
+        if match and not _lives(int(match[1])):
             part.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    """Another process of this machine has the number."""
+    if pid == os.getpid():
+        return False  # what it left is not its own: it has nothing open here yet
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

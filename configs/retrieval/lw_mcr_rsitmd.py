@@ -1,3 +1,3 @@
-# LW-MCR (SeLo paper, Table V) on RSITMD; ImageNet's start: model.backbone_weights=torchvision://squeezenet1_1
+# LW-MCR (SeLo paper, Table V) on RSITMD.
 _base_ = './amfmn_rsitmd.py'
-model = dict(type='LWMCR')
+model = dict(type='LWMCR', backbone_weights='torchvision://squeezenet1_1')

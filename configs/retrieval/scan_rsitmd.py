@@ -1,5 +1,3 @@
 # SCAN with the cells of ResNet-18 as regions (SeLo paper, Table V) on RSITMD, text to image.
 _base_ = './amfmn_rsitmd.py'
 model = dict(type='SCAN')
-val_evaluator = dict(similarity=dict(type='ScanSimilarity'))
-test_evaluator = dict(similarity=dict(type='ScanSimilarity'))

@@ -136,6 +136,7 @@ def register_loaders() -> None:
                 'download it elsewhere and give its path'
             ) from error
 
+    mmengine_checkpoint.load_from_http = load_from_http  # what torchvision:// and its like call
     mmengine_checkpoint.load_url = partial(mmengine_checkpoint.load_url, weights_only=True)
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)

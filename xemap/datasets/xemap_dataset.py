@@ -41,7 +41,8 @@ class XeMapDataset(QueryDataset):
         data_root: folder that the image paths in the file are relative to.
         pipeline: steps, as configs or callables.
         max_queries: in training, queries a sample at most, a random subset where there are more.
-        test_mode: evaluation; every query of every image, so ``max_queries`` must be None.
+        flat: in training, a sample is one (image, query) pair, an image comes up once for each of its queries.
+        test_mode: evaluation; every query of every image, so ``max_queries`` must be None and ``flat`` False.
         seed: of everything random.
         indices: only the first n images (int; negative: the last), or the images listed.
         sources: only images of these sources.
@@ -62,6 +63,7 @@ class XeMapDataset(QueryDataset):
         data_root: str = '',
         pipeline: Sequence[dict | Callable] = (),
         max_queries: int | None = None,
+        flat: bool = False,
         test_mode: bool = False,
         seed: int = 0,
         indices: int | Sequence[int] | None = None,
@@ -73,15 +75,24 @@ class XeMapDataset(QueryDataset):
         if max_queries is not None and (test_mode or max_queries < 1):
             reason = 'is at least 1' if max_queries < 1 else 'would leave queries out of an evaluation; set it to None'
             raise ConfigError(f'XeMapDataset: max_queries={max_queries} {reason}')
+        if flat and (test_mode or max_queries is not None):
+            reason = 'an evaluation asks an image all its queries' if test_mode else 'leave max_queries out'
+            raise ConfigError(f'XeMapDataset: flat=True makes samples of one query; {reason}')
         if unknown := set(kinds or ()) - set(QUERY_KINDS):
             raise ConfigError(f'XeMapDataset: kinds has {sorted(unknown)}; known kinds are {list(QUERY_KINDS)}')
+        self.flat = flat
         self.sources = None if sources is None else list(sources)
         self.kinds = None if kinds is None else list(kinds)
         options = dict(ann_file=ann_file, metainfo=metainfo, data_root=data_root, indices=indices)
         super().__init__(pipeline, max_queries, seed, dict(options, test_mode=test_mode, lazy_init=lazy_init))
 
     def load_data_list(self) -> np.ndarray:
-        """Open the annotation file; the list is that of the rows with a query to ask, (n,) int64."""
+        """Open the annotation file.
+
+        Returns:
+            (n,) int64: the rows with a query to ask, or, of a flat data set, the place of each of their queries among
+            all queries that fit.
+        """
         self.annotations = AnnotationFile(self.ann_file)
         self._metainfo = {'dataset_type': type(self).__name__, **self.annotations.info, **self._metainfo}
         self._reject_empty_texts()
@@ -89,7 +100,7 @@ class XeMapDataset(QueryDataset):
         asked = counts > 0
         if self.sources is not None:
             asked &= _is_in(self.annotations.image_column('source'), self.sources)
-        self._row_counts = counts
+        self._row_counts, self._row_ends = counts, np.cumsum(counts)
         rows = np.flatnonzero(asked)
         if not len(rows):
             raise ConfigError(
@@ -102,22 +113,28 @@ class XeMapDataset(QueryDataset):
                 logger='current',
                 level=logging.INFO,
             )
-        return rows
+        return np.flatnonzero(np.repeat(asked, counts)) if self.flat else rows
 
     def query_counts(self) -> np.ndarray:
         """Number of queries of every sample, at most ``max_queries``; (len(self),) int64."""
         if not self._fully_initialized:
             self.full_init()
+        if self.flat:
+            return np.ones(len(self), np.int64)
         counts = self._row_counts[np.asarray(self.data_list)].astype(np.int64)
         return counts if self.max_queries is None else np.minimum(counts, self.max_queries)
 
     def get_data_info(self, idx: int) -> dict:
-        """Image ``idx`` with all its queries, before the pipeline and without ``rng``."""
+        """Image ``idx`` with all its queries, or one in a flat data set, before the pipeline and without ``rng``."""
         if not self._fully_initialized:
             self.full_init()
-        row = int(self.data_list[idx])
+        row, place = int(self.data_list[idx]), None
+        if self.flat:
+            row, pair = int(np.searchsorted(self._row_ends, row, side='right')), row
+            place = pair - int(self._row_ends[row] - self._row_counts[row])
         record = self.annotations[row]
         ids = [i for i, query in enumerate(record.queries) if self.kinds is None or query.kind in self.kinds]
+        ids = ids if place is None else [ids[place]]
         return {
             'img_path': str(Path(self.data_root) / record.image),
             'source': record.source,

@@ -6,19 +6,14 @@ full size, about 0.5 GB at 10,000 x 10,000.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import cv2
-
 from xemap.errors import XeMapError
 from xemap.evaluation.scoring import ScoringTask, score_task
+from xemap.parallel import WorkerPool
 
 PENDING_BYTES = 256 << 20
 """Maps that may wait, in bytes: those of a few batches, lest predicting waits for scoring, and no more."""
@@ -35,8 +30,7 @@ class ScoringPool:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        # Not forked: CUDA and threads of the model do not survive that.
-        self._executor = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker)
+        self._executor = WorkerPool(workers)
         # What the program's end does with tasks that nobody will ask for; :meth:`close` decides by itself.
         self._executor._cancel_pending_futures = True
         self._pending: deque[tuple[Any, int, Future]] = deque()
@@ -64,14 +58,10 @@ class ScoringPool:
         size, finished = task.pred.nbytes, []
         while self._pending and (self._pending[0][2].done() or self._is_full(size)):
             finished.append(self._take())
-        # Ctrl-C goes to all processes of a terminal; workers, which start here and inherit this, leave it to us.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             future = self._executor.submit(score_task, task)
         except BrokenProcessPool as error:
             raise self._died() from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._pending.append((label, size, future))
         self._bytes += size
         return finished
@@ -101,16 +91,3 @@ class ScoringPool:
             f'SeLoMetric: one of {self.workers} scoring processes died (killed, or out of memory: each holds a few '
             'maps at full size); score again with fewer, as --cfg-options test_evaluator.workers=0'
         )
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent closes nothing, and its workers would wait for tasks for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -160,36 +161,67 @@ def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
     """
     from xemap.models.grounding_dino import to_mmdet  # mmdet.models takes seconds
 
-    own = model.state_dict()
     weights, dialect = to_mmdet(read_state_dict(path))
-    taken, left = {}, []
-    for name, value in weights.items():
-        for theirs, ours in FROM_GROUNDING_DINO.items():
-            renamed = ours + name[len(theirs) :]
-            if name.startswith(theirs) and renamed in own:
-                if own[renamed].shape != value.shape:
-                    raise CheckpointError(
-                        f'{path}: {name} has shape {tuple(value.shape)}, the model {tuple(own[renamed].shape)}; '
-                        "use a config with the checkpoint's backbone and widths"
-                    )
-                taken[renamed] = value
-                break
-        else:
-            left.append(name)
-    if not taken:
-        raise CheckpointError(
-            f'{path} is no Grounding DINO checkpoint of MMDetection, IDEA or transformers: none of its entries fit'
-        )
-    model.load_state_dict(taken, strict=False)
-    missing = [name for name in own if name not in taken]
-    print_log(
-        f"{path}, with the names of {dialect}: took {len(taken)} of the model's {len(own)} entries; "
-        f"left {_summary(left)} of the checkpoint's; missing there {_summary(missing)}",
-        logger='current',
-    )
+
+    def places(name: str) -> list[str]:
+        return [ours + name[len(theirs) :] for theirs, ours in FROM_GROUNDING_DINO.items() if name.startswith(theirs)]
+
+    take_weights(model, weights, places, f'{path}, with the names of {dialect}', 'Grounding DINO checkpoint', 'current')
 
 
 def _summary(names: list[str]) -> str:
     """How many, and of which parts: '12 (decoder 10, bbox_head 2)'."""
     parts = Counter(name.partition('.')[0] for name in names)
     return f'{len(names)} ({", ".join(f"{part} {count}" for part, count in parts.items())})' if names else '0'
+
+
+def take_weights(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    places: Callable[[str], Iterable[str]],
+    source: str,
+    kind: str,
+    logger: str | None = None,
+) -> dict[str, list[str]]:
+    """Fill a part of a model from weights of other names, and print what was taken, left and missing, by part.
+
+    Args:
+        model: whose entries without a counterpart keep their values.
+        weights: tensors by their own names, with or without ``module.`` in front.
+        places: the model's names for one of theirs; names that the model does not have are passed over.
+        source: where they come from, for messages.
+        kind: what they should be, for messages.
+        logger: where it is said, as in :func:`mmengine.logging.print_log`; None = printed.
+
+    Returns:
+        names: ``taken`` and ``missing`` of the model, ``left`` of the weights.
+
+    Raises:
+        CheckpointError: nothing fits, or a tensor has another shape.
+    """
+    own = model.state_dict()
+    taken: dict[str, Tensor] = {}
+    left = []
+    for name, value in weights.items():
+        fitting = [place for place in places(name.removeprefix('module.')) if place in own]
+        for place in fitting:
+            if own[place].shape != value.shape:
+                raise CheckpointError(
+                    f'{source}: {name} has shape {tuple(value.shape)}, the model {tuple(own[place].shape)} ({place}); '
+                    'use a config with the same widths'
+                )
+            taken[place] = value
+        if not fitting:
+            left.append(name)
+    if not taken:
+        raise CheckpointError(
+            f'{source} is no {kind}: none of its {len(left)} entries fits {type(model).__name__}'
+        )
+    model.load_state_dict(taken, strict=False)
+    missing = [name for name in own if name not in taken and not name.endswith('num_batches_tracked')]
+    print_log(
+        f"{source}: took {len(taken)} of the model's {len(own)} entries; left {_summary(left)} of the checkpoint's; "
+        f'missing there {_summary(missing)}',
+        logger=logger,
+    )
+    return {'taken': list(taken), 'left': left, 'missing': missing}

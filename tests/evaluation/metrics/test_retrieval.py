@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation.metrics.retrieval import RetrievalMetric, chance_recall, recall_at_k
+from xemap.models.retrieval import ScanSimilarity
 from xemap.registry import METRICS
 
 
@@ -106,11 +107,12 @@ def test_metric_in_any_order_and_with_duplicates(tmp_path):
     assert written['recall'] == pytest.approx(expected) and written['chance']['t2i_R@1'] == pytest.approx(100 / 6)
 
 
-def test_another_similarity():
+def test_the_samples_say_how_they_are_compared():
     regions = torch.eye(12).view(3, 4, 12)
     words = [[own[:2], own[3:]] for own in regions]  # texts of two words and of one, each a region of its image
-    scorer = metric(similarity=dict(type='ScanSimilarity', smooth=50.0), prefix='scan')
-    scorer.process(None, [sample(i, regions[i], words[i]) for i in range(3)])
+    scorer = metric(prefix='scan')
+    for i in range(3):
+        scorer.process(None, [{**sample(i, regions[i], words[i]), 'compare': ScanSimilarity(smooth=50.0)}])
     found = scorer.evaluate(3)
     assert found['scan/t2i_R@1'] == 100 and found['scan/i2t_R@1'] == 100 and found['scan/texts'] == 6
 

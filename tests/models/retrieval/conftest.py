@@ -22,6 +22,7 @@ SMALL = {
     'AMFMN': dict(backbone=RESNET, embed_dim=16, word_dim=12, gru_width=20, image_size=64),
     'VSEPP': dict(backbone=RESNET, embed_dim=16, word_dim=12, image_size=64),
     'SCAN': dict(backbone=RESNET, embed_dim=16, word_dim=12, image_size=64),
+    'CAMP': dict(backbone=RESNET, embed_dim=16, word_dim=12, image_size=64),
     'LWMCR': dict(embed_dim=16, word_dim=12, image_size=64),
 }
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xemap.errors import ConfigError
-from xemap.models.retrieval.losses import ContrastiveLoss, HardTripletLoss
+from xemap.models.retrieval.losses import ContrastiveLoss, HardestBCELoss, HardTripletLoss
 
 SIMILARITY = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.5, 0.4], [0.6, 0.3, 0.7]])
 PAIRS = torch.eye(3, dtype=torch.bool)
@@ -45,6 +45,21 @@ def test_contrastive_by_hand():
     assert ContrastiveLoss(0.5)(similarity, pairs).item() == pytest.approx((sum(rows) + sum(columns)) / 4)
 
 
+def test_hardest_bce_by_hand():
+    logits = torch.tensor([[2.0, 0.5, -1.0], [1.0, 3.0, 0.0], [-2.0, 4.0, 1.0]])
+    matching = torch.eye(3, dtype=torch.bool)
+    matching[2, 1] = matching[1, 2] = True  # the same words about another image: no negative
+    p = logits.sigmoid()
+    expected = [
+        -2 * p[0, 0].log() - (1 - p[0, 1]).log() - (1 - p[1, 0]).log(),
+        -2 * p[1, 1].log() - (1 - p[1, 0]).log() - (1 - p[0, 1]).log(),
+        -2 * p[2, 2].log() - (1 - p[2, 0]).log() - (1 - p[0, 2]).log(),
+    ]
+    torch.testing.assert_close(HardestBCELoss()(logits, matching), sum(expected) / 3)
+    alone = HardestBCELoss()(logits, torch.ones(3, 3, dtype=torch.bool))  # no negative at all
+    torch.testing.assert_close(alone, -2 * p.diagonal().log().mean())
+
+
 def test_the_temperature_is_learned_and_limited():
     loss = ContrastiveLoss(0.07)
     loss(SIMILARITY, PAIRS).backward()
@@ -70,7 +85,7 @@ def test_triplet_equals_a_loop(n, seed, hardest):
     assert HardTripletLoss(0.2, hardest)(similarity, matching).item() == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize('loss', [HardTripletLoss(), ContrastiveLoss()])
+@pytest.mark.parametrize('loss', [HardTripletLoss(), HardestBCELoss(), ContrastiveLoss()])
 def test_what_is_no_batch_of_pairs(loss):
     with pytest.raises(ConfigError, match=r'\(2, 3\)'):
         loss(torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool))

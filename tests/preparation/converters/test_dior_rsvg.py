@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.trees.dior import upright, voc
 from tests.trees.dior_rsvg import SPLITS, make
 from xemap.datasets.annotations import AnnotationFile
-from xemap.errors import DataError, LayoutError
+from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.preparation.converters import convert
-from xemap.preparation.converters.dior_rsvg import DiorRsvgConverter
+from xemap.preparation.converters.dior_rsvg import DIVISIONS, DiorRsvgConverter
 
 
 @pytest.fixture
@@ -122,3 +124,56 @@ def test_real_files(shared_dir, tmp_path):
     (query,) = converter.record(item).queries
     assert (query.text, query.category) == ('A green and brown golf field', 'golf field')
     assert query.region.polygons((800, 800))[0].tolist() == [[133, 237], [684, 237], [684, 672], [133, 672]]
+
+
+def test_the_division_of_the_paper(root):
+    folder = root / 'DIOR_RSVG'
+    (folder / 'RSVGD').mkdir()
+    for split, numbers in (('train', '1 3 5'), ('val', '7'), ('test', '0 2 4 6 8 9')):
+        (folder / f'RSVGD/{split}.txt').write_text(numbers.replace(' ', '\n'))
+    report = convert(DiorRsvgConverter(root, division='paper'), root / 'out').as_dict()
+    queries = {split: (part['queries'], part['published']) for split, part in report['splits'].items()}
+    assert queries == {'train': (3, 15328), 'val': (1, 3832), 'test': (6, 19160)}
+    released = DiorRsvgConverter(root)
+    assert (
+        sum(released.published.values()) == sum(DiorRsvgConverter(root, division='paper').published.values()) == 38320
+    )
+    assert released.published['train'] == 26991
+    lists = DiorRsvgConverter(root, lists='RSVGD')
+    assert sum(item.split == 'val' for item in lists.items()) == 1
+    with pytest.raises(ConfigError, match="division 'papers'; give one of released, paper"):
+        DiorRsvgConverter(root, division='papers')
+
+
+def test_an_object_without_area_is_an_error(root):
+    """Every object counts in a benchmark: none is dropped in silence."""
+    box = upright(500, 500, 530, 540)
+    objects = [f'<name>dam</name>{box}<description>a dam</description>'] * 3
+    (root / 'DIOR_RSVG/Annotations/00001.xml').write_text(voc('00001.jpg', objects))
+    with pytest.raises(DataError, match='object 1 has no area in the image'):
+        convert(DiorRsvgConverter(root), root / 'out')
+
+
+@pytest.mark.slow
+def test_all_counts_of_both_divisions(tmp_path):
+    """38,320 objects in files of 958 come out as the published numbers of queries, whatever lists they are in."""
+    folder = tmp_path / 'DIOR_RSVG'
+    for name in ('Annotations', 'JPEGImages', 'RSVGD'):
+        (folder / name).mkdir(parents=True)
+    for number in range(40):
+        box = upright(1, 2, 30, 40)
+        texts = (f'<name>dam</name>{box}<description>a dam {number} {place}</description>' for place in range(958))
+        (folder / f'Annotations/{number:05d}.xml').write_text(voc(f'{number:05d}.jpg', list(texts)))
+        Image.new('RGB', (128, 96)).save(folder / f'JPEGImages/{number:05d}.jpg')
+    order = np.random.default_rng(0).permutation(38320)
+    for name, (lists, published) in DIVISIONS.items():
+        ends = np.cumsum(list(published.values()))
+        for split, numbers in zip(SPLITS, np.split(order, ends[:-1])):
+            (folder / lists / f'{split}.txt').write_text('\n'.join(map(str, numbers)))
+        items = DiorRsvgConverter(tmp_path, division=name).items()
+        assert len(items) == 3 * 40
+        for split, number in published.items():
+            assert sum(len(item.annotation.objects) for item in items if item.split == split) == number
+    report = convert(DiorRsvgConverter(tmp_path, division=name), tmp_path / 'out').as_dict()
+    assert {split: part['queries'] for split, part in report['splits'].items()} == published
+    assert not report['counts']

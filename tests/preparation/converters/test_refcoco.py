@@ -13,7 +13,8 @@ from tests.trees.refcoco import SIZE, VARIANTS, make, python2_pickle
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters import convert
-from xemap.preparation.converters.refcoco import RefCocoConverter, load_refs
+from xemap.preparation.converters.refcoco import RefCocoConverter
+from xemap.preparation.converters.refer import load_refs
 from xemap.structures import MaskRegion, PolygonRegion
 
 

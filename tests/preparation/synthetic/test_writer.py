@@ -1,11 +1,15 @@
+import contextlib
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
 import pytest
 
+from xemap import files
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import ConfigError, DataError
 from xemap.preparation.synthetic import lay_out_scene, write_synthetic, writer
@@ -59,10 +63,13 @@ def test_finished_images_are_kept(written, tmp_path):
     write_synthetic(tmp_path, 'train', 3, **FEW)
     images = tmp_path / 'images/train'
     (images / '000001.jpg').unlink()
-    (images / '000002.77.part').write_bytes(b'half an image')
+    whole = (images / '000002.jpg').read_bytes()
+    (images / '000002.jpg').write_bytes(whole[: len(whole) // 2])
+    (images / '.000003.4999999.part.jpg').write_bytes(b'half an image')
+    (tmp_path / '.train.4999999.part.arrow').touch()
     before = (images / '000000.jpg').stat().st_mtime_ns
     counts = write_synthetic(tmp_path, 'train', 5, **FEW)
-    assert counts['drawn'] == 3 and counts['images'] == 5  # the missing one and two more
+    assert counts['drawn'] == 4 and counts['images'] == 5  # the missing one, the half one and two more
     assert (images / '000000.jpg').stat().st_mtime_ns == before
     assert contents(tmp_path) == contents(root)
 
@@ -91,7 +98,7 @@ def test_an_image_appears_only_when_complete(tmp_path, monkeypatch):
     def disk_full(*_):
         raise OSError(28, 'No space left on device', str(tmp_path))
 
-    monkeypatch.setattr(writer.os, 'replace', disk_full)
+    monkeypatch.setattr(files.os, 'replace', disk_full)
     with pytest.raises(DataError, match='No space left'):
         write_synthetic(tmp_path, 'train', 1, **FEW)
     assert not list(tmp_path.rglob('*.jpg')) and not list(tmp_path.rglob('*.arrow'))
@@ -139,6 +146,34 @@ def test_tool(written, tmp_path):
     assert 'train' in done.stdout and 'multi-hop' in done.stdout
     assert (tmp_path / 'train.arrow').read_bytes() == (root / 'train.arrow').read_bytes()
     assert len(AnnotationFile(tmp_path / 'val.arrow')) == 1
+
+
+def living(group):
+    """Processes of a group that are no zombies."""
+    lives = []
+    for path in Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError):
+            state = path.read_text().rpartition(')')[2].split()
+            lives += [path] if int(state[2]) == group and state[0] != 'Z' else []
+    return lives
+
+
+@pytest.mark.parametrize('stop', [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_killed_tool_leaves_no_process_and_the_next_run_cleans_up(tmp_path, stop):
+    command = [sys.executable, TOOL, '--out', tmp_path, '--train', '2000', '--sizes', '256', '--workers', '2']
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob('images/train/*.jpg'))) < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(stop)
+    assert process.wait(timeout=30) == (-stop if stop == signal.SIGKILL else 128 + stop)
+    while living(process.pid):
+        assert time.monotonic() < deadline, 'a worker is still there'
+        time.sleep(0.05)
+    assert stop == signal.SIGKILL or not list(tmp_path.rglob('.*part*'))
+    write_synthetic(tmp_path, 'train', 3, seed=0, sizes=(256,), workers=1)
+    assert not list(tmp_path.rglob('.*part*'))
 
 
 def test_tool_errors_are_one_line(tmp_path):

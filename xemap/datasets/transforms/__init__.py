@@ -6,6 +6,7 @@ normalises whole batches on the device.
 
 from xemap.datasets.transforms.formatting import PackXeMapInputs
 from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
+from xemap.datasets.transforms.letterbox import Letterbox
 from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
 from xemap.datasets.transforms.targets import GenerateBoxes, GenerateMaps, GenerateMasks
@@ -14,6 +15,7 @@ __all__ = [
     'GenerateBoxes',
     'GenerateMaps',
     'GenerateMasks',
+    'Letterbox',
     'LoadImage',
     'PackXeMapInputs',
     'PhotometricAugment',

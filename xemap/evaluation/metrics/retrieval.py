@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from xemap.errors import ConfigError, DataError
 from xemap.files import write_text
-from xemap.registry import METRICS, MODELS
+from xemap.registry import METRICS
 
 KS = (1, 5, 10)
 DIRECTIONS = ('i2t', 't2i')
@@ -93,8 +93,6 @@ class RetrievalMetric(BaseMetric):
 
     Args:
         ks: numbers of results.
-        similarity: config of a module that compares features, as ``dict(type='ScanSimilarity')``; None
-            takes dot products.
         outfile_prefix: where to write ``<prefix>.summary.json``; None writes nothing.
         prefix: put before the names of the results.
     """
@@ -104,7 +102,6 @@ class RetrievalMetric(BaseMetric):
     def __init__(
         self,
         ks: Sequence[int] = KS,
-        similarity: dict | None = None,
         outfile_prefix: str | None = None,
         prefix: str | None = None,
     ) -> None:
@@ -112,7 +109,7 @@ class RetrievalMetric(BaseMetric):
         if not ks or min(ks) < 1:
             raise ConfigError(f'RetrievalMetric: ks={tuple(ks)}; give numbers of results from 1 on')
         self.ks = tuple(ks)
-        self.similarity = None if similarity is None else MODELS.build(similarity)
+        self._compare: Callable[[torch.Tensor, list[torch.Tensor]], torch.Tensor] | None = None
         self.outfile_prefix = outfile_prefix
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -120,8 +117,8 @@ class RetrievalMetric(BaseMetric):
 
         Args:
             data_batch: not used.
-            data_samples: dicts with ``sample_idx``, ``image_features`` and ``text_features``, see
-                :class:`~xemap.models.retrieval.RetrievalModel`.
+            data_samples: dicts with ``sample_idx``, ``image_features``, ``text_features`` and, unless they are
+                compared by dot products, ``compare``; see :class:`~xemap.models.retrieval.RetrievalModel`.
 
         Raises:
             DataError: a sample has no features.
@@ -131,6 +128,7 @@ class RetrievalMetric(BaseMetric):
                 raise DataError(
                     f'RetrievalMetric: sample {sample.get("img_path", "")} has no features; it scores retrieval models'
                 )
+            self._compare = sample.get('compare')
             texts = [text.detach().float().cpu() for text in sample['text_features']]
             self.results.append((int(sample['sample_idx']), sample['image_features'].detach().float().cpu(), texts))
 
@@ -153,8 +151,7 @@ class RetrievalMetric(BaseMetric):
         texts = [text for _, _, own in rows for text in own]
         owners = [i for i, (_, _, own) in enumerate(rows) for _ in own]
         images = torch.stack([image for _, image, _ in rows])
-        with torch.no_grad():
-            table = images @ torch.stack(texts).T if self.similarity is None else self.similarity(images, texts)
+        table = images @ torch.stack(texts).T if self._compare is None else self._compare(images, texts)
         recalls = recall_at_k(table.numpy(), owners, self.ks)
         if is_main_process():
             self._report(recalls, [len(own) for _, _, own in rows])

@@ -62,7 +62,7 @@ class RetrievalModel(BaseModel):
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Texts -> (t, D) of unit length; the result of one does not depend on the others."""
 
-    # What is compared. SCAN, which compares more than two vectors, overrides the three.
+    # What is compared. SCAN and CAMP, which compare more than two vectors, override the three.
 
     def image_features(self, pixels: Tensor) -> Tensor:
         """What of (n, 3, S, S) images is compared: (n, …)."""
@@ -74,7 +74,13 @@ class RetrievalModel(BaseModel):
 
     def similarity(self, images: Tensor, texts: Any) -> Tensor:
         """Features of n images and t texts -> (n, t)."""
-        return images @ texts.T
+        return images @ (texts if isinstance(texts, Tensor) else torch.stack(list(texts))).T
+
+    @torch.no_grad()
+    def compare(self, images: Tensor, texts: Sequence[Tensor]) -> Tensor:
+        """Similarities of features that may lie on another device, (n, t) float32 on the CPU."""
+        device = next(self.parameters()).device
+        return self.similarity(images.to(device), [text.to(device) for text in texts]).float().cpu()
 
     # Training and evaluation
 
@@ -85,8 +91,8 @@ class RetrievalModel(BaseModel):
             inputs: (B, 3, image_size, image_size) normalised images.
             data_samples: B samples with ``texts``, at least one each, and ``sample_idx``.
             mode: ``'tensor'`` -> similarities (B, N) with all N texts; ``'loss'`` -> dict of losses;
-                ``'predict'`` -> the samples with ``image_features`` and ``text_features`` (a sequence of
-                one tensor a text).
+                ``'predict'`` -> the samples with ``image_features``, ``text_features`` (a sequence of
+                one tensor a text) and ``compare``, the function that compares them.
 
         Raises:
             ConfigError: images of another size, samples without texts, or an unknown mode.
@@ -129,6 +135,7 @@ class RetrievalModel(BaseModel):
         for sample, image in zip(data_samples, images):
             sample.image_features = image
             sample.text_features = texts[start : start + len(sample.texts)]
+            sample.compare = self.compare
             start += len(sample.texts)
         return data_samples
 

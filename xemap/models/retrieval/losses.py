@@ -63,6 +63,22 @@ class HardTripletLoss(nn.Module):
 
 
 @MODELS.register_module()
+class HardestBCELoss(nn.Module):
+    """Binary cross-entropy of a pair and its hardest negative, in both directions (CAMP).
+
+    For pair i with probability m_ii: -2 log m_ii - log(1 - max_j m_ij) - log(1 - max_j m_ji) over its negatives j,
+    averaged over the batch.
+    """
+
+    def forward(self, logits: Tensor, matching: Tensor) -> Tensor:
+        """Loss of a batch; arguments as for :class:`HardTripletLoss`, logits in place of similarities."""
+        _check(logits, matching)
+        negatives = logits.masked_fill(matching, float('-inf'))  # -log(1 - 0) = 0 where there is none
+        hardest = F.softplus(negatives.amax(1)) + F.softplus(negatives.amax(0))
+        return (2 * F.softplus(-logits.diagonal()) + hardest).mean()
+
+
+@MODELS.register_module()
 class ContrastiveLoss(nn.Module):
     """CLIP's symmetric cross-entropy (InfoNCE), averaged over the batch and both directions.
 

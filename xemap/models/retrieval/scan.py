@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from xemap.errors import ConfigError
-from xemap.models.retrieval.amfmn import build_backbone, level_widths
-from xemap.models.retrieval.base import RetrievalModel, unit
-from xemap.models.retrieval.vocabulary import Vocabulary
-from xemap.models.retrieval.word_encoders import WordGRU
+from xemap.models.retrieval.regions import RegionWordModel
 from xemap.registry import MODELS
 
 CHUNK = 1 << 24
@@ -78,61 +74,17 @@ class ScanSimilarity(nn.Module):
 
 
 @MODELS.register_module()
-class SCAN(RetrievalModel):
-    """Cells of a ResNet's last level as regions (as in the comparison of the SeLo paper); words by a two-way GRU.
-
-    It trains, localizes and is evaluated with :class:`ScanSimilarity`, which needs all regions and words.
-    Where one vector is asked for (:meth:`encode_images`, :meth:`encode_texts`), it is the normalised mean
-    of the unit vectors of regions or words: their dot product is, up to its scale, the mean cosine of all
-    regions and words, that is the similarity with attention switched off. Training never sees it.
+class SCAN(RegionWordModel):
+    """Regions and words compared by :class:`ScanSimilarity`, in training, in the metric and under SeLo.
 
     Args:
-        vocabulary: see :class:`~xemap.models.retrieval.word_encoders.WordEmbedding`.
-        backbone, backbone_weights: see :func:`~xemap.models.retrieval.amfmn.build_backbone`.
-        embed_dim: width of the common space and of the GRU.
-        word_dim: width of word vectors.
-        image_size, loss, kwargs: see :class:`RetrievalModel`.
         attention: arguments of :class:`ScanSimilarity`.
+        kwargs: see :class:`~xemap.models.retrieval.regions.RegionWordModel`.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary | Mapping[str, Any] | None = None,
-        backbone: dict | None = None,
-        backbone_weights: str | None = None,
-        embed_dim: int = 1024,
-        word_dim: int = 300,
-        image_size: int = 256,
-        loss: dict | None = None,
-        attention: dict | None = None,
-        **kwargs,
-    ) -> None:
-        super().__init__(loss or dict(type='HardTripletLoss', margin=0.2), image_size, **kwargs)
-        self.backbone = build_backbone(backbone, backbone_weights)
-        self.image_fc = nn.Linear(level_widths(self.backbone)[-1], embed_dim)
-        self.text = WordGRU(vocabulary, word_dim, embed_dim, bidirectional=True)
+    def __init__(self, attention: dict | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
         self.attention = ScanSimilarity(**(attention or {}))
-
-    def encode_images(self, pixels: Tensor) -> Tensor:
-        return unit(self.image_features(pixels).mean(1))
-
-    def encode_texts(self, texts: list[str]) -> Tensor:
-        return _pooled(self.text_features(texts))
-
-    def image_features(self, pixels: Tensor) -> Tensor:
-        """Regions (n, R, D), each of unit length."""
-        self.check_size(pixels)
-        cells = self.backbone(pixels)[-1].flatten(2).transpose(1, 2)
-        return unit(self.image_fc(cells))
-
-    def text_features(self, texts: list[str]) -> list[Tensor]:
-        """Words of each text, (L, D), each of unit length."""
-        states, lengths = self.text(texts)
-        return [own[:length] for own, length in zip(unit(states), lengths.tolist())]
 
     def similarity(self, images: Tensor, texts: Sequence[Tensor]) -> Tensor:
         return self.attention(images, texts)
-
-
-def _pooled(words: Sequence[Tensor]) -> Tensor:
-    return unit(torch.stack([own.mean(0) for own in words]))

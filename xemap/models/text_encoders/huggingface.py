@@ -77,13 +77,20 @@ class HuggingFaceTextEncoder(nn.Module):
         max_tokens: longer texts are cut to this many tokens, with a warning for each; None = the
             encoder's own limit.
         pretrained: load the weights; False starts from random ones.
+        keep_pooler: keep the encoder's pooler, for a subclass that reads the pooled state.
 
     Raises:
         ConfigError: the model is neither a usable folder nor to be had from the hub, reads no texts, or
             ``max_tokens`` exceeds the encoder's limit.
     """
 
-    def __init__(self, name: str = 'bert-base-uncased', max_tokens: int | None = None, pretrained: bool = True) -> None:
+    def __init__(
+        self,
+        name: str = 'bert-base-uncased',
+        max_tokens: int | None = None,
+        pretrained: bool = True,
+        keep_pooler: bool = False,
+    ) -> None:
         super().__init__()
         self.name, self.pretrained = name, pretrained
         source = resolve_name(name)
@@ -107,7 +114,7 @@ class HuggingFaceTextEncoder(nn.Module):
                 f'text encoder "{name}" is a {config.model_type}, which has no padding token or reads no tokens; '
                 'give a text encoder, as bert-base-uncased, roberta-base, a whole CLIP or T5'
             )
-        if getattr(part, 'pooler', None) is not None:
+        if not keep_pooler and getattr(part, 'pooler', None) is not None:
             part.pooler = None  # unused, and DDP does not forgive parameters without gradient
         kept = set(map(id, part.parameters()))
         random = sorted(key for key, value in model.named_parameters() if key in missing and id(value) in kept)
@@ -122,6 +129,7 @@ class HuggingFaceTextEncoder(nn.Module):
             raise ConfigError(f'text encoder "{name}": max_tokens {max_tokens} exceeds its limit of {limit}')
         self.max_tokens = max_tokens or limit
         self.width: int = config.hidden_size
+        self.padding: bool | str = True  # to the longest text
         self._cut: set[str] = set()
 
     def forward(self, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -137,17 +145,28 @@ class HuggingFaceTextEncoder(nn.Module):
         Raises:
             DataError: an empty text.
         """
+        tokens = self.encoder_inputs(texts)
+        hidden = self.model(**tokens).last_hidden_state
+        return hidden, ~tokens['attention_mask'].bool()
+
+    def encoder_inputs(self, texts: list[str]) -> dict[str, Tensor]:
+        """What the encoder takes: ``input_ids``, ``attention_mask`` and the like, (N, S) int64 each, on its device.
+
+        Args:
+            texts: N sentences, none empty.
+
+        Raises:
+            DataError: an empty text.
+        """
         for text in texts:
             if not text.strip():
                 raise DataError(f'query {text!r} is empty; remove it or give it words')
         tokens = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors='pt', verbose=False
+            texts, padding=self.padding, truncation=True, max_length=self.max_tokens, return_tensors='pt', verbose=False
         )
         self._warn_of_cut(texts, tokens['attention_mask'])
         device = next(self.model.parameters()).device
-        tokens = {key: value.to(device) for key, value in tokens.items()}
-        hidden = self.model(**tokens).last_hidden_state
-        return hidden, ~tokens['attention_mask'].bool()
+        return {key: value.to(device) for key, value in tokens.items()}
 
     def _warn_of_cut(self, texts: list[str], attention_mask: Tensor) -> None:
         full = torch.nonzero(attention_mask.sum(1) >= self.max_tokens).flatten().tolist()

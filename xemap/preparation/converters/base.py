@@ -87,7 +87,7 @@ class Converter(ABC):
     """Of images that no rule divides; None = the source publishes its own division."""
     least_share: ClassVar[float] = 0.0
     """Default of ``min_area``."""
-    published: ClassVar[Mapping[str, int]] = {}
+    published: Mapping[str, int] = {}
     """Queries by split that the publishers count, for comparison; empty = not known."""
     true_color: ClassVar[bool] = True
     """Colours in the images are what people see, so that expressions may name them."""
@@ -116,7 +116,9 @@ class Converter(ABC):
         self.category_map = category_map or {}
         self.skip_bad = skip_bad
         self.expressions = expressions
-        self.report = ConversionReport(source or self.data_root.resolve().name)
+        name = getattr(self, 'name', None)
+        published = self.published if source in (None, name) else {}
+        self.report = ConversionReport(source or self.data_root.resolve().name, published)
         self._categories_seen: set[str] = set()
 
     @abstractmethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from xemap.errors import DataError, LayoutError
+from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.reading import check_size, checked_text, numbered_lines
 from xemap.preparation.converters.source import SourceConverter
@@ -13,6 +14,11 @@ from xemap.preparation.converters.voc import VocObject, dior_category, read_voc
 from xemap.structures import Query
 
 SPLITS = ('train', 'val', 'test')
+DIVISIONS = {
+    'released': ('.', {'train': 26991, 'val': 3829, 'test': 7500}),
+    'paper': ('RSVGD', {'train': 15328, 'val': 3832, 'test': 19160}),
+}
+"""Folder of the lists and published number of queries."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,15 @@ class DiorRsvgConverter(SourceConverter):
     paths. So an image may be in several splits, in each with other objects, and one missing file would
     shift the numbers of all objects behind it: the lists must name every object exactly once.
 
+    Two divisions are published. ``released``, 70/10/20 %, comes with the data; ``paper``, 40/10/50 %, is that of the
+    paper's results, in the lists of an earlier release (a folder ``RSVGD``). Never test a model of one on the other:
+    they are independent draws.
+
     Args:
         data_root: see :class:`SourceConverter`.
         folder: see :class:`SourceConverter`.
+        division: the lists of the data ('released') or those of the paper's results ('paper').
+        lists: folder of the lists, relative to the source's; its own for 'released' and RSVGD for 'paper' by default.
         options: of :class:`~xemap.preparation.converters.Converter`.
     """
 
@@ -49,6 +61,21 @@ class DiorRsvgConverter(SourceConverter):
     example = '--data-root data --folder DIOR_RSVG --out data/dior_rsvg'
     from_labels = False
     default_folder = 'DIOR_RSVG'
+
+    def __init__(
+        self,
+        data_root: str | Path,
+        folder: str | Path | None = None,
+        *,
+        division: Literal['released', 'paper'] = 'released',
+        lists: str | None = None,
+        **options: Any,
+    ) -> None:
+        if division not in DIVISIONS:
+            raise ConfigError(f'{self.name}: division {division!r}; give one of {", ".join(DIVISIONS)}')
+        default, self.published = DIVISIONS[division]
+        super().__init__(data_root, folder, **options)
+        self.lists = self.folder / (lists or default)
 
     def items(self) -> list[Item]:
         split_of = self._listed_objects()
@@ -72,7 +99,7 @@ class DiorRsvgConverter(SourceConverter):
                     items.append(self.item(image, Described(by_split[split], annotation.size, str(file)), split))
         if split_of.keys() != set(range(count)):
             raise LayoutError(
-                f'{self.folder}: the lists number {len(split_of)} objects up to {max(split_of, default=-1)}, the XML '
+                f'{self.lists}: the lists number {len(split_of)} objects up to {max(split_of, default=-1)}, the XML '
                 f'files hold {count}, so no number can be trusted; copy both again, complete'
             )
         for image in image_of.values():
@@ -92,7 +119,9 @@ class DiorRsvgConverter(SourceConverter):
                 self.bad(error, 'bad_annotations')
                 continue
             instance = self.polygon_instance(category, [member.polygon], size, member.where)
-            if instance is not None:
+            if instance is None:  # the counts of a benchmark must come out
+                self.bad(DataError(f'{member.where} has no area in the image; copy the file again'), 'bad_annotations')
+            else:
                 query = self.expression(text, instance, item, size)
                 queries += [query] if query is not None else []
         return queries
@@ -100,7 +129,7 @@ class DiorRsvgConverter(SourceConverter):
     def _listed_objects(self) -> dict[int, str]:
         split_of: dict[int, str] = {}
         for split in SPLITS:
-            file = self.folder / f'{split}.txt'
+            file = self.lists / f'{split}.txt'
             lines = numbered_lines(file)
             if not lines:
                 self.bad(DataError(f'{file} is empty; copy it again'), 'lists_empty')

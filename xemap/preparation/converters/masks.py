@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,6 +17,10 @@ from xemap.raster.plain_image import open_image
 MIN_AREA = 2e-4
 """Default least share of the image for a query, and for a part to count as a referent: label noise
 of a few pixels should be neither. About 50 pixels of a 512 x 512 image."""
+
+
+FOREGROUND = 50
+"""Of 255: the threshold that loaders of RefSegRS use."""
 
 
 def load_mask(path: Path, image: Path, size: tuple[int, int]) -> Image.Image:
@@ -40,6 +45,37 @@ def load_mask(path: Path, image: Path, size: tuple[int, int]) -> Image.Image:
         except ValueError as error:  # Pillow before 13, for an uncompressed TIFF that is cut off
             raise DataError(f'{path} cannot be read ({error}); it is damaged, copy it again') from error
     return mask
+
+
+def binary_mask(path: Path, size: tuple[int, int], report: ConversionReport) -> np.ndarray:
+    """A mask of one thing, in the size of its image.
+
+    Args:
+        path: a gray or indexed image, or one of equal bands, with 0 and 255. Other values are counted in the report;
+            those above :data:`FOREGROUND` belong to the mask.
+        size: (height, width) of the image, to which a mask of another size is brought, see :func:`fit_mask`.
+        report: of the conversion.
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        DataError: the mask is missing or unreadable.
+    """
+    with open_image(path) as mask:
+        pixels = np.asarray(mask.convert('L'))
+    between = int(((pixels != 0) & (pixels != 255)).sum())
+    if between:
+        report.count('pixels_between', str(path), between)
+    return fit_mask(pixels > FOREGROUND, size, str(path), report)
+
+
+def fit_mask(mask: np.ndarray, size: tuple[int, int], where: str, report: ConversionReport) -> np.ndarray:
+    """An (H, W) bool mask in another (height, width): as it is, or resized to the nearest pixel and counted."""
+    if mask.shape == tuple(size):
+        return mask
+    report.count('masks_resized', f'{where}: {mask.shape[1]} x {mask.shape[0]} to {size[1]} x {size[0]}')
+    return cv2.resize(mask.astype(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
 def class_pixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from rich.console import Group
 from rich.markup import escape
@@ -26,6 +27,9 @@ REASONS = {
     'categories_dropped': 'objects or masks of a category that --map drops',
     'queries_too_small': 'categories that cover less of an image than the least share (--min-area), dropped',
     'pixels_ignored': 'mask pixels of ignored classes',
+    'pixels_between': 'pixels of binary masks that are neither 0 nor 255, part of the region above 50',
+    'masks_resized': 'masks of another size than their image, resized to it',
+    'scenes_in_two_splits': 'scenes with images in several splits, kept',
     'pixels_nearest': 'mask pixels of unknown colour, given the nearest class',
     'images_without_queries': 'images without any query, left out',
     'images_in_no_split': 'images that no split list names, left out',
@@ -51,10 +55,12 @@ class ConversionReport:
 
     Args:
         source: name of the data set.
+        published: queries by split that its publishers count; empty = not known.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, published: Mapping[str, int] | None = None) -> None:
         self.source = source
+        self.published = dict(published or {})
         self.images: Counter[str] = Counter()
         self.queries: dict[str, Counter[str]] = defaultdict(Counter)
         self.counts: Counter[str] = Counter()
@@ -95,6 +101,7 @@ class ConversionReport:
                     'file': self.files.get(split),
                     'images': self.images[split],
                     'queries': sum(self.queries[split].values()),
+                    'published': self.published.get(split),
                     'categories': dict(sorted(self.queries[split].items())),
                 }
                 for split in self.images
@@ -114,7 +121,10 @@ class ConversionReport:
         for split in splits:
             made.add_column(split, justify='right')
         made.add_row('images', *(str(self.images[split]) for split in splits))
-        made.add_row('queries', *(str(sum(self.queries[split].values())) for split in splits), end_section=True)
+        made.add_row('queries', *(str(sum(self.queries[split].values())) for split in splits))
+        if self.published:
+            made.add_row('queries published', *(str(self.published.get(split, '')) for split in splits))
+        made.add_section()
         for category in sorted(set().union(*(self.queries[split] for split in splits))):
             made.add_row(escape(category), *(str(self.queries[split][category]) for split in splits))
         parts: list = [made]

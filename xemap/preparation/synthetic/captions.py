@@ -7,7 +7,6 @@ the objects visible in it and how they lie to each other, in the words of the qu
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,14 +20,15 @@ import shapely
 
 from xemap.datasets.captions import CaptionedImage, write_captions
 from xemap.errors import ConfigError, DataError
-from xemap.files import replacing, write_text
+from xemap.files import remove_parts, replacing, write_text
 from xemap.language.expression import Expression
 from xemap.language.scene import Scene
 from xemap.language.wording import put_into_words
+from xemap.parallel import map_in_order
 from xemap.preparation.synthetic.layout import SceneObject
 from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, lay_out_scene
-from xemap.preparation.synthetic.writer import JPEG_QUALITY, _mapped, _shown, scene_seed
+from xemap.preparation.synthetic.writer import JPEG_QUALITY, is_whole_jpeg, scene_seed, show_progress
 
 TILE_SIZES = (256, 512, 768)
 """SeLo's scales, pixels of the scene."""
@@ -181,14 +181,14 @@ def write_captioned_tiles(
         seed=seed, tiles=tiles, pixels=pixels, tile_sizes=list(tile_sizes), sizes=list(sizes)
     )
     info = {'name': 'synthetic', 'generator': GENERATOR_VERSION, 'captions': captions, **options}
-    workers = min(os.cpu_count() or 1, 8) if workers is None else workers
     done: list[CaptionedImage] = []
     summary = {}
     try:
         _claim(root, info)
         for split, count in counts.items():
             make = partial(_make, root=root, split=split, captions=captions, **options)
-            made = [image for part in _shown(_mapped(make, count, min(workers, count)), count, split) for image in part]
+            tiles_of_scenes = show_progress(map_in_order(make, range(count), workers), count, split)
+            made = [image for images in tiles_of_scenes for image in images]
             done += made
             summary[split] = {'scenes': count, 'images': len(made), 'captions': len(made) * captions}
         write_captions(root / FILE_NAME, done, {'info': info})
@@ -206,6 +206,7 @@ def _claim(root: Path, info: dict) -> None:
         raise DataError(f'{root} holds files of another origin, such as {foreign.name}; give another folder')
     else:
         write_text(manifest, json.dumps(info))
+    remove_parts(root)
 
 
 def _make(
@@ -220,7 +221,6 @@ def _make(
     sizes: Sequence[int],
 ) -> list[CaptionedImage]:
     """The tiles of scene ``index``; a place where nothing is to be named is drawn anew."""
-    cv2.setNumThreads(1)
     root_seed = scene_seed(f'tiles-{split}', seed, index)
     layout = lay_out_scene(root_seed, sizes=tuple(sizes))
     rng = np.random.default_rng(np.random.SeedSequence(root_seed.entropy, spawn_key=(*root_seed.spawn_key, 2)))
@@ -239,7 +239,7 @@ def _make(
         name = f'{split}/{index:06d}_{number}.jpg'
         made.append(CaptionedImage(name, describe(seen, layout.plan.size, rng, captions), split))
         path = root / 'images' / name
-        if not path.is_file():
+        if not is_whole_jpeg(path):
             scene = layout.draw() if scene is None else scene
             tile = cv2.resize(scene[y : y + side, x : x + side], (pixels, pixels), interpolation=cv2.INTER_CUBIC)
             with replacing(path) as part:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xemap.datasets.annotations import write_annotations
 from xemap.errors import ConfigError, DataError
+from xemap.files import remove_parts, write_bytes, write_text
+from xemap.parallel import map_in_order
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, SIZES, SOURCE, lay_out_scene
 from xemap.structures import QUERY_KINDS, ImageRecord
 
@@ -63,16 +62,10 @@ def write_synthetic(
     info = {'name': SOURCE, 'split': split, 'seed': seed, 'sizes': list(sizes), 'generator': GENERATOR_VERSION}
     try:
         folder = _prepare(root, split, info)
-        workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         tally = _Tally()
         make = partial(_make, folder=folder, split=split, seed=seed, sizes=sizes)
-        made = _mapped(make, count, min(workers, count))
-        write_annotations(root / f'{split}.arrow', tally.counted(_shown(made, count, split)), info)
-    except BrokenProcessPool as error:
-        raise DataError(
-            f'a process drawing split {split} was killed, perhaps for its memory; '
-            'run again with fewer workers or smaller sizes, finished images are kept'
-        ) from error
+        made = map_in_order(make, range(count), workers)
+        write_annotations(root / f'{split}.arrow', tally.counted(show_progress(made, count, split)), info)
     except OSError as error:
         raise DataError(f'cannot write {error.filename or root}: {error.strerror}; give a folder with space') from error
     return tally.counts
@@ -80,16 +73,13 @@ def write_synthetic(
 
 def _make(index: int, folder: Path, split: str, seed: int, sizes: tuple[int, ...]) -> tuple[ImageRecord, bool]:
     """Draw scene ``index`` unless its image is there. Returns its row and whether it was drawn."""
-    cv2.setNumThreads(1)
     layout = lay_out_scene(scene_seed(split, seed, index), sizes=sizes)
     path = folder / f'{index:06d}.jpg'
-    missing = not path.is_file()
+    missing = not is_whole_jpeg(path)
     if missing:
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         encoded = cv2.imencode('.jpg', np.ascontiguousarray(layout.draw()[..., ::-1]), quality)[1]
-        part = path.with_suffix(f'.{os.getpid()}.part')
-        part.write_bytes(encoded.tobytes())
-        os.replace(part, path)
+        write_bytes(path, encoded.tobytes())
     return layout.record(f'images/{split}/{path.name}'), missing
 
 
@@ -101,8 +91,8 @@ def _prepare(root: Path, split: str, made_by: dict) -> Path:
     folder = root / 'images' / split
     manifest = folder / _MANIFEST
     folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob('*.part'):
-        left_over.unlink()
+    remove_parts(root, below=False)
+    remove_parts(folder)
     if not manifest.exists():
         foreign = next(folder.iterdir(), None)
         if foreign:
@@ -116,26 +106,21 @@ def _prepare(root: Path, split: str, made_by: dict) -> Path:
         (root / f'{split}.arrow').unlink(missing_ok=True)
         for image in folder.glob('[0-9]' * 6 + '.jpg'):
             image.unlink()
-    part = manifest.with_suffix('.part')
-    part.write_text(json.dumps(made_by))
-    os.replace(part, manifest)
+    write_text(manifest, json.dumps(made_by))
     return folder
 
 
-def _mapped(make: Callable, count: int, workers: int) -> Iterator:
-    """``map(make, range(count))``, in ``workers`` processes if more than one."""
-    if workers <= 1:
-        yield from map(make, range(count))
-        return
-    # Spawned, because forking a process that holds threads (torch, cv2) may hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'))
+def is_whole_jpeg(path: Path) -> bool:
+    """Whether a file is there and was written to its end."""
     try:
-        yield from pool.map(make, range(count), chunksize=min(4, -(-count // workers)))
-    finally:
-        pool.shutdown(cancel_futures=True)
+        with path.open('rb') as handle:
+            handle.seek(-2, os.SEEK_END)
+            return handle.read() == b'\xff\xd9'
+    except OSError:  # missing, or shorter than two bytes
+        return False
 
 
-def _shown(made: Iterable, count: int, split: str) -> Iterator:
+def show_progress(made: Iterable, count: int, split: str) -> Iterator:
     """Pass items on, with a progress bar on stderr."""
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

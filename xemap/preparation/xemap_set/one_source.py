@@ -13,10 +13,10 @@ from typing import Any
 
 from xemap.datasets.annotations import FORMAT_VERSION
 from xemap.files import remove_parts, write_text
+from xemap.parallel import Tick
 from xemap.preparation.converters import PhraseTable, convert
 from xemap.preparation.converters.registry import CONVERTERS
 from xemap.preparation.expressions import ExpressionGenerator
-from xemap.preparation.xemap_set.parallel import Tick
 from xemap.preparation.xemap_set.sources import SOURCES, Source
 
 STATE_FILE = 'source.json'

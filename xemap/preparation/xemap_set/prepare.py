@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from xemap.datasets.annotations import merge_annotations
 from xemap.errors import ConfigError, DataError
 from xemap.files import remove_parts, write_text
+from xemap.parallel import Outcome, run_jobs
 from xemap.preparation.converters import PhraseTable
 from xemap.preparation.xemap_set.one_source import Job, PrepareOptions, prepare_source
-from xemap.preparation.xemap_set.parallel import Outcome, run_jobs
 from xemap.preparation.xemap_set.sources import SOURCES, SPLITS, Source
 
 MERGED_FILE = 'merged.json'

@@ -17,6 +17,7 @@ from xemap.models.localizers.crobim.context_prompts import ContextPrompts
 from xemap.models.localizers.crobim.decoder import MutualInteractionDecoder
 from xemap.models.localizers.crobim.deficit import DeficitCompensation
 from xemap.models.localizers.crobim.mask_head import MaskHead
+from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS
 from xemap.structures import MaskAnswers, XeMapDataSample
 
@@ -165,11 +166,3 @@ class CroBIM(NetworkLocalizer):
         if encoded.prompts is not None:
             text, padding = self.language_model.encode(encoded.ids[text_idx], padding, encoded.prompts[image_idx])
         return self.decoder(levels, text, padding)
-
-
-def index_pairs(data_samples: Sequence[XeMapDataSample], device: torch.device) -> tuple[Tensor, Tensor, list[str]]:
-    """The (image, query) pairs of a batch: (N,) image of each, (N,) text of each, and the distinct texts."""
-    flat = [(image, text) for image, sample in enumerate(data_samples) for text in sample.texts]
-    distinct = {text: index for index, text in enumerate(dict.fromkeys(text for _, text in flat))}
-    image_idx = torch.tensor([image for image, _ in flat], device=device)
-    return image_idx, torch.tensor([distinct[text] for _, text in flat], device=device), list(distinct)

@@ -1,20 +1,30 @@
-"""Running jobs in processes of their own: one that fails or dies does not harm the others."""
+"""Processes beside the program: jobs of their own, and a pool for many small tasks.
+
+All of them are started afresh, since CUDA, and threads of torch and cv2, do not survive a fork. They leave Ctrl-C to
+the program, and end with it however it dies.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import cv2
+
 from xemap.cli import message_of
-from xemap.errors import XeMapError
+from xemap.errors import DataError, XeMapError
 
 Tick = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
@@ -23,6 +33,85 @@ SECONDS_A_MESSAGE = 0.1
 """Between two reports of a job's progress."""
 SECONDS_TO_END = 10
 """That a process gets to clean up when it is stopped."""
+
+
+SECONDS_AFTER_PARENT = 1.0
+"""That a process gets to remove its temporary files when the program has died."""
+TASKS_A_MESSAGE = 4
+"""Most tasks that a process of a pool is handed at once."""
+
+
+def default_workers() -> int:
+    """One process a core, up to 8."""
+    return min(os.cpu_count() or 1, 8)
+
+
+class WorkerPool(ProcessPoolExecutor):
+    """An executor whose processes leave Ctrl-C to the program and end with it.
+
+    Args:
+        workers: processes, at least 1.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, get_context('spawn'), _start_worker)
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        with _without_interrupts():  # processes are started here
+            return super().submit(fn, *args, **kwargs)
+
+
+def map_in_order(task: Callable[[Any], Any], items: Sequence, workers: int | None = None) -> Iterator:
+    """``map(task, items)`` in processes; where there is one worker, in this one.
+
+    Args:
+        task: a function of a module, or a partial of one.
+        items: arguments.
+        workers: processes; None = :func:`default_workers`.
+
+    Raises:
+        DataError: a process was killed.
+    """
+    workers = min(default_workers() if workers is None else workers, len(items))
+    if workers <= 1:
+        yield from map(task, items)
+        return
+    pool = WorkerPool(workers)
+    try:
+        yield from pool.map(task, items, chunksize=min(TASKS_A_MESSAGE, -(-len(items) // workers)))
+    except BrokenProcessPool as error:
+        raise DataError(
+            f'one of {workers} processes was killed, perhaps for its memory; run again with fewer workers'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes started within never get Ctrl-C, which goes to every process of a terminal: it is for the program."""
+    resource_tracker.ensure_running()  # started in between, it would unblock the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that temporary files are removed
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed program closes nothing, and its processes would wait for tasks for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(SECONDS_AFTER_PARENT)
+        os._exit(1)
 
 
 @dataclass
@@ -77,14 +166,8 @@ def run_jobs(
                 name = waiting.pop(0)
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(task, jobs[name], theirs), name=name, daemon=True)
-                # Ctrl-C goes to every process of a terminal. Started while it is blocked, the process never gets it;
-                # it is for the parent to end it. The tracker would unblock it when it is started in between.
-                resource_tracker.ensure_running()
-                mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-                try:
+                with _without_interrupts():
                     process.start()
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 running[ours] = name, process
                 on_progress(name, 0, 0)
                 theirs.close()  # so that the end of the process ends the pipe
@@ -114,7 +197,7 @@ def run_jobs(
 
 
 def _work(task: Callable[[Any, Tick], Any], argument: Any, pipe: Connection) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that temporary files are removed
+    _start_worker()
     last = 0.0
 
     def tick(done: int, total: int) -> None:

@@ -1,0 +1,172 @@
+"""The box head: from the state of the token to a box, its loss and its score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmdet.utils import reduce_mean
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from xemap.errors import ConfigError
+from xemap.registry import MODELS
+from xemap.structures import BoxAnswers, XeMapDataSample
+
+ACTIVATIONS = ('scaled', 'sigmoid')
+BOX_FORMATS = ('cxcywh', 'xyxy')
+
+
+@MODELS.register_module()
+class BoxHead(BaseModule):
+    """A multi-layer perceptron whose four outputs are (cx, cy, w, h) as parts of the network's input.
+
+    Eq. 15: ``L = L_reg + lambda * L_GIoU``. The regression loss compares four normalised numbers, summed over them and
+    averaged over pairs; the GIoU loss compares boxes in pixels.
+
+    Args:
+        width: of the state.
+        num_layers: linear layers, ReLU between them.
+        activation: ``'scaled'``, 2 * sigmoid - 0.5 in (-0.5, 1.5), so that a box touches the border without
+            saturating; ``'sigmoid'`` in (0, 1).
+        box_format: of the four numbers that the regression loss compares: ``'cxcywh'``, or ``'xyxy'`` as printed.
+        legacy: as the authors' code: input coordinates run from 0 to size - 1, the truth is truncated to integers, and
+            corners are clamped to the input before the GIoU, which leaves those outside without its gradient.
+        loss_reg, loss_iou: losses of mmdet's registry with a value for each pair (``reduction='none'``).
+
+    Raises:
+        ConfigError: an unknown activation or box format, or fewer than 1 layer.
+    """
+
+    def __init__(
+        self,
+        width: int = 256,
+        num_layers: int = 2,
+        activation: str = 'scaled',
+        box_format: str = 'cxcywh',
+        legacy: bool = False,
+        loss_reg: dict | None = None,
+        loss_iou: dict | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, known in (('activation', activation, ACTIVATIONS), ('box_format', box_format, BOX_FORMATS)):
+            if value not in known:
+                raise ConfigError(f'BoxHead: {name} "{value}" is unknown; use one of {", ".join(known)}')
+        if num_layers < 1:
+            raise ConfigError(f'BoxHead: num_layers={num_layers}; give at least 1')
+        self.activation, self.box_format, self.legacy = activation, box_format, legacy
+        steps: list[nn.Module] = []
+        for _ in range(num_layers - 1):
+            steps += [nn.Linear(width, width), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*steps, nn.Linear(width, 4))
+        self.loss_reg = MODELS.build(loss_reg or dict(type='mmdet.SmoothL1Loss', beta=1.0, reduction='none'))
+        self.loss_iou = MODELS.build(loss_iou or dict(type='mmdet.GIoULoss', eps=1e-7, reduction='none'))
+
+    def forward(self, state: Tensor) -> Tensor:
+        """(N, width) states -> (N, 4) cx, cy, w, h, parts of the input, at least float32; w and h may be negative."""
+        z = self.layers(state)
+        z = z.to(torch.promote_types(z.dtype, torch.float32))
+        return 2 * z.sigmoid() - 0.5 if self.activation == 'scaled' else z.sigmoid()
+
+    def corners(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Pixels of boxes.
+
+        Args:
+            boxes: (N, 4) from :meth:`forward`.
+            size: (height, width) of the network's input.
+
+        Returns:
+            (N, 4) x0, y0, x1, y1 in pixels of the input; negative sides are 0.
+        """
+        sides = boxes if self.legacy else torch.cat([boxes[:, :2], boxes[:, 2:].clamp(min=0)], 1)
+        return bbox_cxcywh_to_xyxy(sides) * self._scale(size, boxes)
+
+    def loss(self, features: Any, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
+        """Losses of a batch, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
+
+        Args:
+            features: with ``box`` (N, 4) of :meth:`forward`, the pairs in the samples' order, and ``size`` (height,
+                width) of the input.
+            samples: with ``gt_boxes`` (Q, 4) x0, y0, x1, y1 in pixels of the input.
+        """
+        targets = torch.cat([sample.gt_boxes for sample in samples]).to(features.box)
+        losses = self.losses(features.box, targets, features.size)
+        pairs = reduce_mean(targets.new_tensor(float(len(targets))))
+        return {name: each.sum() / pairs for name, each in losses.items()}
+
+    def predict(self, groups: Iterable[Any], samples: Sequence[XeMapDataSample]) -> list[BoxAnswers]:
+        """Answers in pixels of the input, one for each sample.
+
+        Args:
+            groups: features as for :meth:`loss`, with ``attention`` (N, P) and its ``grid`` too; all pairs in groups,
+                in the samples' order.
+            samples: with ``texts``.
+        """
+        boxes, scores = [], []
+        for features in groups:
+            size = features.size
+            boxes.append(self.corners(features.box, size))
+            scores.append(attention_score(features.attention, features.grid, boxes[-1], size))
+        numbers = [len(sample.texts) for sample in samples]
+        parts = zip(torch.cat(boxes).split(numbers), torch.cat(scores).split(numbers))
+        return [BoxAnswers(own, size, scores=score) for own, score in parts]
+
+    def losses(self, boxes: Tensor, targets: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        """Losses of each pair.
+
+        Args:
+            boxes: (N, 4) from :meth:`forward`.
+            targets: (N, 4) x0, y0, x1, y1 in pixels of the input.
+            size: (height, width) of the input.
+
+        Returns:
+            ``loss_reg`` and ``loss_iou``, (N,) float32 each.
+        """
+        scale = self._scale(size, boxes)
+        targets, corners = targets.float(), self.corners(boxes, size)
+        if self.legacy:
+            zero = torch.zeros_like(scale)
+            targets = targets.trunc().clamp(zero, scale)
+            corners = corners.clamp(zero, scale)
+        wanted = targets / scale
+        if self.box_format == 'cxcywh':
+            regression = self.loss_reg(boxes, bbox_xyxy_to_cxcywh(wanted))
+        else:
+            regression = self.loss_reg(bbox_cxcywh_to_xyxy(boxes), wanted)
+        return {'loss_reg': regression.sum(1), 'loss_iou': self.loss_iou(corners, targets)}
+
+    def _scale(self, size: tuple[int, int], like: Tensor) -> Tensor:
+        height, width = (side - 1 for side in size) if self.legacy else size
+        return like.new_tensor([width, height, width, height])
+
+
+def attention_score(attention: Tensor, grid: tuple[int, int], boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """How much more attention goes into a box than its area would get: the score of a box.
+
+    With a, the share of the attention to visual tokens that falls into the box, and b, the share of the tokens that
+    do: ``(a - b) / (1 - b)``, at least 0. A box of the whole image scores 0, and so does attention that is the same
+    everywhere.
+
+    Args:
+        attention: (N, h * w) of the token to the visual tokens, at least 0.
+        grid: (h, w).
+        boxes: (N, 4) x0, y0, x1, y1 in pixels of the input; any part of them may lie outside.
+        size: (height, width) of the input.
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    columns = _covered(boxes[:, 0::2] * (grid[1] / size[1]), grid[1])
+    rows = _covered(boxes[:, 1::2] * (grid[0] / size[0]), grid[0])
+    inside = (rows[:, :, None] * columns[:, None]).flatten(1)
+    share = (attention * inside).sum(1) / attention.sum(1).clamp(min=1e-12)
+    area = inside.mean(1)
+    return ((share - area) / (1 - area).clamp(min=1e-6)).clamp(0, 1)
+
+
+def _covered(spans: Tensor, cells: int) -> Tensor:
+    """(N, cells): the share of each unit cell that lies in the (N, 2) spans."""
+    edges = torch.arange(cells, device=spans.device, dtype=spans.dtype)
+    return (spans[:, 1:].minimum(edges + 1) - spans[:, :1].maximum(edges)).clamp(0, 1)
