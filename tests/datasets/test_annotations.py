@@ -39,6 +39,9 @@ def records(draw) -> ImageRecord:
         kind=st.none() | st.sampled_from(QUERY_KINDS),
         hops=COUNTS,
         referents=COUNTS,
+        distractors=st.none() | st.builds(PolygonRegion, POLYGONS),
+        needed=st.none() | st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=3).map(tuple),
+        pair=st.none() | st.text(max_size=5),
     )
     fits = query.filter(lambda query: not query.absent or query.region.is_empty)
     queries = draw(st.lists(fits, max_size=4))

@@ -22,6 +22,10 @@ a referent in the image has ``referents`` 0 and an empty list of polygons.
 :class:`~xemap.structures.PolygonRegion`. In files from before this field, those of a query without a category count
 as hand-drawn: queries that converters make from labels have one.
 
+The last fields are null where nothing is known: ``distractor_polygons`` or ``distractor_rle``, a region as above (an
+empty list = no distractors), ``needed`` (map from condition to words) and ``pair`` (string), see
+:class:`~xemap.structures.Query`. Files from before a field are read as if it were null.
+
 The schema's metadata holds ``xemap_annotations`` (the format's version) and ``xemap_info`` (JSON: a
 free dictionary about the data set). Readers refuse other versions.
 """
@@ -38,7 +42,7 @@ import pyarrow as pa
 
 from xemap.errors import DataError
 from xemap.files import replacing
-from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query
+from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query, Region
 
 FORMAT_VERSION = 1
 _VERSION_KEY, _INFO_KEY = b'xemap_annotations', b'xemap_info'
@@ -53,9 +57,13 @@ _QUERY = pa.struct(
         ('polygons', pa.list_(pa.list_(pa.float64()))),
         ('rle', pa.binary()),
         ('hand_drawn', pa.bool_()),
+        ('distractor_polygons', pa.list_(pa.list_(pa.float64()))),
+        ('distractor_rle', pa.binary()),
+        ('needed', pa.map_(pa.string(), pa.string())),
+        ('pair', pa.string()),
     ]
 )
-_ADDED = ('hand_drawn',)
+_ADDED = ('hand_drawn', 'distractor_polygons', 'distractor_rle', 'needed', 'pair')
 """Fields that a query of an older file may lack."""
 SCHEMA = pa.schema(
     [
@@ -203,7 +211,7 @@ def _to_row(record: ImageRecord) -> dict:
 
 
 def _to_struct(query: Query, record: ImageRecord) -> dict:
-    region, polygons, rle = query.region, None, None
+    region = query.region
     if query.kind is not None and query.kind not in QUERY_KINDS:
         raise DataError(f'{record.image}: kind "{query.kind}" of "{query.text}"; use one of {QUERY_KINDS} or None')
     if query.absent and not region.is_empty:
@@ -211,15 +219,8 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
             f'{record.image}: "{query.text}" has referents=0 and a region; give an empty one, PolygonRegion([]), '
             'or the number of referents'
         )
-    if isinstance(region, MaskRegion):
-        if tuple(region.rle['size']) != record.size:
-            raise DataError(
-                f'{record.image}: mask of "{query.text}" has size {tuple(region.rle["size"])}, '
-                f'the image {record.size} (height, width); fix the record before writing it'
-            )
-        rle = region.rle['counts']
-    else:
-        polygons = [polygon.reshape(-1).tolist() for polygon in region.polygons(record.size)]
+    polygons, rle = _encoded(region, query, record)
+    distractor_polygons, distractor_rle = _encoded(query.distractors, query, record)
     return {
         'text': query.text,
         'category': query.category,
@@ -229,15 +230,37 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
         'polygons': polygons,
         'rle': rle,
         'hand_drawn': isinstance(region, PolygonRegion) and region.hand_drawn,
+        'distractor_polygons': distractor_polygons,
+        'distractor_rle': distractor_rle,
+        'needed': query.needed,
+        'pair': query.pair,
     }
+
+
+def _encoded(region: Region | None, query: Query, record: ImageRecord) -> tuple[list | None, bytes | None]:
+    """Polygons or run lengths of a region; neither of None."""
+    if region is None:
+        return None, None
+    if not isinstance(region, MaskRegion):
+        return [polygon.reshape(-1).tolist() for polygon in region.polygons(record.size)], None
+    if tuple(region.rle['size']) != record.size:
+        raise DataError(
+            f'{record.image}: mask of "{query.text}" has size {tuple(region.rle["size"])}, '
+            f'the image {record.size} (height, width); fix the record before writing it'
+        )
+    return None, region.rle['counts']
 
 
 def _is_readable(schema: pa.Schema) -> bool:
     """A file's columns are those of :data:`SCHEMA`, but for fields that older files lack."""
     if schema.equals(SCHEMA):
         return True
-    older = pa.struct([field for field in _QUERY if field.name not in _ADDED])
     at = SCHEMA.get_field_index('queries')
+    if 'queries' not in schema.names or not pa.types.is_list(schema.field('queries').type):
+        return False
+    present = schema.field('queries').type.value_type
+    names = {field.name for field in present} if pa.types.is_struct(present) else set()
+    older = pa.struct([field for field in _QUERY if field.name not in _ADDED or field.name in names])
     return schema.equals(SCHEMA.set(at, pa.field('queries', pa.list_(older))))
 
 
@@ -253,8 +276,10 @@ def _read_row(batch: pa.RecordBatch, at: int) -> dict:
     if columns.pop('queries').null_count or queries.null_count:
         raise DataError('its queries are missing')
     fields = {field.name: queries.field(i) for i, field in enumerate(queries.type)}
-    _values(_values(fields['polygons']))
-    for array in (*columns.values(), *(array for name, array in fields.items() if name != 'polygons')):
+    outlines = [name for name in ('polygons', 'distractor_polygons') if name in fields]
+    for name in outlines:
+        _values(_values(fields[name]))
+    for array in (*columns.values(), *(array for name, array in fields.items() if name not in outlines)):
         array.validate(full=True)
     of_queries = zip(*(array.to_pylist() for array in fields.values()))
     return {
@@ -280,5 +305,20 @@ def _from_row(row: dict) -> ImageRecord:
         if hand_drawn is None:
             hand_drawn = query['category'] is None
         region = PolygonRegion(polygons, hand_drawn) if rle is None else MaskRegion({'size': size, 'counts': rle})
-        queries.append(Query(region=region, **query))
+        distractors, code = query.pop('distractor_polygons', None), query.pop('distractor_rle', None)
+        needed = query.pop('needed', None)
+        queries.append(
+            Query(
+                region=region,
+                distractors=_decoded(distractors, code, size),
+                needed=None if needed is None else tuple(needed),
+                **query,
+            )
+        )
     return ImageRecord(queries=queries, **row)
+
+
+def _decoded(polygons: list | None, counts: bytes | None, size: list[int]) -> Region | None:
+    if counts is not None:
+        return MaskRegion({'size': size, 'counts': counts})
+    return None if polygons is None else PolygonRegion(polygons)

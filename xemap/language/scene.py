@@ -110,8 +110,9 @@ class Scene:
         return tuple(i for i in self.members[expression.category].tolist() if i not in referents)
 
     def needed(self, expression: Expression) -> tuple[str, ...]:
-        """Names of the conditions without which the expression means something else, or nothing clear.
+        """Names of the conditions that the expression can't do without: it would mean something else, or nothing clear.
 
+        Of two conditions that tell the same, neither is needed.
         Names are those of :meth:`Expression.without <xemap.language.expression.Expression.without>`, and
         ``'anchor'`` for a condition of an anchor.
         """
@@ -123,7 +124,7 @@ class Scene:
             for i, anchor in enumerate(anchors)
             for weaker in anchor.without().values()
         )
-        if any(self.resolve(other) != referents for other in others):
+        if 'relation' in names and any(self.resolve(other) != referents for other in others):
             names.append('anchor')
         return tuple(names)
 

@@ -38,12 +38,22 @@ class Choice:
     Args:
         meaning: what it says.
         referents: indices of the objects it means.
+        distractors: indices of the other objects of the category.
         wording: its text.
+        needed: conditions that are needed, with their words, see :class:`~xemap.structures.Query`.
     """
 
     meaning: Expression
     referents: tuple[int, ...]
+    distractors: tuple[int, ...]
     wording: Wording
+    needed: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, meaning: Expression, scene: Scene, wording: Wording) -> Choice:
+        """With all that the scene knows of the meaning."""
+        needed = tuple((name, wording.words[name]) for name in scene.needed(meaning))
+        return cls(meaning, scene.resolve(meaning), scene.distractors(meaning), wording, needed)
 
 
 def put_into_words(meaning: Expression, scene: Scene, words: Words, rng: np.random.Generator) -> Wording:

@@ -23,6 +23,13 @@ class Query:
         hops: number of object groups to be found on the way; 1 = only the referent itself.
         referents: number of separate objects or regions that match; 0 = the image holds nothing that the sentence
             speaks of, and the region is empty. None where unknown.
+        distractors: the other objects of the category, which the sentence must tell from the referents; empty where
+            there are none, None where unknown.
+        needed: those conditions without which the sentence would mean something else, each with its words in the
+            text: ``(('color', 'red'), ('relation', 'next to the lake'))``. The category is always needed and not
+            named; empty = it is enough, or several conditions tell the same. None where unknown.
+        pair: of a minimal pair, what the two sentences differ in and its number, such as ``'color/3'``; both
+            have the same.
     """
 
     text: str
@@ -31,6 +38,9 @@ class Query:
     kind: str | None = None
     hops: int | None = None
     referents: int | None = None
+    distractors: Region | None = None
+    needed: tuple[tuple[str, str], ...] | None = None
+    pair: str | None = None
 
     @property
     def absent(self) -> bool:

@@ -1,14 +1,20 @@
 """Queries about drawn scenes, read back and judged on pixels by the evaluator of the labeled ones."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.preparation.expressions.evaluator import SYNTHETIC_NOUNS, RasterScene, read
+from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.language.places import EXTREMES, ZONES
 from xemap.language.relations import DIRECTIONS
+from xemap.language.words import SUPERLATIVES as SUPERLATIVE_WORDS
 from xemap.preparation.synthetic.scene import lay_out_scene
+
+SUPERLATIVES = frozenset(SUPERLATIVE_WORDS)
 
 
 def rasters_of(plan):
@@ -30,6 +36,32 @@ def test_referents_are_exactly_what_the_pixels_say(seed, size):
         reading = read(choice.wording.text, SYNTHETIC_NOUNS)
         assert rasters.find(reading) == list(choice.referents), choice
         assert choice.meaning.hops == 1 + len(reading.anchors)
+        same = {i for i, category in enumerate(rasters.categories) if category == choice.meaning.category}
+        assert set(choice.distractors) == same - set(choice.referents)
+        needed = dict(choice.needed)
+        assert all(words in choice.wording.text for words in needed.values())
+        assert choice.distractors or not needed
+        shorter = {
+            'relation': replace(reading, relation=None, anchors=()),
+            'place': replace(reading, place=frozenset()),
+            'superlative': replace(reading, words=reading.words - SUPERLATIVES),
+        }
+        for name, rest in shorter.items():
+            if rest != reading and name not in needed:
+                assert rasters.find(rest) == list(choice.referents), (name, choice)
+
+
+def test_what_a_query_needs_is_in_its_file(tmp_path):
+    layout = lay_out_scene(3, 512)
+    write_annotations(tmp_path / 'a.arrow', [layout.record('a.jpg')])
+    (record,) = AnnotationFile(tmp_path / 'a.arrow')
+    assert record.queries == layout.queries()
+    for query, choice in zip(record.queries, layout.choices):
+        assert query.needed == choice.needed
+        expected = np.zeros(layout.plan.size, bool)
+        for i in choice.distractors:
+            expected |= rasters_of(layout.plan).masks[i]
+        assert np.array_equal(query.distractors.mask(layout.plan.size), expected)
 
 
 def test_every_condition_occurs_in_a_few_scenes():

@@ -17,6 +17,7 @@ from xemap.errors import ConfigError
 from xemap.language.directions import mirror_directions
 from xemap.raster.resize import resize
 from xemap.registry import TRANSFORMS
+from xemap.structures import Query
 from xemap.structures.region import FLIP_AXES
 
 
@@ -122,10 +123,7 @@ class RandomFlip(BaseTransform):
         if any(text is None for text in texts):
             return results
         size = results['ori_shape']
-        results['queries'] = [
-            replace(query, text=text, region=query.region.flipped(size, direction))
-            for query, text in zip(results['queries'], texts)
-        ]
+        results['queries'] = [_flipped(query, text, size, direction) for query, text in zip(results['queries'], texts)]
         results['img'] = cv2.flip(results['img'], FLIP_AXES[direction])
         if 'content' in results:
             results['content'] = _mirrored(results['content'], results['img'].shape[:2], FLIP_AXES[direction])
@@ -142,3 +140,17 @@ def _mirrored(box: Sequence[int], size: tuple[int, int], axis: int) -> tuple[int
     low, high = 1 - axis, 3 - axis
     edges[low], edges[high] = size[axis] - box[high], size[axis] - box[low]
     return tuple(edges)
+
+
+def _flipped(query: Query, text: str | None, size: tuple[int, int], direction: str) -> Query:
+    assert text is not None
+    needed = query.needed
+    if needed is not None:
+        needed = tuple((name, mirror_directions(words, direction) or words) for name, words in needed)
+    return replace(
+        query,
+        text=text,
+        region=query.region.flipped(size, direction),
+        distractors=query.distractors and query.distractors.flipped(size, direction),
+        needed=needed,
+    )

@@ -21,7 +21,7 @@ from xemap.language.wording import Choice, put_into_words
 from xemap.language.words import Words
 from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions.objects import joined, measured_scene
-from xemap.structures import QUERY_KINDS, Query, Region
+from xemap.structures import QUERY_KINDS, PolygonRegion, Query, Region
 
 KINDS = ('attribute', 'position', 'multi-hop')
 """Made by default; the fourth, one-hop, is what converters make of labels anyway."""
@@ -102,6 +102,8 @@ class ExpressionGenerator:
                 kind=choice.meaning.kind,
                 hops=choice.meaning.hops,
                 referents=len(choice.referents),
+                distractors=region(choice.distractors) if choice.distractors else PolygonRegion([]),
+                needed=choice.needed,
             )
             for choice in self.choose(scene, name)
         ]
@@ -141,7 +143,7 @@ class ExpressionGenerator:
                 continue
             wording = put_into_words(meaning, scene, self.words, rng)
             if all(wording.text != other.wording.text for other in chosen):
-                return Choice(meaning, referents, wording)
+                return Choice.of(meaning, scene, wording)
         return None
 
 

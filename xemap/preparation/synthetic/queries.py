@@ -80,7 +80,7 @@ def choose_queries(objects: Sequence[SceneObject], size: tuple[int, int], rng: n
                     continue
                 wording = put_into_words(meaning, scene, words, rng)
                 if all(wording.text != other.wording.text for other in chosen):
-                    chosen.append(Choice(meaning, referents, wording))
+                    chosen.append(Choice.of(meaning, scene, wording))
                     break
     return chosen
 

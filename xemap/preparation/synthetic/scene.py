@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +41,20 @@ class Layout:
 
     def queries(self) -> list[Query]:
         """The queries; the region is the union of the referents' polygons."""
+
+        def region(indices: Iterable[int]) -> PolygonRegion:
+            return PolygonRegion([ring for i in indices for ring in self.plan.objects[i].polygons])
+
         return [
             Query(
                 text=choice.wording.text,
-                region=PolygonRegion([ring for i in choice.referents for ring in self.plan.objects[i].polygons]),
+                region=region(choice.referents),
                 category=choice.meaning.category,
                 kind=choice.meaning.kind,
                 hops=choice.meaning.hops,
                 referents=len(choice.referents),
+                distractors=region(choice.distractors),
+                needed=choice.needed,
             )
             for choice in self.choices
         ]
