@@ -40,7 +40,7 @@ def build_model(cfg: Config, device: str) -> BaseModel:
     if 'model' in cfg:
         cfg.model = without_pretrained(cfg.model)
     with config_errors('model'), quiet():
-        return build_localizer(cfg).to(device)
+        return build_localizer(cfg, device=device)
 
 
 def without_pretrained(part: Any) -> Any:

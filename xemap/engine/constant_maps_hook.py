@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 
 from xemap.registry import HOOKS
-from xemap.structures import XeMapDataSample
+from xemap.structures import MapAnswers, XeMapDataSample
 
 
 @HOOKS.register_module()
@@ -31,8 +32,8 @@ class ConstantMapsHook(Hook):
 
     def after_val_iter(self, runner, batch_idx: int, data_batch: dict, outputs: Sequence[XeMapDataSample] = ()) -> None:
         for sample in outputs:
-            for map in sample.pred_maps if 'pred_maps' in sample else ():
-                self._spreads.append(float(map.max() - map.min()))
+            if 'answers' in sample and isinstance(sample.answers, MapAnswers):
+                self._spreads += np.ptp(sample.answers.data, axis=(1, 2)).tolist()
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         spreads = list(chain.from_iterable(all_gather_object(self._spreads)))

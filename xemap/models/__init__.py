@@ -5,7 +5,7 @@ from xemap.compat import setup
 setup()  # before anything imports mmdet.models
 
 from xemap.models.backbones import TimmBackbone  # noqa: E402
-from xemap.models.build import build_localizer  # noqa: E402
+from xemap.models.build import build_localizer, build_model  # noqa: E402
 from xemap.models.fusion import FusionEncoder  # noqa: E402
 from xemap.models.heads import HMSAHead  # noqa: E402
 from xemap.models.localizers import Localizer, NetworkLocalizer, XeMapNetwork  # noqa: E402
@@ -23,4 +23,5 @@ __all__ = [
     'TimmBackbone',
     'XeMapNetwork',
     'build_localizer',
+    'build_model',
 ]

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
+from torch import nn
 
 from xemap.config import load_config
 from xemap.errors import ConfigError
@@ -36,6 +37,38 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def build_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = 'cpu',
+) -> nn.Module:
+    """Build the model of a config, of whatever kind, in eval mode.
+
+    Args:
+        config: path of a config, name of one of the project's, or the config.
+        checkpoint: weights to load; None keeps the initial ones.
+        device: as torch names it; None = the GPU where there is one.
+
+    Raises:
+        ConfigError: the config is missing or unknown, or has no ``model``, or the device is not there.
+        CheckpointError: the checkpoint cannot be read or does not fit.
+    """
+    config = read_config(config)
+    where = _device(device)
+    if 'model' not in config:
+        raise ConfigError(f'config {config.filename} has no "model"')
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(config.model)
+        if checkpoint is None:
+            with quiet():
+                model.init_weights()
+        else:
+            load_weights(model, checkpoint)
+    if checkpoint is None and next(model.parameters(), None) is not None:
+        print_log('no weights given: the answers are those of an untrained model', logger='current', level=30)
+    return model.to(where).eval()
+
+
 def build_localizer(
     config: str | Path | Config,
     checkpoint: str | Path | None = None,
@@ -44,30 +77,23 @@ def build_localizer(
     """Build a localizer in eval mode.
 
     Its :meth:`~xemap.models.localizers.Localizer.localize` prepares images as the config's test pipeline does.
-
-    Args:
-        config: path of a config, name of one of the project's, or the config.
-        checkpoint: weights to load; None keeps the initial ones.
-        device: as torch names it; None = the GPU where there is one.
+    Arguments and errors as :func:`build_model`.
 
     Raises:
-        ConfigError: the config is missing or unknown, has no localizer as its ``model``, or the device is not there.
-        CheckpointError: the checkpoint cannot be read or does not fit.
+        ConfigError: also where the model is no localizer.
     """
-    config = config if isinstance(config, Config) else load_config(find_config(config))
+    config = read_config(config)
+    _device(device)
     require_localizer(config)
-    where = _device(device)
+    localizer: Any = build_model(config, checkpoint, device)
     with DefaultScope.overwrite_default_scope('xemap'):
-        localizer: Localizer = MODELS.build(config.model)
         _set_pipeline(localizer, config)
-        if checkpoint is None:
-            with quiet():
-                localizer.init_weights()
-        else:
-            load_weights(localizer, checkpoint)
-    if checkpoint is None and next(localizer.parameters(), None) is not None:
-        print_log('no weights given: the answers are those of an untrained model', logger='current', level=30)
-    return localizer.to(where).eval()
+    return localizer
+
+
+def read_config(config: str | Path | Config) -> Config:
+    """A config as it is, or by its path or name."""
+    return config if isinstance(config, Config) else load_config(find_config(config))
 
 
 def require_localizer(config: Config) -> None:
