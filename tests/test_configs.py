@@ -70,6 +70,15 @@ def test_the_paper_recipe():
     assert set(config.model.frozen) == {'backbone', 'language_model'}
 
 
+def test_readings_of_an_epoch_and_of_a_batch():
+    paper = load_config(PAPER).to_dict()['train_dataloader']
+    every = load_config(PAPER.with_name(f'{PAPER.stem}_every-query.py')).to_dict()['train_dataloader']
+    assert every['dataset'].pop('every_query') is True and every == paper
+    images = load_config(PAPER.with_name(f'{PAPER.stem}_batch-images.py')).to_dict()['train_dataloader']
+    assert (images.pop('batch_size'), images.pop('batch_sampler')) == (40, None)
+    assert images == {key: paper[key] for key in paper if key not in ('batch_size', 'batch_sampler')}
+
+
 def test_the_paper_model_has_four_levels_with_strides_8_to_64():
     with DefaultScope.overwrite_default_scope('xemap'):
         model = MODELS.build(offline(PAPER).model).eval()

@@ -39,6 +39,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--expressions', action='store_true',
         help='make further queries of labels, with attributes, positions and relations',
     )  # fmt: skip
+    parser.add_argument(
+        '--wordings', type=_positive, default=1, metavar='N',
+        help='queries per category and image of labels, in different words (default: %(default)s)',
+    )  # fmt: skip
     parser.add_argument('--seed', type=int, default=0, help='of wording and expressions (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the counts as JSON as well')
     return parser.parse_args(argv)
@@ -64,6 +68,7 @@ def main(args: argparse.Namespace) -> int:
         templates=str(args.templates) if args.templates else None,
         expressions=args.expressions,
         seed=args.seed,
+        wordings=args.wordings,
     )
     prepared = prepare(
         args.root, args.out, data_root=args.data_root, names=args.sources, workers=args.workers,

@@ -1,4 +1,4 @@
-"""A flat data set: one (image, query) pair a sample."""
+"""Samples that are parts of an image's queries: one pair each, or all of them in several samples."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def test_every_pair_of_the_grouped_set_once(ann_file, filters):
     assert flat.query_counts().tolist() == [1] * len(wanted)
 
 
+@pytest.mark.parametrize('most', [1, 2, 3, 99])
+@pytest.mark.parametrize('filters', [{}, {'sources': ['b']}, {'kinds': ['attribute', 'position']}])
+def test_an_epoch_of_every_query(ann_file, filters, most):
+    grouped = XeMapDataset(str(ann_file), **filters)
+    divided = XeMapDataset(str(ann_file), max_queries=most, every_query=True, **filters)
+    assert pairs(divided) == pairs(grouped)
+    counts = [len(divided.get_data_info(i)['queries']) for i in range(len(divided))]
+    assert divided.query_counts().tolist() == counts and max(counts) <= most
+    assert len(divided) == sum(-(-count // most) for count in grouped.query_counts())
+
+
 def test_batches_have_the_same_number_of_pairs(ann_file):
     flat = XeMapDataset(str(ann_file), flat=True)
     batches = list(PairBatchSampler(DefaultSampler(flat, seed=0), pairs_per_batch=3))
@@ -48,3 +59,5 @@ def test_refusals(ann_file):
         XeMapDataset(str(ann_file), flat=True, max_queries=2)
     with pytest.raises(ConfigError, match='an evaluation asks'):
         XeMapDataset(str(ann_file), flat=True, test_mode=True)
+    with pytest.raises(ConfigError, match='every_query=True divides the queries of an image; give max_queries'):
+        XeMapDataset(str(ann_file), every_query=True)

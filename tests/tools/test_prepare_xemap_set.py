@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.trees import airslt, dior, loveda
+from tests.trees import airslt, dior, loveda, visdrone
 from xemap.datasets.annotations import AnnotationFile
 from xemap.preparation.xemap_set import SOURCES
 
@@ -51,8 +51,9 @@ def test_the_full_tree(tmp_path):
         for kind in ('images', 'queries'):
             assert {split: part[kind] for split, part in entry['report']['splits'].items()} == numbers[kind], name
             expected[kind].update(numbers[kind])
-    assert sorted(counts['files']) == ['test', 'train', 'val']
-    for split, file in counts['files'].items():
+    assert sorted(counts['files']) == ['train', 'val']
+    assert counts['test_sets'] == {'airslt': str(tmp_path / 'out/airslt/test.arrow')}
+    for split, file in [*counts['files'].items(), ('test', counts['test_sets']['airslt'])]:
         records = list(AnnotationFile(file))
         assert len(records) == expected['images'][split] == counts['total'][split]['images']
         assert sum(len(record.queries) for record in records) == expected['queries'][split]
@@ -77,7 +78,7 @@ def test_the_full_tree(tmp_path):
     assert left_out['images_not_annotated']['count'] == IMAGES and left_out['lists_empty']['count'] == 1
     after = {path: path.stat().st_mtime_ns for path in files}
     changed = {str(path.relative_to(tmp_path / 'out')) for path in files if files[path] != after[path]}
-    assert changed == {'visdrone/train.arrow', 'train.arrow', 'val.arrow', 'test.arrow'}
+    assert changed == {'visdrone/train.arrow', 'train.arrow', 'val.arrow'}
     assert 'dior' not in {record.source for record in AnnotationFile(counts['files']['train'])}
 
 
@@ -106,6 +107,28 @@ def test_strict_and_what_is_counted_otherwise(tmp_path):
     assert not counts['files'] and (tmp_path / 'out/airslt/test.arrow').exists()
     done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict', '--sources', 'airslt', '--debug')
     assert done.returncode == 2 and 'Traceback' in done.stderr
+
+
+def test_the_papers_config_reads_what_the_documented_command_writes(tmp_path, monkeypatch):
+    from mmengine.registry import DefaultScope
+
+    from xemap.engine import load_config
+    from xemap.registry import DATASETS
+
+    for tree in (visdrone, airslt):
+        tree.make(tmp_path / 'data/raw')
+    monkeypatch.chdir(tmp_path)
+    done = run_tool('--root', 'data/raw', '--out', 'data/xemap_set')
+    assert done.returncode == 0, done.stderr
+    config = load_config(ROOT / 'configs/xemap/xemap_swin-t_bert_512_25e.py')
+    read = set()
+    with DefaultScope.overwrite_default_scope('xemap'):
+        for name in ('train', 'val', 'test'):
+            dataset = config[f'{name}_dataloader'].dataset
+            sample = DATASETS.build(dataset)[0]
+            assert sample['inputs'].shape == (3, 512, 512), name
+            read |= {f"data_root='{dataset.data_root}',", f"ann_file='{dataset.ann_file}',"}
+    assert read == set(done.stdout.partition('for a config:\n')[2].split())  # tool and config agree to the letter
 
 
 def test_divisions(tmp_path):

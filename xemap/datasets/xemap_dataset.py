@@ -42,6 +42,8 @@ class XeMapDataset(QueryDataset):
         pipeline: steps, as configs or callables.
         max_queries: in training, queries a sample at most, a random subset where there are more.
         flat: in training, a sample is one (image, query) pair, an image comes up once for each of its queries.
+        every_query: in training, an image with more than ``max_queries`` queries comes up again in the same epoch
+            until each was asked once; otherwise they are drawn anew in each epoch.
         test_mode: evaluation; every query of every image, so ``max_queries`` must be None and ``flat`` False.
         seed: of everything random.
         indices: only the first n images (int; negative: the last), or the images listed.
@@ -64,6 +66,7 @@ class XeMapDataset(QueryDataset):
         pipeline: Sequence[dict | Callable] = (),
         max_queries: int | None = None,
         flat: bool = False,
+        every_query: bool = False,
         test_mode: bool = False,
         seed: int = 0,
         indices: int | Sequence[int] | None = None,
@@ -80,7 +83,9 @@ class XeMapDataset(QueryDataset):
             raise ConfigError(f'XeMapDataset: flat=True makes samples of one query; {reason}')
         if unknown := set(kinds or ()) - set(QUERY_KINDS):
             raise ConfigError(f'XeMapDataset: kinds has {sorted(unknown)}; known kinds are {list(QUERY_KINDS)}')
-        self.flat = flat
+        if every_query and max_queries is None:
+            raise ConfigError('XeMapDataset: every_query=True divides the queries of an image; give max_queries')
+        self._chunk = 1 if flat else max_queries if every_query else None
         self.sources = None if sources is None else list(sources)
         self.kinds = None if kinds is None else list(kinds)
         options = dict(ann_file=ann_file, metainfo=metainfo, data_root=data_root, indices=indices)
@@ -90,8 +95,8 @@ class XeMapDataset(QueryDataset):
         """Open the annotation file.
 
         Returns:
-            (n,) int64: the rows with a query to ask, or, of a flat data set, the place of each of their queries among
-            all queries that fit.
+            (n,) int64: the rows with a query to ask; or, where samples are parts of an image's queries, the place of
+            each part's first query among all queries that fit.
         """
         self.annotations = AnnotationFile(self.ann_file)
         self._metainfo = {'dataset_type': type(self).__name__, **self.annotations.info, **self._metainfo}
@@ -113,28 +118,35 @@ class XeMapDataset(QueryDataset):
                 logger='current',
                 level=logging.INFO,
             )
-        return np.flatnonzero(np.repeat(asked, counts)) if self.flat else rows
+        if self._chunk is None:
+            return rows
+        parts = -(-counts // self._chunk) * asked
+        place_in_row = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        return np.repeat(self._row_ends - counts, parts) + self._chunk * place_in_row
 
     def query_counts(self) -> np.ndarray:
         """Number of queries of every sample, at most ``max_queries``; (len(self),) int64."""
         if not self._fully_initialized:
             self.full_init()
-        if self.flat:
-            return np.ones(len(self), np.int64)
+        if self._chunk is not None:
+            starts = np.asarray(self.data_list)
+            ends = self._row_ends[np.searchsorted(self._row_ends, starts, side='right')]
+            return np.minimum(ends - starts, self._chunk).astype(np.int64)
         counts = self._row_counts[np.asarray(self.data_list)].astype(np.int64)
         return counts if self.max_queries is None else np.minimum(counts, self.max_queries)
 
     def get_data_info(self, idx: int) -> dict:
-        """Image ``idx`` with all its queries, or one in a flat data set, before the pipeline and without ``rng``."""
+        """Image ``idx`` with its queries, all or those of this sample, before the pipeline and without ``rng``."""
         if not self._fully_initialized:
             self.full_init()
-        row, place = int(self.data_list[idx]), None
-        if self.flat:
-            row, pair = int(np.searchsorted(self._row_ends, row, side='right')), row
-            place = pair - int(self._row_ends[row] - self._row_counts[row])
+        row, chosen = int(self.data_list[idx]), slice(None)
+        if self._chunk is not None:
+            row, first = int(np.searchsorted(self._row_ends, row, side='right')), row
+            place = first - int(self._row_ends[row] - self._row_counts[row])
+            chosen = slice(place, place + self._chunk)
         record = self.annotations[row]
         ids = [i for i, query in enumerate(record.queries) if self.kinds is None or query.kind in self.kinds]
-        ids = ids if place is None else [ids[place]]
+        ids = ids[chosen]
         return {
             'img_path': str(Path(self.data_root) / record.image),
             'source': record.source,

@@ -1,5 +1,5 @@
 # The synthetic scenes (tools/make_synthetic.py) at their full size, for testing localizers that never train on maps.
-# Other data: --cfg-options test_dataloader.dataset.data_root=data/xemap_set/
+# Other data: --cfg-options test_dataloader.dataset.data_root=data/mine/
 test_pipeline = [
     dict(type='LoadImage'),
     dict(type='PackXeMapInputs'),

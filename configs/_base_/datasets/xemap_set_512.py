@@ -1,5 +1,7 @@
-# XeMap-Set at 512 x 512. 40 pairs a step and rank make the paper's 400 on ten GPUs.
-data_root = 'data/xemap_set/'
+# XeMap-Set at 512 x 512, as tools/prepare_xemap_set.py --root data/raw --out data/xemap_set leaves it: image paths are
+# relative to data/. 40 pairs a step and rank make the paper's 400 on ten GPUs; an epoch is every image once, with up to
+# ten of its queries drawn anew (docs/xemap_set.md, "An epoch and a batch").
+data_root = 'data/'
 image_size = (512, 512)
 
 train_pipeline = [
@@ -23,7 +25,7 @@ train_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='train.arrow',
+        ann_file='xemap_set/train.arrow',
         pipeline=train_pipeline,
         max_queries=10,
     ),
@@ -36,7 +38,7 @@ val_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='val.arrow',
+        ann_file='xemap_set/val.arrow',
         pipeline=test_pipeline,
         test_mode=True,
     ),
@@ -49,7 +51,7 @@ test_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='test.arrow',
+        ann_file='xemap_set/airslt/test.arrow',  # AIR-SLT; the paper's own test partition is not published
         pipeline=test_pipeline,
         test_mode=True,
     ),

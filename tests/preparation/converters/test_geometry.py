@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+import time
+
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
@@ -14,6 +18,7 @@ from xemap.preparation.converters.geometry import (
     box_polygon,
     clip_polygon,
     count_components,
+    estimated_crossings,
     region_area,
     rle_counts,
     unite,
@@ -173,3 +178,53 @@ def test_run_lengths_as_pycocotools_decodes_them(seed, height, width, density):
 def test_broken_run_lengths_are_told(text):
     runs = rle_counts(text)
     assert not runs.size or (runs < 0).any()
+
+
+def _star(points: int, step: int) -> np.ndarray:
+    angle = 2 * np.pi * np.arange(points) * step / points
+    return np.stack([300 + 200 * np.cos(angle), 300 + 200 * np.sin(angle)], -1)
+
+
+@pytest.mark.parametrize('points, step, crossings', [(5, 2, 5), (7, 3, 14), (100, 1, 0), (101, 50, 101 * 49)])
+def test_crossings_of_stars(points, step, crossings):
+    """A star {n/k} crosses itself n (k - 1) times."""
+    assert estimated_crossings(_star(points, step)) == crossings
+    assert estimated_crossings(_star(points, step), edges=points // 2) == pytest.approx(crossings, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    'polygon, message',
+    [
+        (_star(100_001, 50_000), '100001 vertices that crosses itself everywhere'),
+        (_star(201, 100), '201 vertices that crosses itself everywhere'),
+        (np.zeros((200_001, 2)), '200001 vertices, 200000 are the most'),
+    ],
+)
+def test_polygons_that_would_take_minutes_are_refused(tmp_path, polygon, message):
+    from xemap.preparation.converters import CocoConverter
+
+    content = {
+        'images': [{'id': 1, 'file_name': 'a.png'}],
+        'categories': [{'id': 1, 'name': 'ship'}],
+        'annotations': [
+            {'id': 1, 'image_id': 1, 'category_id': 1, 'segmentation': [polygon.reshape(-1).round(3).tolist()]},
+            {'id': 2, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 9, 9]},
+        ],
+    }
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    Image.new('RGB', (512, 512)).save(tmp_path / 'a.png')
+    start = time.monotonic()
+    with pytest.raises(DataError, match=rf'a\.json annotation 1: polygon (of|with) {message}'):
+        converter = CocoConverter(tmp_path, 'a.json')
+        converter.record(converter.items()[0])
+    converter = CocoConverter(tmp_path, 'a.json', skip_bad=True)
+    (query,) = converter.record(converter.items()[0]).queries
+    assert query.referents == 1 and converter.report.counts == {'bad_annotations': 1}
+    assert time.monotonic() - start < 10
+
+
+def test_an_outline_of_many_vertices_is_kept():
+    angle = 2 * np.pi * np.arange(100_000) / 100_000
+    ring = np.stack([300 + 200 * np.cos(angle), 300 + 200 * np.sin(angle)], -1)
+    assert clip_polygon(ring, (600, 600))[0] is ring
+    assert region_area(PolygonRegion([ring]), (600, 600)) == pytest.approx(np.pi * 200**2, rel=1e-6)

@@ -227,7 +227,7 @@ def test_summary_beside_table_1(root):
     }
     assert tables(prepared)
     assert config_lines(prepared)[0] == f"data_root='{root.parent}/',"
-    assert config_lines(prepared)[1] == f"ann_file='{root.parent}/out/train.arrow',"
+    assert config_lines(prepared)[1] == "ann_file='out/train.arrow',"
 
 
 def start(root: Path) -> subprocess.Popen:

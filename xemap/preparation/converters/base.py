@@ -77,6 +77,7 @@ class Converter(ABC):
         skip_bad: count and leave out what is wrong instead of failing at the first; a
             :class:`~xemap.errors.LayoutError` is never skipped.
         expressions: makes further queries of the same labels, where they are :attr:`complete`; None = none.
+        wordings: queries per category and image, in as many different wordings as the phrase table has.
     """
 
     example: ClassVar[str] = '--data-root data/mine --out data/mine'
@@ -104,6 +105,7 @@ class Converter(ABC):
         category_map: dict[str, str] | None = None,
         skip_bad: bool = False,
         expressions: ExpressionGenerator | None = None,
+        wordings: int = 1,
     ) -> None:
         self.data_root = Path(data_root)
         if not self.data_root.is_dir():
@@ -111,7 +113,10 @@ class Converter(ABC):
         min_area = self.least_share if min_area is None else min_area
         if not 0 <= min_area < 1:
             raise ConfigError(f'min_area {min_area}; give a share of the image, at least 0 and below 1')
+        if wordings < 1:
+            raise ConfigError(f'wordings {wordings}; give the number of queries per category and image, at least 1')
         self.phrases = phrases or PhraseTable()
+        self.wordings = wordings
         self.min_area = min_area
         self.category_map = category_map or {}
         self.skip_bad = skip_bad
@@ -161,13 +166,19 @@ class Converter(ABC):
                 by_category.setdefault(category, []).append(instance)
             else:
                 self.report.count('categories_dropped', f'{item.name}: {instance.category}')
-        queries = []
+        queries, broad = [], set()
         for category, members in sorted(by_category.items()):
-            query = self._query(item, size, category, members)
-            if query is not None:
-                queries.append(query)
+            included = [name for name in by_category if self.phrases.includes(category, name)]
+            broad |= {category} if included else set()
+            members = members + [member for name in included for member in by_category[name]]
+            queries += self._queries(item, size, category, members)
         if self.expressions is not None and self.complete:
-            named = [replace(member, category=name) for name, members in by_category.items() for member in members]
+            named = [
+                replace(member, category=name)
+                for name, members in by_category.items()
+                if name not in broad  # "the largest bridge" may be an overpass
+                for member in members
+            ]
             queries += self.expressions.queries(named, size, item.name, self._pixels(item))
         return queries
 
@@ -193,26 +204,33 @@ class Converter(ABC):
         try:
             size = self.item_size(item)
             queries = self.queries(item, size)
+            for text in (item.name, *(text for query in queries for text in (query.text, query.category or ''))):
+                text.encode()
         except DataError as error:
             self.bad(error, 'bad_images')
+            return None
+        except UnicodeEncodeError as error:  # half of a pair of surrogates, as JSON may hold it
+            self.bad(DataError(f'{item.image}: {error.object!r} is no valid text; correct it'), 'bad_images')
             return None
         if not queries:
             self.report.count('images_without_queries', item.name)
             return None
         return ImageRecord(item.name, size[1], size[0], self.report.source, queries)
 
-    def _query(self, item: Item, size: tuple[int, int], category: str, members: list[Instance]) -> Query | None:
+    def _queries(self, item: Item, size: tuple[int, int], category: str, members: list[Instance]) -> list[Query]:
         region = unite([member.region for member in members], size)
         if self.min_area:
             share = region_area(region, size) / (size[0] * size[1])
             if share < self.min_area:
                 self.report.count('queries_too_small', f'{item.name}: {category} ({share:.2g} of the image)')
-                return None
+                return []
         referents: int | None = 0
         for member in members:
             referents = None if referents is None or member.count is None else referents + member.count
-        text = self.phrases.text(category, referents, item.name)
-        return Query(text, region, category=category, kind='one-hop', hops=1, referents=referents)
+        return [
+            Query(text, region, category=category, kind='one-hop', hops=1, referents=referents)
+            for text in self.phrases.texts(category, referents, item.name, self.wordings)
+        ]
 
     def polygon_instance(
         self, category: str, polygons: Iterable[Any], size: tuple[int, int], where: str
@@ -235,10 +253,10 @@ class Converter(ABC):
         for points in polygons:
             try:
                 polygon = as_polygon(points)
+                clipped = clip_polygon(polygon, size)
             except DataError as error:
                 self.bad(DataError(f'{where}: {error}'), 'bad_annotations')
                 continue
-            clipped = clip_polygon(polygon, size)
             if not clipped:
                 self.report.count('polygons_outside', where)
             elif not (len(clipped) == 1 and clipped[0] is polygon):
@@ -247,7 +265,12 @@ class Converter(ABC):
         if not parts:
             return None
         region = PolygonRegion(parts)
-        if region_area(region, size) < 1:
+        try:
+            area = region_area(region, size)
+        except DataError as error:
+            self.bad(DataError(f'{where}: {error}'), 'bad_annotations')
+            return None
+        if area < 1:
             self.report.count('objects_too_small', where)
             return None
         return Instance(category, region)

@@ -115,6 +115,10 @@ def _add_wording(parser: argparse.ArgumentParser, least_share: float) -> None:
         help='no query for a category with a smaller share of the image (default: %(default)s)',
     )  # fmt: skip
     queries.add_argument(
+        '--wordings', type=int, default=1, metavar='N',
+        help='queries per category and image, in different words (default: %(default)s)',
+    )  # fmt: skip
+    queries.add_argument(
         '--map', action='append', default=[], metavar='OLD=NEW', type=_pair,
         help='rename or join categories; OLD= drops one; repeat for more',
     )  # fmt: skip
@@ -140,6 +144,7 @@ def make_converter(converter: type[Converter], args: argparse.Namespace) -> Conv
 
         options['phrases'] = PhraseTable(args.templates, seed=args.seed)
         options['min_area'] = args.min_area
+        options['wordings'] = args.wordings
         options['category_map'] = dict(args.map)
         options['expressions'] = ExpressionGenerator(seed=args.seed) if args.expressions else None
     return converter(args.data_root, **options)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +20,9 @@ from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.report import ConversionReport
 from xemap.preparation.converters.splits import SplitRule
 from xemap.structures import ImageRecord
+
+WORK_PREFIX = '.converting-'
+"""Of the temporary folder in which a conversion writes."""
 
 
 def convert(
@@ -83,7 +89,7 @@ def convert(
         console=Console(stderr=True),
         disable=not show_progress,
     )
-    with tempfile.TemporaryDirectory(dir=out, prefix='.converting-') as work, progress:
+    with _work_folder(out) as work, progress:
         for split in wanted:
             part = Path(work) / f'{split}.arrow'
             records = _records(converter, split, members.get(split, []), progress, tick)
@@ -104,6 +110,21 @@ def convert(
             report.files[split] = str(out / f'{split}.arrow')
     report.other_files = sorted(str(file) for file in out.glob('*.arrow') if file.stem not in wanted)
     return report
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[str]:
+    """A temporary folder in ``out``, which is removed at the end; those of processes that were killed go first.
+
+    A process holds a lock in its folder as long as it lives.
+    """
+    for folder in out.glob(f'{WORK_PREFIX}*'):
+        with suppress(OSError), open(folder / '.lock', 'a') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=WORK_PREFIX) as work, open(Path(work) / '.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield work
 
 
 def _records(
@@ -131,6 +152,7 @@ def _info(converter: Converter, split: str, splits: SplitRule) -> dict:
         'group_regex': splits.group_regex,
         'split_seed': splits.seed,
         'text_seed': converter.phrases.seed,
+        'wordings': converter.wordings,
         'expressions': converter.expressions.info() if converter.expressions else None,
         'templates': converter.phrases.path.name if converter.phrases.path else None,
     }

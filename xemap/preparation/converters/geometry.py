@@ -12,6 +12,12 @@ from pycocotools import mask as coco_mask
 from xemap.errors import DataError
 from xemap.structures import MaskRegion, PolygonRegion, Region
 
+MAX_VERTICES = 200_000
+"""Of a polygon; the outlines of real objects have a few thousand at most."""
+MANY_VERTICES = 1000
+MAX_CROSSINGS = 1000
+"""Of a polygon with itself; its repair then takes about a second, with ten times as many more than a minute."""
+
 
 def as_polygon(points) -> np.ndarray:
     """Vertices of a polygon, without the repeated first vertex of a closed ring.
@@ -23,7 +29,7 @@ def as_polygon(points) -> np.ndarray:
         (V, 2) float64, V >= 3.
 
     Raises:
-        DataError: not x, y pairs of finite numbers, or fewer than 3 vertices.
+        DataError: not x, y pairs of finite numbers, fewer than 3 vertices or too many.
     """
     try:
         flat = np.asarray(points, dtype=np.float64)
@@ -34,6 +40,8 @@ def as_polygon(points) -> np.ndarray:
     if not np.isfinite(flat).all():
         raise DataError('polygon with a coordinate that is not finite; give pixels')
     vertices = flat.reshape(-1, 2)
+    if len(vertices) > MAX_VERTICES:
+        raise DataError(f'polygon with {len(vertices)} vertices, {MAX_VERTICES} are the most; simplify it')
     if len(vertices) > 1 and (vertices[0] == vertices[-1]).all():
         vertices = vertices[:-1]
     if len(vertices) < 3:
@@ -137,4 +145,29 @@ def rle_counts(encoded: bytes) -> np.ndarray:
 
 def _valid(polygon: np.ndarray) -> shapely.Geometry:
     shape = shapely.Polygon(polygon)
+    # Of many vertices, finding out that it is not valid takes long as well.
+    if (len(polygon) > MANY_VERTICES or not shape.is_valid) and estimated_crossings(polygon) > MAX_CROSSINGS:
+        raise DataError(f'polygon of {len(polygon)} vertices that crosses itself everywhere; draw its outline only')
     return shape if shape.is_valid else shapely.make_valid(shape)
+
+
+def estimated_crossings(polygon: np.ndarray, edges: int = 64) -> float:
+    """About how often a closed polygon crosses itself, from some of its edges, evenly spaced, against all.
+
+    Args:
+        polygon: (V, 2) x, y pixels.
+        edges: number to look at; exact where it is V or more.
+    """
+    starts, ends = polygon, np.roll(polygon, -1, axis=0)
+    chosen = np.unique(np.linspace(0, len(polygon) - 1, min(edges, len(polygon))).astype(int))
+    number = 0
+    for a, b in zip(starts[chosen], ends[chosen]):
+        number += int((_opposite(a, b, starts, ends) & _opposite(starts, ends, a, b)).sum())
+    return number / 2 * len(polygon) / len(chosen)
+
+
+def _opposite(a: np.ndarray, b: np.ndarray, p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Whether p and q lie on different sides of the line through a and b; points are (…, 2)."""
+    direction = b - a
+    sides = [direction[..., 0] * (end - a)[..., 1] - direction[..., 1] * (end - a)[..., 0] for end in (p, q)]
+    return sides[0] * sides[1] < 0

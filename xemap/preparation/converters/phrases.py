@@ -29,6 +29,9 @@ class PhraseTable:
     category's words, and a category that is not in the table is used by its words and their English
     plural. Keys are compared as words, so ``Storage_Tank`` finds ``"storage tank"``.
 
+    No query's words may cover more than its region: where the words for a category cover what other categories
+    label, it names them in ``includes``, and its query takes them in. "all people" are pedestrians as well.
+
     Args:
         path: a file whose entries replace those of the table that comes with the package, category
             by category and form by form; None = that table alone.
@@ -52,13 +55,23 @@ class PhraseTable:
             self._phrases.update(phrases)
             self._categories.update(categories)
 
+    def includes(self, category: str, other: str) -> bool:
+        """Whether the words for a category cover what another one labels, as "people" do pedestrians."""
+        entry = self._categories.get(category_words(category), {})
+        return category != other and category_words(other) in entry.get('includes', ())
+
     def text(self, category: str, referents: int | None, image: str) -> str:
-        """The query for a category in an image; the same arguments and seed give the same text.
+        """The query for a category in an image, the first of :meth:`texts`."""
+        return self.texts(category, referents, image, 1)[0]
+
+    def texts(self, category: str, referents: int | None, image: str, number: int) -> list[str]:
+        """Different queries for a category in an image; the same arguments and seed give the same texts.
 
         Args:
             category: class name as the annotation gives it.
             referents: number of instances, None = unknown.
             image: name of the image.
+            number: of texts; fewer come where the table has fewer.
         """
         words = category_words(category)
         entry = self._categories.get(words, {})
@@ -71,7 +84,14 @@ class PhraseTable:
         name, form = pairs[int.from_bytes(digest[:8], 'big') % len(pairs)]
         phrases = own.get(form) or self._phrases[form]
         # replace, not format: a name or table from elsewhere is text and nothing more.
-        return phrases[int.from_bytes(digest[8:16], 'big') % len(phrases)].replace('{name}', name)
+        first = phrases[int.from_bytes(digest[8:16], 'big') % len(phrases)].replace('{name}', name)
+        if number == 1:
+            return [first]
+        others = {
+            phrase.replace('{name}', name) for name, form in pairs for phrase in own.get(form) or self._phrases[form]
+        }
+        order = sorted(others - {first}, key=lambda text: hashlib.sha256(digest + text.encode()).digest())
+        return [first, *order[: number - 1]]
 
 
 def _parse(content, file: str) -> tuple[dict, dict]:
@@ -83,10 +103,15 @@ def _parse(content, file: str) -> tuple[dict, dict]:
         raise DataError(f'{file}: "categories" must be an object from category to its forms')
     for category, entry in entries.items():
         where = f'category {category!r}'
-        check_keys(entry, (*FORMS, 'phrases'), file, where)
+        check_keys(entry, (*FORMS, 'phrases', 'includes'), file, where)
         forms = {form: parse_texts(entry[form], file, f'{where} {form}') for form in FORMS if form in entry}
         own = _parse_phrases(entry.get('phrases', {}), file, f'{where} "phrases"')
-        categories[category_words(category)] = {**forms, 'phrases': own}
+        included = parse_texts(entry['includes'], file, f'{where} includes') if 'includes' in entry else []
+        categories[category_words(category)] = {
+            **forms,
+            'phrases': own,
+            'includes': [category_words(name) for name in included],
+        }
     return phrases, categories
 
 

@@ -208,6 +208,8 @@ class CocoCaptionsConverter(CocoConverter):
 
     def _joined_query(self, text: str, members: list[tuple[Instance, bool | None]], size: tuple[int, int]) -> Query:
         region = unite([instance.region for instance, _ in members], size)
+        if isinstance(region, PolygonRegion):
+            region = PolygonRegion(region.polygons(size), hand_drawn=not self.boxes_only)
         counts = [instance.count for instance, _ in members]
         referents = None if None in counts else len(counts)
         return Query(text, region, hops=_hops([flag for _, flag in members], text), referents=referents)

@@ -36,6 +36,7 @@ class PrepareOptions:
         templates: your names and phrases for categories, see :class:`PhraseTable`.
         expressions: make further queries of labels, see :class:`ExpressionGenerator`.
         seed: of wording and expressions.
+        wordings: queries per category and image, in different words.
     """
 
     strict: bool = False
@@ -44,6 +45,7 @@ class PrepareOptions:
     templates: str | None = None
     expressions: bool = False
     seed: int = 0
+    wordings: int = 1
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,6 @@ def prepare_source(job: Job, tick: Tick) -> dict:
     state = _finished(job, fingerprint, listing)
     if state is not None:
         return {**state, 'unchanged': True}
-    for left_behind in job.files.glob('.converting-*'):  # of a process that was killed
-        shutil.rmtree(left_behind, ignore_errors=True)
     remove_parts(job.files)
     if job.cuts:
         _check_crops(job.crops, listing)
@@ -125,6 +125,7 @@ def prepare_source(job: Job, tick: Tick) -> dict:
         os.path.relpath(job.folder, job.data_root),
         phrases=PhraseTable(job.options.templates, seed=job.options.seed),
         expressions=ExpressionGenerator(seed=job.options.seed) if job.options.expressions else None,
+        wordings=job.options.wordings,
         **job.converter_options,
     )
     # Until then the old state stands: a run that fails, such as one with other options, costs no finished source.
@@ -169,7 +170,12 @@ def _fingerprint(job: Job, listing: str) -> str:
     facts = {
         'format': FORMAT_VERSION,
         'converter': job.source.converter,
-        'options': {**job.converter_options, 'seed': job.options.seed, 'expressions': job.options.expressions},
+        'options': {
+            **job.converter_options,
+            'seed': job.options.seed,
+            'expressions': job.options.expressions,
+            'wordings': job.options.wordings,
+        },
         'folder': os.path.relpath(job.folder, job.data_root),
         'templates': Path(job.options.templates).read_text('utf-8-sig') if job.options.templates else None,
     }

@@ -32,6 +32,7 @@ class Prepared:
     Args:
         data_root: folder that image paths are relative to.
         files: merged annotation file by split.
+        test_sets: annotation file of each source with a test set of its own.
         sources: all that were asked for.
         states: of the sources that are ready, see :func:`prepare_source`.
         failures: of the others that are there.
@@ -41,6 +42,7 @@ class Prepared:
     data_root: Path
     files: dict[str, Path]
     sources: Mapping[str, Source]
+    test_sets: dict[str, Path] = field(default_factory=dict)
     states: dict[str, dict] = field(default_factory=dict)
     failures: dict[str, Outcome] = field(default_factory=dict)
     absent: dict[str, Path] = field(default_factory=dict)
@@ -98,7 +100,12 @@ def prepare(
         prepared.states = {name: outcome.value for name, outcome in outcomes.items() if outcome.error is None}
         prepared.failures = {name: outcome for name, outcome in outcomes.items() if outcome.error is not None}
         if prepared.states:  # where every source fails, what was merged before stays
-            prepared.files = _merge(out, prepared.states, on_merge)
+            prepared.test_sets = {
+                name: out / name / 'test.arrow'
+                for name, state in prepared.states.items()
+                if chosen[name].own_test_set and 'test' in state['report']['splits']
+            }
+            prepared.files = _merge(out, prepared.states, prepared.test_sets, on_merge)
     return prepared
 
 
@@ -183,10 +190,16 @@ def _progress(names: Sequence[str], show: bool) -> Iterator[tuple[Callable, Call
         yield on_progress, on_end, on_merge
 
 
-def _merge(out: Path, states: Mapping[str, dict], on_merge: Callable[[str, bool], None]) -> dict[str, Path]:
-    """``<out>/<split>.arrow`` of the sources' own, unless they are there."""
+def _merge(
+    out: Path, states: Mapping[str, dict], test_sets: Mapping[str, Path], on_merge: Callable[[str, bool], None]
+) -> dict[str, Path]:
+    """``<out>/<split>.arrow`` of the sources' own, without test sets that stand alone, unless they are there."""
     parts = {
-        split: [out / name / f'{split}.arrow' for name, state in states.items() if split in state['report']['splits']]
+        split: [
+            out / name / f'{split}.arrow'
+            for name, state in states.items()
+            if split in state['report']['splits'] and not (split == 'test' and name in test_sets)
+        ]
         for split in SPLITS
     }
     files = {split: out / f'{split}.arrow' for split in SPLITS if parts[split]}

@@ -36,6 +36,8 @@ class Source:
             ``default_folder`` are those of the source. Imported only where it is needed.
         crops: whether crops are cut: ``'never'``, ``'always'`` (the converter takes ``crops``, a folder) or
             where ``'asked'`` for (it takes ``crop_size`` as well).
+        own_test_set: its test split has an annotation of its own and stays ``<out>/<name>/test.arrow``, beside the
+            merged ``test.arrow``: AIR-SLT's images are in the paper's test partition as well, annotated anew.
         divided: Table 1 divides it otherwise than its publishers: the converter takes ``official_split``.
     """
 
@@ -43,6 +45,7 @@ class Source:
     converter: str
     crops: Literal['never', 'always', 'asked'] = 'never'
     divided: bool = False
+    own_test_set: bool = False
 
     def load(self) -> type[SourceConverter]:
         """The converter."""
@@ -66,6 +69,6 @@ SOURCES: dict[str, Source] = {
     'potsdam': Source('Potsdam-Vaihingen', 'potsdam', crops='always'),
     'vaihingen': Source('Potsdam-Vaihingen', 'vaihingen', crops='always'),
     'inria': Source('AerialImage', 'inria', crops='always', divided=True),
-    'airslt': Source('AIR-SLT', 'airslt'),
+    'airslt': Source('AIR-SLT', 'airslt', own_test_set=True),
 }
 """By name, in the order of Table 1, in which they are also merged."""

@@ -20,10 +20,10 @@ def summary(prepared: Prepared) -> dict:
     """For programs, JSON-serialisable.
 
     Returns:
-        ``data_root``; ``files`` by split; ``sources``: by name its ``row`` in Table 1, ``status`` (``done``,
-        ``unchanged``, ``failed`` or ``absent``) and ``report`` (see :meth:`ConversionReport.as_dict`) or
-        ``error``; ``table``: by row and split ``images``, ``queries``, ``paper`` (images in Table 1) and
-        ``difference``; ``total``: the same by split for all rows, with ``paper_queries`` and
+        ``data_root``; ``files`` by split; ``test_sets`` by source; ``sources``: by name its ``row`` in Table 1,
+        ``status`` (``done``, ``unchanged``, ``failed`` or ``absent``) and ``report`` (see
+        :meth:`ConversionReport.as_dict`) or ``error``; ``table``: by row and split ``images``, ``queries``, ``paper``
+        (images in Table 1) and ``difference``; ``total``: the same by split for all rows, with ``paper_queries`` and
         ``queries_difference``.
     """
     sources: dict[str, dict] = {}
@@ -44,9 +44,11 @@ def summary(prepared: Prepared) -> dict:
         total[split]['paper_queries'] = TABLE_1_QUERIES[split]
         total[split]['queries_difference'] = total[split]['queries'] - TABLE_1_QUERIES[split]
     files = {split: str(path) for split, path in prepared.files.items()}
+    test_sets = {name: str(path) for name, path in prepared.test_sets.items()}
     return {
         'data_root': str(prepared.data_root),
         'files': files,
+        'test_sets': test_sets,
         'sources': sources,
         'table': table,
         'total': total,
@@ -103,9 +105,9 @@ def _lines(cells: dict[str, dict], keys: tuple[str, ...]) -> list[str]:
 
 
 def config_lines(prepared: Prepared) -> list[str]:
-    """What a config says to use the files, one line for the data root and one for each split; relative to the
-    current folder where that holds them."""
-    root, *files = (os.path.relpath(path) for path in (prepared.data_root, *prepared.files.values()))
-    if root.startswith('..'):
-        root, *files = (str(path) for path in (prepared.data_root, *prepared.files.values()))
-    return [f"data_root='{root}/',", *(f"ann_file='{file}'," for file in files)]
+    """What a config says to use the files: a line for the data root, and one for each file, relative to it. The root
+    is relative to the current folder where that holds it."""
+    root = os.path.relpath(prepared.data_root)
+    root = str(prepared.data_root) if root.startswith('..') else root
+    files = [*prepared.files.values(), *prepared.test_sets.values()]
+    return [f"data_root='{root}/',", *(f"ann_file='{file.relative_to(prepared.data_root)}'," for file in files)]
