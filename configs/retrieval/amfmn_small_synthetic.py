@@ -55,4 +55,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=1.0, by_epoch=True, begin=0, convert_to_iter_based=True),
 ]
-default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw
+default_hooks = dict(draw=dict(num_queries=0))  # no maps to draw
