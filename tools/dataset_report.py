@@ -1,5 +1,7 @@
 """Histograms of annotation files, as in the paper's Figure 4: queries, multi-hop and multi-ref queries per
-image, words per query. Writes OUT/histograms.png (a row a file) and OUT/histograms.json, prints a table.
+image, words per query. Writes OUT/histograms.png (a row a file), OUT/histograms.json and OUT/statistics.json (words,
+vocabulary, categories, regions, pixels of all files together), prints tables, beside a source's published numbers
+where they are known.
 
 example:
   python tools/dataset_report.py data/mine/train.arrow data/mine/test.arrow --out work_dirs/mine/report
@@ -28,14 +30,18 @@ def main(args: argparse.Namespace) -> None:
 
     from xemap.files import write_text
     from xemap.preparation.reports.histograms import count_histograms
+    from xemap.preparation.reports.statistics import count_statistics, statistics_table
     from xemap.visualization.histograms import format_histograms, save_histograms
 
     console = Console(stderr=True)
     described = [count_histograms(file) for file in track(args.files, 'files', console=console, transient=True)]
     write_text(args.out / 'histograms.json', json.dumps(described, indent=2, ensure_ascii=False) + '\n')
     save_histograms(args.out / 'histograms.png', described)
+    statistics = count_statistics(args.files)
+    write_text(args.out / 'statistics.json', json.dumps(statistics, indent=2, ensure_ascii=False) + '\n')
     Console().print(format_histograms(described))
-    print(f'wrote {args.out / "histograms.png"} and {args.out / "histograms.json"}')
+    Console().print(statistics_table(statistics))
+    print(f'wrote {args.out / "histograms.png"}, {args.out / "histograms.json"} and {args.out / "statistics.json"}')
 
 
 if __name__ == '__main__':

@@ -32,7 +32,11 @@ def test_picture_json_and_table(tmp_path) -> None:
     with Image.open(tmp_path / 'out/histograms.png') as picture:
         assert picture.format == 'PNG' and picture.width > 1000
     assert '2.2 / 2 / 5' in done.stdout and '6 / 6 / 6' in done.stdout
-    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['histograms.json', 'histograms.png']
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
+        'histograms.json',
+        'histograms.png',
+        'statistics.json',
+    ]
 
 
 def test_mistakes_are_one_line(tmp_path) -> None:
