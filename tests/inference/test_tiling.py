@@ -11,18 +11,13 @@ from xemap.inference.map_store import MapStore
 from xemap.inference.passes import tile_maps
 from xemap.inference.tiling import blend_tiles, blend_weights, count_tiles, window_starts
 from xemap.raster.raster import ArrayRaster
-from xemap.structures import MapAnswers
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (173, 211, 3), dtype=np.uint8)
 
 
-def bands_of(image, bands):
-    return MapAnswers(np.moveaxis(image[..., bands] / np.float32(255), 2, 0))
-
-
 def by_pixel(images, queries):
     """A localizer whose maps at a pixel depend on that pixel alone."""
-    return [bands_of(image, [i % 3 for i in range(len(queries))]) for image in images]
+    return [np.stack([image[..., i % 3].astype(np.float32) / 255 for i in range(len(queries))]) for image in images]
 
 
 @settings(max_examples=100, deadline=None)
@@ -76,7 +71,7 @@ def test_no_seams_on_a_model_that_sees_single_pixels(tile, overlap, in_memory, m
     raster, seen = ArrayRaster(IMAGE), []
     arguments = (['a', 'b'], tile, overlap, (1,), 3, tmp_path)
     store = tile_maps(by_pixel, raster, *arguments, lambda *state: seen.append(state))
-    assert np.abs(store.array() - by_pixel([IMAGE], 'ab')[0].maps()).max() < 1e-5
+    assert np.abs(store.array() - by_pixel([IMAGE], 'ab')[0]).max() < 1e-5
     number = count_tiles(IMAGE.shape[:2], tile, overlap)
     assert seen[-1] == (number, number)
 
@@ -100,7 +95,7 @@ def test_groups_of_queries_change_nothing(monkeypatch):
     calls = []
     grouped = tile_maps(
         lambda images, queries: calls.append(len(queries)) or
-        [bands_of(image, ['abcde'.index(q) % 3 for q in queries]) for image in images],
+        [np.stack([image[..., 'abcde'.index(q) % 3] / np.float32(255) for q in queries]) for image in images],
         ArrayRaster(IMAGE), list('abcde'), 64, 0.25, (1, 2), 4, None,
     ).array()  # fmt: skip
     assert set(calls) == {2, 1} and np.allclose(whole, grouped, atol=1e-6)

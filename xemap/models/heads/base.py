@@ -37,7 +37,7 @@ class FusedTokens:
 
 
 class Head(nn.Module, ABC):
-    """Makes answers from fused tokens.
+    """Makes answers from what a network fused: :class:`FusedTokens`, or what else the network gives.
 
     ``form`` is the form of its answers, and becomes that of the network.
     """
@@ -45,15 +45,15 @@ class Head(nn.Module, ABC):
     form: ClassVar[str]
 
     @abstractmethod
-    def forward(self, fused: FusedTokens) -> Any:
+    def forward(self, fused: Any) -> Any:
         """Raw predictions, the first dimension being the N pairs."""
 
     @abstractmethod
-    def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
+    def loss(self, fused: Any, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
         """Losses by name, against the targets of the B samples; averaged over the pairs of all ranks."""
 
     @abstractmethod
-    def predict(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> Sequence[Answers]:
+    def predict(self, fused: Any, samples: Sequence[XeMapDataSample]) -> Sequence[Answers]:
         """Answers to ``fused.counts[i]`` queries of each sample i, in the frame of the network's input."""
 
 

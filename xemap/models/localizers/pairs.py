@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from xemap.structures import XeMapDataSample
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which image and which text belong together, N times.
+
+    Args:
+        image_idx: (N,) image of each pair.
+        text_idx: (N,) text of each pair, in a list of distinct texts.
+        counts: pairs of each of the B images.
+    """
+
+    image_idx: Tensor
+    text_idx: Tensor
+    counts: list[int]
+
+    def split(self, max_pairs: int | None) -> Iterator[Pairs]:
+        """At most so many pairs at a time, in their order; None = all at once."""
+        size = max_pairs or len(self.image_idx)
+        for images, texts in zip(self.image_idx.split(size), self.text_idx.split(size)):
+            yield Pairs(images, texts, images.bincount(minlength=len(self.counts)).tolist())
 
 
-def index_pairs(data_samples: Sequence[XeMapDataSample], device: torch.device) -> tuple[Tensor, Tensor, list[str]]:
-    """The (image, query) pairs of a batch: (N,) image of each, (N,) text of each, and the distinct texts."""
-    flat = [(image, text) for image, sample in enumerate(data_samples) for text in sample.texts]
-    distinct = {text: index for index, text in enumerate(dict.fromkeys(text for _, text in flat))}
-    image_idx = torch.tensor([image for image, _ in flat], device=device)
-    return image_idx, torch.tensor([distinct[text] for _, text in flat], device=device), list(distinct)
+def index_pairs(texts: Sequence[Sequence[str]], device: torch.device) -> tuple[Pairs, list[str]]:
+    """The pairs of images with their queries, and the distinct texts.
+
+    Args:
+        texts: the queries of each of B images.
+        device: of the indices.
+    """
+    flat = [text for queries in texts for text in queries]
+    distinct = {text: index for index, text in enumerate(dict.fromkeys(flat))}
+    image_idx = torch.tensor([image for image, queries in enumerate(texts) for _ in queries], device=device)
+    text_idx = torch.tensor([distinct[text] for text in flat], device=device)
+    return Pairs(image_idx, text_idx, [len(queries) for queries in texts]), list(distinct)

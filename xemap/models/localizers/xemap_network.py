@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xemap.errors import ConfigError, DataError
+from xemap.errors import ConfigError
 from xemap.models.backbones import build_neck
 from xemap.models.freezing import freeze, is_frozen, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.models.heads import FusedTokens
-from xemap.models.localizers.base import NetworkLocalizer
+from xemap.models.localizers.fusing import FusingLocalizer
+from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS
-from xemap.structures import Answers, XeMapDataSample
 
 PROBE = 256
 """Side of the image by which the network shows its stride."""
 
 
 @MODELS.register_module()
-class XeMapNetwork(NetworkLocalizer):
+class XeMapNetwork(FusingLocalizer):
     """Contextual referring maps from an image and its queries, end to end.
 
     What it predicts is its head's business: another head makes masks or boxes of the same fused tokens.
@@ -111,66 +110,23 @@ class XeMapNetwork(NetworkLocalizer):
         keep_frozen_in_eval(self, self.frozen)
         return self
 
-    @property
-    def form(self) -> str:  # type: ignore[override]
-        return self.head.form
-
     @cached_property
     def stride(self) -> int:
         with torch.no_grad():
             _, _, shapes = self.encode_images(self.level_embed.new_zeros(1, 3, PROBE, PROBE))
         return -(-PROBE // min(min(shape) for shape in shapes))
 
-    def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
-        """Losses of the head.
-
-        Raises:
-            DataError: there is no pair.
-        """
-        if not any(sample.texts for sample in data_samples):
-            raise DataError('a training batch without any query; leave images without queries out of the data set')
-        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
-        return self.head.loss(fused, data_samples)
-
-    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[Answers]:
-        """Answers of the head to at most ``max_pairs`` pairs at a time."""
-        parts: list[list[Answers]] = [[] for _ in data_samples]
-        for fused in self.fuse(inputs, [sample.texts for sample in data_samples], self.max_pairs):
-            for own, part in zip(parts, self.head.predict(fused, data_samples)):
-                own += [part] if len(part) else []
-        return [Answers.join(own) for own in parts]
-
-    def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Any:
-        """Raw output of the head for all pairs, in the samples' order."""
-        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
-        return self.head(fused)
-
     def fuse(
         self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None
     ) -> Iterator[FusedTokens]:
-        """Encode images and texts, and fuse them pair by pair.
-
-        Args:
-            inputs: (B, 3, H, W) normalized images.
-            texts: the queries of each image, at least one in all.
-            max_pairs: most pairs fused at a time; None = all.
-
-        Yields:
-            the fused tokens of the next pairs, in the order of the queries.
-        """
         vision, vision_pos, shapes = self.encode_images(inputs)
-        queries = [text for own in texts for text in own]
-        distinct = {text: i for i, text in enumerate(dict.fromkeys(queries))}
-        text, padding = self.encode_texts(list(distinct))
-        image_idx = torch.tensor([i for i, own in enumerate(texts) for _ in own], device=inputs.device)
-        text_idx = torch.tensor([distinct[query] for query in queries], device=inputs.device)
+        pairs, distinct = index_pairs(texts, inputs.device)
+        text, padding = self.encode_texts(distinct)
         size = (inputs.shape[-2], inputs.shape[-1])
-        chunk = max_pairs or len(queries)
-        for images, sentences in zip(image_idx.split(chunk), text_idx.split(chunk)):
-            masked = padding[sentences]
-            tokens, words = self.encoder(vision[images], vision_pos, shapes, text[sentences], masked)
-            counts = images.bincount(minlength=len(inputs)).tolist()
-            yield FusedTokens(tokens, shapes, words, masked, size, counts)
+        for group in pairs.split(max_pairs):
+            masked = padding[group.text_idx]
+            tokens, words = self.encoder(vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked)
+            yield FusedTokens(tokens, shapes, words, masked, size, group.counts)
 
     def encode_images(self, inputs: Tensor) -> tuple[Tensor, Tensor, LevelShapes]:
         """Image tokens.

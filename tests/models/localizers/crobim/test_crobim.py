@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
-from tests.models.localizers.localizer_tester import TEXTS, make_images
+from tests.models.localizers.localizer_tester import TEXTS, NetworkTester, make_images, make_samples
 from xemap.errors import ConfigError, DataError
+from xemap.models.heads import FusedTokens
 from xemap.models.localizers.crobim import MaskHead, PromptedTextEncoder
 from xemap.models.losses import BCEDiceLoss
 from xemap.registry import MODELS
@@ -48,15 +50,8 @@ def with_random_weights(model):
     return model
 
 
-def samples(queries, size=SIZE, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for texts in queries:
-        sample = XeMapDataSample(metainfo={'img_shape': size, 'ori_shape': size})
-        sample.texts = texts
-        sample.gt_masks = torch.rand(len(texts), *size, generator=generator) > 0.7
-        made.append(sample)
-    return made
+def samples(queries, size=SIZE):
+    return make_samples(queries, size)
 
 
 @pytest.fixture(scope='module')
@@ -129,7 +124,8 @@ def test_head_is_convolution_resampling_and_product(levels, align):
             for j in range(12):
                 logits[pair, i, j] = out[pair, :, i, j] @ text[pair, 0] / 4
     expected = F.interpolate(logits[:, None], (32, 48), mode='bilinear', align_corners=align)[:, 0]
-    torch.testing.assert_close(head(vision, shapes, text, (32, 48)), expected, atol=1e-5, rtol=1e-4)
+    fused = FusedTokens(vision, shapes, text, torch.zeros(2, 5, dtype=torch.bool), (32, 48), [2])
+    torch.testing.assert_close(head(fused), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_loss_is_cross_entropy_and_dice():
@@ -157,19 +153,19 @@ def test_loss_is_cross_entropy_and_dice():
             BCEDiceLoss(**wrong)
 
 
-class TestCroBIM:
+class TestCroBIM(NetworkTester):
+    config = tiny_crobim()
+    pipeline = [dict(type='ResizeImage', size=(64, 96)), dict(type='PackXeMapInputs')]
+
     @torch.no_grad()
-    def test_a_pair_depends_neither_on_its_batch_nor_on_max_pairs(self):
+    def test_max_pairs_changes_nothing(self):
         model = with_random_weights(build())
-        images, queries = make_images(2, SIZE), [TEXTS[:2], TEXTS[1:]]
-        together = model(images, samples(queries))
-        assert together.shape == (5, *SIZE)
-        alone = [model(images[i : i + 1], samples([[t]])) for i, own in enumerate(queries) for t in own]
-        torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=1e-4)
-        model.max_pairs = 2
-        torch.testing.assert_close(model(images, samples(queries)), together, atol=2e-5, rtol=1e-4)
+        images, queries = make_images(2, SIZE), samples([TEXTS[:2], TEXTS[1:]])
+        together = model(images, queries, mode='tensor')
         assert (together[1] - together[2]).abs().max() > 1e-4  # one text, two images
-        assert (together[0] - together[1]).abs().max() > 1e-4  # two texts, one image
+        model.max_pairs = 2
+        split = [sample.answers.data for sample in model(images, queries, mode='predict')]
+        np.testing.assert_allclose(np.concatenate(split), together.sigmoid().numpy(), atol=1e-5)
 
     @torch.no_grad()
     def test_images_prompts_and_texts_are_encoded_once(self, monkeypatch):

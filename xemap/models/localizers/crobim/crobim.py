@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
-from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
-from xemap.errors import ConfigError, DataError
+from xemap.errors import ConfigError
+from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
-from xemap.models.localizers.base import NetworkLocalizer
+from xemap.models.heads import FusedTokens
 from xemap.models.localizers.crobim.aggregation import LanguageGuidedAggregation
 from xemap.models.localizers.crobim.context_prompts import ContextPrompts
 from xemap.models.localizers.crobim.decoder import MutualInteractionDecoder
 from xemap.models.localizers.crobim.deficit import DeficitCompensation
 from xemap.models.localizers.crobim.mask_head import MaskHead
+from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS
-from xemap.structures import MaskAnswers, XeMapDataSample
 
 
 class Encoded(NamedTuple):
@@ -40,7 +39,7 @@ class Encoded(NamedTuple):
 
 
 @MODELS.register_module()
-class CroBIM(NetworkLocalizer):
+class CroBIM(FusingLocalizer):
     """Masks by cross-modal bidirectional interaction (arXiv 2410.08613).
 
     Images are encoded once for all their queries, and so are their prompts; a text is read once alone, and once more
@@ -55,15 +54,14 @@ class CroBIM(NetworkLocalizer):
         compensation: options of :class:`~xemap.models.localizers.crobim.deficit.DeficitCompensation`; None = none.
         decoder: options of :class:`~xemap.models.localizers.crobim.decoder.MutualInteractionDecoder`.
         head: options of :class:`~xemap.models.localizers.crobim.mask_head.MaskHead`.
+        frozen: names of parts that do not train, see :func:`~xemap.models.freezing.freeze`.
         max_pairs: see :class:`~xemap.models.localizers.base.NetworkLocalizer`.
         data_preprocessor: normalization, see :class:`mmengine.model.ImgDataPreprocessor`.
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: an option that does not exist, or channels that are not those of the backbone.
+        ConfigError: an option that does not exist, or a name in ``frozen`` that is no part.
     """
-
-    form = 'mask'
 
     def __init__(
         self,
@@ -75,6 +73,7 @@ class CroBIM(NetworkLocalizer):
         compensation: dict | None = {},  # noqa: B006
         decoder: dict | None = None,
         head: dict | None = None,
+        frozen: tuple[str, ...] | str = (),
         max_pairs: int = 16,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
@@ -92,37 +91,28 @@ class CroBIM(NetworkLocalizer):
         self.decoder = MutualInteractionDecoder(in_channels, text_width, **(decoder or {}))
         self.head = MaskHead(self.decoder.embed_dims, len(self.in_channels), **(head or {}))
 
+        self.frozen = freeze(self, frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> CroBIM:
+        """Switch the mode of everything that is not frozen."""
+        super().train(mode)
+        keep_frozen_in_eval(self, self.frozen)
+        return self
+
     @property
     def stride(self) -> int:
         return 2 ** (len(self.in_channels) + 1)
 
-    def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
-        """Mask loss, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
-
-        Raises:
-            DataError: there is no pair.
-        """
-        targets = torch.cat([sample.gt_masks for sample in data_samples])
-        if not len(targets):
-            raise DataError('a training batch without any query; leave images without queries out of the data set')
-        image_idx, text_idx, texts = index_pairs(data_samples, inputs.device)
-        encoded = self.encode(inputs, texts)
-        logits = self.head(*self.fuse(encoded, image_idx, text_idx), tuple(targets.shape[-2:]))
-        pairs = reduce_mean(logits.new_tensor(float(len(targets))))
-        return {'loss_mask': self.head.loss_mask(logits, targets).sum() / pairs}
-
-    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[MaskAnswers]:
-        """Probabilities of every pixel of the input."""
-        masks = self.tensor(inputs, data_samples).sigmoid()
-        return [MaskAnswers(own) for own in masks.split([len(sample.texts) for sample in data_samples])]
-
-    def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Tensor:
-        """(N, H, W) mask logits, pairs in the samples' order."""
-        image_idx, text_idx, texts = index_pairs(data_samples, inputs.device)
-        encoded = self.encode(inputs, texts)
+    def fuse(
+        self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None
+    ) -> Iterator[FusedTokens]:
+        pairs, distinct = index_pairs(texts, inputs.device)
+        encoded = self.encode(inputs, distinct)
         size = (inputs.shape[-2], inputs.shape[-1])
-        groups = zip(image_idx.split(self.max_pairs), text_idx.split(self.max_pairs))
-        return torch.cat([self.head(*self.fuse(encoded, *group), size) for group in groups])
+        for group in pairs.split(max_pairs):
+            vision, shapes, text, padding = self.interact(encoded, group.image_idx, group.text_idx)
+            yield FusedTokens(vision, shapes, text, padding, size, group.counts)
 
     def encode(self, inputs: Tensor, texts: list[str]) -> Encoded:
         """What depends on an image alone or on a text alone.
@@ -147,7 +137,9 @@ class CroBIM(NetworkLocalizer):
         text, _ = self.language_model.encode(ids, padding)
         return Encoded(levels, None if self.prompts is None else self.prompts(levels), ids, padding, text)
 
-    def fuse(self, encoded: Encoded, image_idx: Tensor, text_idx: Tensor) -> tuple[Tensor, LevelShapes, Tensor]:
+    def interact(
+        self, encoded: Encoded, image_idx: Tensor, text_idx: Tensor
+    ) -> tuple[Tensor, LevelShapes, Tensor, Tensor]:
         """Let N pairs of images and texts interact.
 
         Args:
@@ -155,7 +147,7 @@ class CroBIM(NetworkLocalizer):
             image_idx, text_idx: (N,) the pairs.
 
         Returns:
-            image tokens (N, P, D), the levels' (h, w), text tokens (N, S, D).
+            image tokens (N, P, D), the levels' (h, w), text tokens (N, S, D) and their padding (N, S).
         """
         text, padding = encoded.text[text_idx], encoded.padding[text_idx]
         aggregated = [stage(level, text, padding, image_idx) for stage, level in zip(self.aggregation, encoded.levels)]
@@ -165,4 +157,4 @@ class CroBIM(NetworkLocalizer):
             levels = self.compensation(levels, scores, words)
         if encoded.prompts is not None:
             text, padding = self.language_model.encode(encoded.ids[text_idx], padding, encoded.prompts[image_idx])
-        return self.decoder(levels, text, padding)
+        return *self.decoder(levels, text, padding), padding

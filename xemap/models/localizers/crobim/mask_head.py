@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.models.fusion.deformable import LevelShapes
+from xemap.models.heads import FusedTokens, PixelHead
 from xemap.registry import MODELS
 
 LEVELS = ('sum', 'finest')
 
 
 @MODELS.register_module()
-class MaskHead(nn.Module):
+class MaskHead(PixelHead):
     """The product of every position with the text's first token.
 
     ``V_out = Resample(Conv_i(V_i))`` summed over the levels, ``Y(i, j) = V_out(i, j) . L_out`` with ``L_out`` the
@@ -45,36 +45,34 @@ class MaskHead(nn.Module):
         align_corners: bool = False,
         loss: dict | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(loss)
         if levels not in LEVELS:
             raise ConfigError(f'MaskHead: levels "{levels}" is unknown; use one of {", ".join(LEVELS)}')
         count = num_levels if levels == 'sum' else 1
         self.convs = nn.ModuleList([nn.Conv2d(embed_dims, embed_dims, 1) for _ in range(count)])
         self.logit_scale = embed_dims**-0.5 if logit_scale is None else logit_scale
         self.align_corners = align_corners
-        self.loss_mask: nn.Module = MODELS.build(loss or dict(type='BCEDiceLoss'))
 
-    def forward(self, vision: Tensor, shapes: LevelShapes, text: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(self, fused: FusedTokens, size: tuple[int, int] | None = None) -> Tensor:
         """Logits of N pairs.
 
         Args:
-            vision: (N, P, D) image tokens, the levels one after another, the finest first.
-            shapes: (h, w) of every level.
-            text: (N, S, D) text tokens.
-            size: (H, W) of the masks.
+            fused: tokens of the levels, the finest first; the text's first token is [CLS].
+            size: (H, W) of the masks; None = that of the network's input.
 
         Returns:
             (N, H, W) float32.
         """
-        query = text[:, 0] * self.logit_scale
-        tokens = vision.split([h * w for h, w in shapes], 1)
+        shapes = fused.shapes
+        query = fused.text[:, 0] * self.logit_scale
+        tokens = fused.vision.split([h * w for h, w in shapes], 1)
         logits = query.new_zeros((), dtype=torch.float32)
         for conv, level, shape in zip(self.convs, tokens, shapes):
             weight, bias = conv.get_parameter('weight').flatten(1), conv.get_parameter('bias')
             # The convolution is applied to the text instead.
             product = torch.einsum('npd,nd->np', level, query @ weight) + (query @ bias)[:, None]
             logits = logits + self._resize(product.float().view(-1, 1, *shape), shapes[0])
-        return self._resize(logits, size)[:, 0]
+        return self._resize(logits, size or fused.size)[:, 0]
 
     def _resize(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         if tuple(maps.shape[-2:]) == tuple(size):

@@ -259,12 +259,11 @@ class MLCM(NetworkLocalizer):
         """
         if self.language_model is None:
             raise ConfigError('this MLCM has language_model=None and reads no texts; use forward_features')
-        image_idx, text_idx, texts = index_pairs(data_samples, inputs.device)
+        pairs, texts = index_pairs([sample.texts for sample in data_samples], inputs.device)
         encoded = self.encode_states(*self.language_model(texts))
         images = self.encode_images(inputs, letterbox_padding(inputs, data_samples))
-        number = max_pairs or len(image_idx)
-        for group in zip(image_idx.split(number), text_idx.split(number)):
-            yield self.ground(images, encoded, *group)
+        for group in pairs.split(max_pairs):
+            yield self.ground(images, encoded, group.image_idx, group.text_idx)
 
     def forward_features(
         self,

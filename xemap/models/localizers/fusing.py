@@ -1,0 +1,64 @@
+"""Networks that fuse images and queries pair by pair, and leave the answer to a head."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from xemap.errors import DataError
+from xemap.models.localizers.base import NetworkLocalizer
+from xemap.structures import Answers, XeMapDataSample
+
+
+class FusingLocalizer(NetworkLocalizer):
+    """A network of two halves: :meth:`fuse` gives what the head takes, the head gives losses and answers.
+
+    A subclass sets ``head``, a :class:`~xemap.models.heads.Head`, which decides the form of the answers.
+    """
+
+    head: Any
+
+    @property
+    def form(self) -> str:  # type: ignore[override]
+        return self.head.form
+
+    @abstractmethod
+    def fuse(self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None) -> Iterator[Any]:
+        """Encode images and texts once each, and fuse them pair by pair.
+
+        Args:
+            inputs: (B, 3, H, W) normalized images.
+            texts: the queries of each image, at least one in all.
+            max_pairs: most pairs fused at a time; None = all.
+
+        Yields:
+            what the head takes of the next pairs, in the order of the queries. Its ``counts`` says how many of them
+            belong to each of the B images.
+        """
+
+    def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
+        """Losses of the head.
+
+        Raises:
+            DataError: there is no pair.
+        """
+        if not any(sample.texts for sample in data_samples):
+            raise DataError('a training batch without any query; leave images without queries out of the data set')
+        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
+        return self.head.loss(fused, data_samples)
+
+    def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[Answers]:
+        """Answers of the head to at most ``max_pairs`` pairs at a time."""
+        parts: list[list[Answers]] = [[] for _ in data_samples]
+        for fused in self.fuse(inputs, [sample.texts for sample in data_samples], self.max_pairs):
+            for own, part in zip(parts, self.head.predict(fused, data_samples)):
+                own += [part] if len(part) else []
+        return [Answers.join(own) for own in parts]
+
+    def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Any:
+        """Raw output of the head for all pairs, in the samples' order."""
+        (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
+        return self.head(fused)
