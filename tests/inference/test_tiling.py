@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
-from xemap.inference.passes import tile_maps
+from xemap.inference.passes import store_answers, tile_boxes, tile_maps
 from xemap.inference.tiling import blend_tiles, blend_weights, count_tiles, window_starts
 from xemap.raster.raster import ArrayRaster
+from xemap.structures import BoxAnswers, MapAnswers, MaskAnswers
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (173, 211, 3), dtype=np.uint8)
 
 
 def by_pixel(images, queries):
     """A localizer whose maps at a pixel depend on that pixel alone."""
-    return [np.stack([image[..., i % 3].astype(np.float32) / 255 for i in range(len(queries))]) for image in images]
+    return [MapAnswers(np.stack([image[..., i % 3] / 255 for i in range(len(queries))])) for image in images]
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,7 +72,7 @@ def test_no_seams_on_a_model_that_sees_single_pixels(tile, overlap, in_memory, m
     raster, seen = ArrayRaster(IMAGE), []
     arguments = (['a', 'b'], tile, overlap, (1,), 3, tmp_path)
     store = tile_maps(by_pixel, raster, *arguments, lambda *state: seen.append(state))
-    assert np.abs(store.array() - by_pixel([IMAGE], 'ab')[0]).max() < 1e-5
+    assert np.abs(store.array() - by_pixel([IMAGE], 'ab')[0].maps()).max() < 1e-5
     number = count_tiles(IMAGE.shape[:2], tile, overlap)
     assert seen[-1] == (number, number)
 
@@ -95,7 +96,7 @@ def test_groups_of_queries_change_nothing(monkeypatch):
     calls = []
     grouped = tile_maps(
         lambda images, queries: calls.append(len(queries)) or
-        [np.stack([image[..., 'abcde'.index(q) % 3] / np.float32(255) for q in queries]) for image in images],
+        [MapAnswers(np.stack([image[..., 'abcde'.index(q) % 3] / 255 for q in queries])) for image in images],
         ArrayRaster(IMAGE), list('abcde'), 64, 0.25, (1, 2), 4, None,
     ).array()  # fmt: skip
     assert set(calls) == {2, 1} and np.allclose(whole, grouped, atol=1e-6)
@@ -126,6 +127,52 @@ def test_stored_maps_are_resized_as_opencv_does(sizes, step):
         tops = range(0, height, step)
         rows = np.concatenate([store.resized(0, (height, width), y, min(y + step, height)) for y in tops])
         assert np.allclose(rows, cv2.resize(map, (width, height), interpolation=cv2.INTER_LINEAR), atol=1e-5)
+
+
+def spots(images, queries):
+    """A localizer of boxes: query i is around the pixels above 250 of channel i; the more of them, the better."""
+    answers = []
+    for image in images:
+        masks = np.stack([image[..., i] > 250 for i in range(len(queries))])
+        scores = np.minimum(masks.sum((1, 2)) / 100, 1)
+        answers.append(BoxAnswers(MaskAnswers(masks).boxes(), image.shape[:2], scores, np.sqrt(scores)))
+    return answers
+
+
+@pytest.fixture
+def spotted():
+    """Two spots in the first channel, the second one larger; one in the second channel; none in the third."""
+    image = np.full((150, 210, 3), 100, np.uint8)
+    image[10:14, 20:23, 0] = image[100:108, 150:156, 0] = image[60:62, 5:9, 1] = 255
+    return image
+
+
+def test_the_best_box_of_all_windows_counts(spotted):
+    answers = tile_boxes(spots, ArrayRaster(spotted), ['a', 'b', 'c'], 64, 0.25, (1,), 4)
+    assert answers.boxes().tolist() == [[150, 100, 156, 108], [5, 60, 9, 62], [0] * 4]
+    np.testing.assert_allclose(answers.scores, [0.48, 0.08, 0])
+    np.testing.assert_allclose(answers.presence, np.sqrt([0.48, 0.08, 0]), rtol=1e-6)
+
+
+def test_boxes_of_coarser_scales_come_back_to_the_image(spotted):
+    spotted[96:112, 144:160, 0] = 255  # as large at half the resolution as the old spot was at the full one
+    answers = tile_boxes(spots, ArrayRaster(spotted), ['a'], 64, 0.25, (2,), 4)
+    assert answers.size == (150, 210) and answers.boxes().tolist() == [[144, 96, 160, 112]]
+
+
+def test_windows_without_data_have_no_box(spotted):
+    valid = np.ones((150, 210), bool)
+    valid[:, 130:] = False
+    answers = tile_boxes(spots, ArrayRaster(spotted, valid=valid), ['a'], 40, 0.0, (1,), 4)
+    assert answers.boxes().tolist() == [[20, 10, 23, 14]]
+
+
+def test_stored_boxes_are_filled_at_the_size_of_the_image():
+    answers = BoxAnswers([[1, 1, 3, 2], [0, 0, 0, 0]], (4, 8))
+    raster = ArrayRaster(np.zeros((1100, 16, 3), np.uint8))
+    maps = store_answers(raster, answers, None).array()
+    np.testing.assert_array_equal(maps, answers.maps((1100, 16)))
+    assert maps[0].sum() == 275 * 4
 
 
 def test_settings_that_no_tiling_has():
