@@ -65,7 +65,7 @@ def build_model(
         else:
             load_weights(model, checkpoint)
     if checkpoint is None and next(model.parameters(), None) is not None:
-        print_log('no checkpoint given: the model has the weights that its config starts with', logger='current', level=30)
+        print_log('no checkpoint: the model has the weights that its config starts with', logger='current', level=30)
     return model.to(where).eval()
 
 

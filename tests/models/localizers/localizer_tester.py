@@ -130,6 +130,8 @@ class LocalizerTester:
         assert_close(answers, model.localize(make_photos([(64, 64)]), [TEXTS[:2]])[0])
 
     def test_saved_weights_give_the_same_answers(self, model, tmp_path: Path):
+        if not model.state_dict():
+            pytest.skip('this localizer has no weights')
         torch.save(model.state_dict(), tmp_path / 'weights.pth')
         again = build_localizer(self.configuration(), tmp_path / 'weights.pth')
         photos = make_photos([(64, 64)])
