@@ -26,8 +26,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
-    packages=find_packages(include=['xemap', 'xemap.*']),
-    package_data={'xemap': ['**/*.json']},
+    packages=[*find_packages(include=['xemap', 'xemap.*']), 'xemap.configs'],
+    package_dir={'xemap.configs': 'configs'},
+    package_data={'xemap': ['**/*.json'], 'xemap.configs': ['**/*.py']},
     # mmcv and mmcv-lite own the same folder, so neither may be pulled in beside the other.
     install_requires=[line for line in RUNTIME if not line.startswith('mmcv')],
     extras_require={

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from tests.engine.toy import write_config
-from xemap.config import load_config
+from xemap.config import find_config, load_config
 from xemap.errors import ConfigError
 
 
@@ -120,3 +125,33 @@ def test_misspelt_top_level_key(tmp_path):
         load_config(path)
     path.write_text(f"_base_ = '{write_config(tmp_path)}'\nmy_own_note = 1\ntrain_pipeline = []\n")
     assert load_config(path).my_own_note == 1
+
+
+def test_a_name_of_the_project_is_enough():
+    assert find_config('xemap_small_synthetic') == CONFIGS / 'xemap/xemap_small_synthetic.py'
+    assert load_config('xemap_small_synthetic').model.type == 'XeMapNetwork'
+    with pytest.raises(ConfigError, match='xemap_smal_synthetic does not exist; did you mean "xemap_small_synthetic"'):
+        find_config('xemap_smal_synthetic')
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_has_the_configs(tmp_path):
+    """In a folder that is no checkout, as pip installs it."""
+    root = CONFIGS.parent
+    source = tmp_path / 'source'
+    shutil.copytree(root, source, ignore=shutil.ignore_patterns('.git', 'work_dirs', 'data', 'tests', '__pycache__'))
+    build = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(tmp_path), '.']
+    subprocess.run(build, cwd=source, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob('*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / 'installed')
+    code = (
+        'import xemap.config as c; p = c.find_config("xemap_swin-t_bert_512_25e_pool-max"); print(p); '
+        'print(c.load_config("xemap_swin-t_bert_512_25e_pool-max").model.head.pooling)'
+    )
+    environment = {**os.environ, 'PYTHONPATH': str(tmp_path / 'installed')}
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    path, pooling = done.stdout.split()
+    assert path.startswith(str(tmp_path / 'installed/xemap/configs/')) and pooling == 'max'
+    packaged = {file.name for file in (tmp_path / 'installed/xemap/configs').rglob('*.py')}
+    assert packaged == {file.name for file in CONFIGS.rglob('*.py')}

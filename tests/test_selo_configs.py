@@ -23,19 +23,21 @@ TABLE_IV = {
     's1': (128, 256), 's2': (256, 512), 's3': (512, 768),
     's4': (128, 256, 512), 's5': (256, 512, 768), 's6': (128, 256, 512, 768),
 }  # fmt: skip
-WORDS = ('amfmn', 'lw_mcr', 'vsepp', 'scan', 'camp')
-CLIPS = {'clip_vit-b-32': 'ViT-B-32', 'clip_vit-l-14': 'ViT-L-14'}
-NAMES = [f'selo_{generator}_{model}' for generator, model in product(('v1_s5', 'v2'), (*WORDS, *CLIPS, 'amfmn_small'))]
-NAMES += [f'selo_v1_{setting}_amfmn' for setting in TABLE_IV if setting != 's5']
+WORDS = {'amfmn': 'AMFMN', 'lw_mcr': 'LWMCR', 'vsepp': 'VSEPP', 'scan': 'SCAN', 'camp': 'CAMP'}
+CLIPS = ('ViT-B-32', 'ViT-L-14')
+NAMES = [
+    f'selo_{generator}_{model}'
+    for generator, model in product(('v1_s5', 'v2'), ('amfmn', 'amfmn_small', 'clip_vit-l-14'))
+]
 
 
-def config(name: str):
-    return load_config(ROOT / 'selo' / f'{name}.py')
+def config(name: str, options=()):
+    return load_config(ROOT / 'selo' / f'{name}.py', list(options))
 
 
-def localizer(name: str):
+def localizer(name: str, options=()):
     """The config's model with a vocabulary of its own, in place of a checkpoint's."""
-    model = config(name).model.to_dict()
+    model = config(name, options).model.to_dict()
     model['retrieval']['vocabulary'] = Vocabulary(['red', 'roof', 'lake'])
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('xemap'):
@@ -62,17 +64,24 @@ def test_a_config_is_what_its_name_says(name):
         assert (generator.shuffles, generator.seed, generator.blur) == (4, 0, 255)
     else:
         assert isinstance(generator, SeLoV1Generator)
-        assert generator.scales == TABLE_IV[name.split('_')[2]]
+        assert generator.scales == TABLE_IV['s5']
         assert (generator.passes, generator.median) == ((0.0, 0.5), 251)
     assert [step.type for step in cfg.test_dataloader.dataset.pipeline] == ['LoadImage', 'PackXeMapInputs']
     assert cfg.test_dataloader.batch_size == 1
 
 
-@pytest.mark.parametrize('model', WORDS)
-def test_the_retrieval_model_is_the_one_that_its_config_trains(model):
+@pytest.mark.parametrize('setting', TABLE_IV)
+def test_settings_of_table_iv_are_an_override(setting):
+    cfg = config('selo_v1_s5_amfmn', [f'model.generator.scales={str(list(TABLE_IV[setting])).replace(" ", "")}'])
+    with DefaultScope.overwrite_default_scope('xemap'):
+        assert tuple(MODELS.build(cfg.model.generator).scales) == TABLE_IV[setting]
+
+
+@pytest.mark.parametrize('model, kind', WORDS.items())
+def test_the_retrieval_model_is_the_one_that_its_config_trains(model, kind):
     trained = load_config(ROOT / 'retrieval' / f'{model}_rsitmd.py').model
     kept = {key: value for key, value in trained.items() if key not in ('vocabulary', 'loss', 'backbone_weights')}
-    assert config(f'selo_v2_{model}').model.retrieval == kept
+    assert config('selo_v2_amfmn', [f'model.retrieval.type={kind}']).model.retrieval == kept
 
 
 def test_the_small_retrieval_model_is_the_one_that_its_config_trains():
@@ -82,18 +91,20 @@ def test_the_small_retrieval_model_is_the_one_that_its_config_trains():
         assert config(f'selo_{generator}_amfmn_small').model.retrieval == trained
 
 
-@pytest.mark.parametrize(('model', 'architecture'), CLIPS.items())
-def test_clips_name_an_architecture_and_weights_of_open_clip(model, architecture):
+@pytest.mark.parametrize('architecture', CLIPS)
+def test_clips_name_an_architecture_and_weights_of_open_clip(architecture):
     open_clip = pytest.importorskip('open_clip', reason='the extra "clip" is not installed')
-    retrieval = config(f'selo_v1_s5_{model}').model.retrieval
+    retrieval = config('selo_v1_s5_clip_vit-l-14', [f'model.retrieval.name={architecture}']).model.retrieval
     assert retrieval.name == architecture
     assert retrieval.weights in open_clip.list_pretrained_tags_by_model(architecture)
 
 
-@pytest.mark.parametrize('model', [*WORDS, 'amfmn_small'])
-def test_models_that_read_words_make_maps(model):
+@pytest.mark.parametrize('kind', [*WORDS.values(), 'small'])
+def test_models_that_read_words_make_maps(kind):
+    small = kind == 'small'
+    model = localizer('selo_v2_amfmn_small') if small else localizer('selo_v2_amfmn', [f'model.retrieval.type={kind}'])
     image = np.random.default_rng(0).integers(0, 256, (300, 280, 3)).astype(np.uint8)
-    (answers,) = localizer(f'selo_v2_{model}').localize([image], [['a red roof', 'the lake']])
+    (answers,) = model.localize([image], [['a red roof', 'the lake']])
     maps = answers.maps()
     assert maps.shape == (2, 300, 280) and maps.min() >= 0 and 0.5 < maps.max() <= 1
     assert not np.array_equal(*maps)

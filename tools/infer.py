@@ -4,9 +4,11 @@
     python tools/infer.py scene.tif --query "the lake" --query "the road next to the lake" --out out
     python tools/infer.py scene.tif --queries-file queries.txt --out out --mode tile --format tif,geojson --crs wgs84
     python tools/infer.py *.jpg --query "the lake" --out out --config CONFIG --checkpoint CHECKPOINT
+    python tools/infer.py FOLDER "more/**/*.tif" --images-from list.txt --query "the lake" --out out
 
-Writes OUT/IMAGE/01_the-lake.{png,tif,geojson,npy,mask.png} and OUT/IMAGE/result.json. Without --config and
---checkpoint the quickstart's model is used.
+Writes OUT/IMAGE/01_the-lake.{png,tif,geojson,npy,mask.png} and OUT/IMAGE/result.json; images that could not be done
+are in OUT/failed.json. Without --config the one that the checkpoint holds is used, without --checkpoint the
+quickstart's model.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ FORMATS = 'png,tif,geojson,npy,mask'
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = cli.make_parser(__doc__)
-    parser.add_argument('images', nargs='+', metavar='IMAGE', help='GeoTIFF, JPEG, PNG …')
+    parser.add_argument(
+        'images', nargs='*', metavar='IMAGE', help='a file, folder, quoted pattern, or GDAL name (/vsizip/a.zip/b.tif)'
+    )
+    parser.add_argument('--images-from', action='append', default=[], metavar='FILE', help='images, one a line')
     parser.add_argument('--query', action='append', default=[], metavar='TEXT', help='a sentence; repeat for more')
     parser.add_argument('--queries-file', metavar='FILE', help='sentences, one a line')
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--config', help="path, or name of one of the project's (default: the quickstart's)")
+    parser.add_argument('--config', help="path, or name of one of the project's (default: the checkpoint's own)")
     parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
     parser.add_argument('--mode', choices=['resize', 'tile'], default='resize',
                         help="the whole image at the model's size, or windows (default: %(default)s)")  # fmt: skip
@@ -35,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--scales', type=_numbers, default=[1.0], metavar='S,…',
                         help='average passes with windows of S x TILE pixels, as 1,4 (default: 1)')  # fmt: skip
-    parser.add_argument('--batch-size', type=int, default=4, help='windows at a time (default: %(default)s)')
+    parser.add_argument('--batch-size', type=int, default=8, help='windows at a time (default: %(default)s)')
     parser.add_argument('--bands', type=_whole_numbers, metavar='R,G,B', help='bands to see, from 1, three or one')
     parser.add_argument('--stretch', type=_numbers, metavar='LOW,HIGH',
                         help='percentiles that become black and white (default: 2,98, not for 8 bits)')  # fmt: skip
@@ -50,6 +55,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--format', default='png,geojson', help=f'some of {FORMATS} (default: %(default)s)')
     parser.add_argument('--decompose', nargs='*', metavar='PART',
                         help='picture each query beside its one-hop parts, found by rules or given')  # fmt: skip
+    parser.add_argument(
+        '--max-pixels', type=float, metavar='N', help='of an image (default: 2.7e8; 6.9e10 where it is read by windows)'
+    )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     again = parser.add_mutually_exclusive_group()

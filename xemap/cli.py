@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import re
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from xemap.errors import XeMapError
+from xemap.files import NO_SPACE
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -32,13 +32,13 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
         if args.debug:
             raise
         rank = os.environ.get('RANK')
-        print(f'error: {f"[rank {rank}] " if rank else ""}{message_of(error)}', file=sys.stderr)
+        print(f'error: {f"[rank {rank}] " if rank else ""}{printable(message_of(error))}', file=sys.stderr)
         return USER_ERROR
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in NO_SPACE
         if args.debug or (error.filename is None and not full):
             raise
-        what = error.filename or 'a file'
+        what = printable(str(error.filename or 'a file'))
         advice = 'make space and run it again' if full else 'check path, permissions and free space'
         print(f'error: {what}: {error.strerror}; {advice}', file=sys.stderr)
         return USER_ERROR
@@ -73,3 +73,9 @@ def message_of(error: XeMapError) -> str:
     if 'Original Traceback' in text:
         text = text.rpartition(f'{type(error).__module__}.{type(error).__qualname__}: ')[2]
     return re.sub(r'\s+', ' ', text).strip()
+
+
+def printable(text: str) -> str:
+    """A text that any terminal and file takes: bytes that are no UTF-8 and control characters stand as escapes."""
+    text = text.encode(errors='backslashreplace').decode()
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)

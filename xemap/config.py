@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,31 @@ HOOKS = {
 _MISSPELT = 0.8  # two letters swapped in a word of five, as in modle
 
 
+def find_config(name: str | Path) -> Path:
+    """Path of a config: itself, or that of the project's config of this name.
+
+    The project's configs lie in the installed package, or in ``configs/`` of a checkout.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = {file.stem: file for file in sorted(config_folder().glob('[!_]*/*.py'))}
+    if str(name) in known:
+        return known[str(name)]
+    close = difflib.get_close_matches(path.stem, known, n=1)
+    hint = f'did you mean "{close[0]}"?' if close else 'configs/ has those of this project'
+    raise ConfigError(f'config {name} does not exist; {hint}')
+
+
+def config_folder() -> Path:
+    """Folder of the project's configs."""
+    packaged = Path(str(resources.files('xemap'))) / 'configs'
+    return packaged if packaged.is_dir() else packaged.parents[1] / 'configs'
+
+
 def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -> Config:
     """Read a config file, apply overrides, and look for misspelt keys.
 
@@ -46,15 +72,13 @@ def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -
     effect wherever the config and its bases use it.
 
     Args:
-        path: a Python config file of MMEngine.
+        path: a Python config file of MMEngine, or the name of one of the project's.
         options: overrides as on a command line (``['model.num_levels=4', …]``) or as a dictionary.
 
     Raises:
         ConfigError: the file is missing or broken, an override does not fit, or a key is misspelt.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f'config {path} does not exist; configs/ has those of this project')
+    path = find_config(path)
     values = dict(options) if isinstance(options, dict) else parse_options(options or [])
     names = {key: value for key, value in values.items() if '.' not in key and is_literal(value)}
     names = {key: value for key, value in names.items() if not isinstance(value, dict)}  # these are merged

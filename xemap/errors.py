@@ -19,6 +19,10 @@ class DataError(XeMapError):
     """A file that is missing, broken, or not what it claims to be."""
 
 
+class OutOfSpaceError(DataError):
+    """The disk, a quota or the largest allowed file is full; what was finished is kept."""
+
+
 class LayoutError(DataError):
     """A file or folder of another make than its source's documented one; converters never skip it."""
 

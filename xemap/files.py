@@ -2,28 +2,70 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xemap.errors import OutOfSpaceError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, sync: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path`` that is renamed to it when the block ends without an error.
 
     The temporary name keeps the suffix, by which image writers choose the format. The folder is made. An
     error or an interruption leaves an existing file as it was, and nothing half-written behind.
+
+    Args:
+        path: the file.
+        sync: wait until it is on the disk, so that it survives a power failure.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
     try:
-        yield part
-        os.replace(part, path)
+        with space_needed(path):
+            yield part
+            if sync:
+                with part.open('rb') as file:
+                    os.fsync(file.fileno())
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def space_needed(path: str | Path) -> Iterator[None]:
+    """Say which file did not fit, when the disk is full.
+
+    Raises:
+        OutOfSpaceError: an error of the block says that the disk, a quota or the largest file size is exhausted.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise out_of_space(path) from error
+
+
+def out_of_space(path: str | Path) -> OutOfSpaceError:
+    """The error for a file that did not fit."""
+    folder = next((folder for folder in Path(path).absolute().parents if folder.is_dir()), Path('/'))
+    free = shutil.disk_usage(folder).free
+    return OutOfSpaceError(
+        f'{path} cannot be written: no space left ({free / 1e6:.0f} MB free in {folder}); what was finished is kept; '
+        'make room there, or choose another folder, and run the command again'
+    )
 
 
 def remove_parts(folder: Path, below: bool = True) -> None:
@@ -53,9 +95,9 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    with replacing(path) as part:
+def write_bytes(path: str | Path, content: bytes, sync: bool = False) -> None:
+    """Write a file that appears under its name only when it is complete; see :func:`replacing`."""
+    with replacing(path, sync) as part:
         part.write_bytes(content)
 
 

@@ -11,4 +11,4 @@ model = dict(
     backbone_weights='torchvision://resnet18',
     loss=dict(type='HardTripletLoss', margin=0.2),
 )
-default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw
+default_hooks = dict(draw=dict(num_queries=0))  # no maps to draw

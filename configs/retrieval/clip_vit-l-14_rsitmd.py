@@ -27,4 +27,4 @@ test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 train_cfg = dict(max_epochs=10)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=1e-4), clip_grad=None)
 param_scheduler = []
-default_hooks = dict(draw=dict(num_queries=0), checkpoint=dict(save_best='mR'))  # no maps to draw
+default_hooks = dict(draw=dict(num_queries=0))  # no maps to draw

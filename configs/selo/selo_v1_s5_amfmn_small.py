@@ -1,7 +1,3 @@
-# SeLo v1 with tiles of 256, 512, 768 px (s5 of the SeLo paper, the default) on the narrow synthetic AMFMN.
-_base_ = [
-    '../_base_/models/selo_amfmn_small.py',
-    '../_base_/datasets/synthetic_full.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(generator=dict(type='SeLoV1Generator', scales=(256, 512, 768)))
+# The same on the narrow AMFMN that configs/retrieval/amfmn_small_synthetic.py trains in minutes.
+_base_ = ['./selo_v1_s5_amfmn.py', '../_base_/models/amfmn_small.py']
+model = dict(retrieval=_base_.retrieval)

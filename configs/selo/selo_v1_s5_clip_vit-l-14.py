@@ -1,7 +1,4 @@
-# SeLo v1 with tiles of 256, 512, 768 px (the default): s5 of the SeLo paper's Table IV. On CLIP ViT-L/14.
-_base_ = [
-    '../_base_/models/selo_clip_vit-l-14.py',
-    '../_base_/datasets/synthetic_full.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(generator=dict(type='SeLoV1Generator', scales=(256, 512, 768)))
+# On CLIP ViT-L/14 of open_clip; fine-tuned by configs/retrieval/clip_vit-l-14_rsitmd.py it makes CLIP-SeLo of the XeMap
+# paper. RemoteCLIP or GeoRSCLIP: model.retrieval.weights=FILE; another CLIP: model.retrieval.name=ViT-B-32
+_base_ = './selo_v1_s5_amfmn.py'
+model = dict(retrieval=dict(_delete_=True, type='OpenCLIPRetrieval', name='ViT-L-14', weights='openai'))

@@ -288,7 +288,7 @@ class TestNaive:
     def test_another_model_is_refused(self):
         cfg = config()
         cfg.model.type = 'SeLoLocalizer'
-        with pytest.raises(ConfigError, match='compares an XeMapNetwork, the config has a SeLoLocalizer'):
+        with pytest.raises(ConfigError, match='compares an XeMapNetwork or MLCM, the config has a SeLoLocalizer'):
             benchmark_naive(cfg, SIZE, 1, 'cpu')
 
 

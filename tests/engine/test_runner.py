@@ -207,7 +207,7 @@ def test_options_of_a_test(tmp_path):
     assert cfg.test_evaluator.protocol == 'paper' and cfg.test_evaluator.outfile_prefix == str(tmp_path / 'test')
     assert cfg.default_hooks.draw.show_dir == 'pictures'
     cfg.test_evaluator = dict(type='Other')
-    with pytest.raises(ConfigError, match='no SeLoMetric'):
+    with pytest.raises(ConfigError, match='has the protocol "paper"; known: none'):
         set_test_options(cfg, 'paper')
     del cfg.default_hooks['draw']
     with pytest.raises(ConfigError, match='--show-dir needs default_hooks.draw'):

@@ -9,7 +9,8 @@ from xemap.evaluation.comparison import compare_summaries, format_comparison
 
 
 def row(rmi: float, queries: int = 4) -> dict:
-    return {'rmi': rmi, 'rsu': 0.1, 'ras': 0.2, 'rda': 0.3, 'queries': queries, 'unscored': 0}
+    intervals = {'rmi': [rmi - 0.02, rmi + 0.04]}
+    return {'rmi': rmi, 'ras': 0.2, 'share': None, 'queries': queries, 'unscored': 0, 'intervals': intervals}
 
 
 def write(path, rmi: float, queries: int = 4):
@@ -18,6 +19,11 @@ def write(path, rmi: float, queries: int = 4):
         'floor': row(0.3),
         'ceiling': row(0.9),
         'by_kind': {'one-hop': row(0.7, 3)},
+        'scores': {
+            'rmi': {'label': 'Rmi', 'rule': 'greater'},
+            'ras': {'label': 'Ras', 'rule': 'less'},
+            'share': {'label': 'share', 'rule': 'less'},
+        },
     }
     path.write_text(json.dumps(summary))
     return path
@@ -31,10 +37,12 @@ def test_rows(tmp_path):
         'floor': 0.3,
         'ceiling': 0.9,
     }
-    assert results['by_kind'] == {'one-hop': {'rmi': 0.7, 'rsu': 0.1, 'ras': 0.2, 'rda': 0.3, 'queries': 3}}
+    assert set(results['by_kind']['one-hop']) == {'rmi', 'ras', 'queries', 'intervals'}
     lines = format_comparison(results).splitlines()
-    assert lines[2] == '| model | 0.6000 | 0.1000 | 0.2000 | 0.3000 | 4 |'
-    assert lines[-1] == '| model, one-hop | 0.7000 | 0.1000 | 0.2000 | 0.3000 | 3 |'
+    assert lines[0] == '| | Rmi | Ras (less is better) | queries |'
+    assert lines[2] == '| model | 0.6000 ±0.030 | 0.2000 | 4 |'
+    assert [line.split(' | ')[0] for line in lines[4:6]] == ['| uniform map', '| true mask']
+    assert lines[-1] == '| model, one-hop | 0.7000 ±0.030 | 0.2000 | 3 |'
 
 
 def test_summaries_of_different_queries_are_not_compared(tmp_path):

@@ -2,56 +2,56 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 
 import pytest
 
 from xemap.errors import DataError
 from xemap.evaluation import (
+    Score,
     format_table,
     merge_rows,
     region_size_bin,
-    report,
     summarize,
     write_rows_csv,
     write_summary_json,
 )
+from xemap.evaluation.report import ROW_FIELDS, join_rows
+
+SCORES = (Score('rmi', 'Rmi', 'rmi'), Score('ras', 'Ras', 'ras', higher_is_better=False))
+BOUNDS = {key: [score.of_columns(key) for score in SCORES] for key in ('floor', 'ceiling')}
+BOUNDS = {
+    key: [Score(score.name, score.label, column.column) for score, column in zip(SCORES, columns)]
+    for key, columns in BOUNDS.items()
+}
+NAMES = {'floor': 'uniform map', 'ceiling': 'true mask'}
 
 
 def row(sample_idx=0, query_id=0, rmi=0.5, floor=0.25, ceiling=1.0, **changes):
-    scores = {score: rmi for score in report.SCORES}
-    bounds = {
-        f'{bound}_{score}': value for bound, value in (('floor', floor), ('ceiling', ceiling)) for score in scores
-    }
-    made = {
-        **dict.fromkeys(report.ROW_FIELDS),
+    return {
+        **dict.fromkeys(ROW_FIELDS),
         **{'sample_idx': sample_idx, 'query_id': query_id, 'image': f'{sample_idx}.png', 'source': 'a', 'text': 'lake'},
-        **{'area_share': 0.05, 'region_size': '1 - 10 %', 'centers': 1},
-        **scores,
-        **bounds,
+        **{'area_share': 0.05, 'region_size': '1 - 10 %', 'regions': 'labels', 'rmi': rmi, 'ras': rmi},
+        **{'floor_rmi': floor, 'floor_ras': floor, 'ceiling_rmi': ceiling, 'ceiling_ras': ceiling},
         **changes,
     }
-    assert set(made) == set(report.ROW_FIELDS)
-    return made
 
 
 ROWS = [
     row(0, 0, 0.25, kind='one-hop', hops=1, multi_hop=False, referents=2, multi_ref=True),
     row(0, 1, 0.75, floor=0.5, kind='multi-hop', hops=2, multi_hop=True, referents=1, multi_ref=False),
-    row(1, 0, math.nan, floor=math.nan, ceiling=math.nan, kind='one-hop', problem='no polygon', source='b'),
-    row(1, 1, 0.5, kind='one-hop', hops=1, multi_hop=False, source='b', text='lake, "old"'),
+    row(1, 0, None, floor=None, ceiling=None, kind='one-hop', problem='no polygon', source='b'),
+    row(1, 1, 0.5, kind='one-hop', hops=1, multi_hop=False, source='b', text='lake, "old"', regions='hand-drawn'),
 ]
 
 
 def test_means_and_groups():
-    summary = summarize(ROWS)
-    assert summary['overall'] == {
-        **dict.fromkeys(report.SCORES, 0.5),
-        **{'queries': 3, 'unscored': 1, 'floor_rmi': pytest.approx(1 / 3), 'ceiling_rmi': 1.0},
-    }
-    assert summary['floor']['rmi'] == pytest.approx(1 / 3)
+    summary = summarize(ROWS, SCORES, BOUNDS)
+    overall = summary['overall']
+    assert (overall['rmi'], overall['ras'], overall['queries'], overall['unscored']) == (0.5, 0.5, 3, 1)
+    assert (overall['floor_rmi'], overall['ceiling_rmi']) == (pytest.approx(1 / 3), 1.0)
+    assert set(overall['intervals']) == {'rmi', 'ras'}
+    assert summary['floor']['rmi'] == pytest.approx(1 / 3) and summary['ceiling']['ras'] == 1.0
     assert summary['floor']['queries'] == 3
-    assert summary['ceiling'] == {**dict.fromkeys(report.SCORES, 1.0), 'queries': 3}
     counts = {
         group: {label: (values['queries'], values['unscored'], values['rmi']) for label, values in groups.items()}
         for group, groups in summary.items()
@@ -60,24 +60,26 @@ def test_means_and_groups():
     assert counts == {
         'by_kind': {'one-hop': (2, 1, 0.375), 'multi-hop': (1, 0, 0.75)},
         'by_source': {'a': (2, 0, 0.5), 'b': (1, 1, 0.5)},
+        'by_hops': {'1': (2, 0, 0.375), '2': (1, 0, 0.75), 'unknown': (0, 1, None)},
         'by_multi_hop': {'yes': (1, 0, 0.75), 'no': (2, 0, 0.375), 'unknown': (0, 1, None)},
         'by_multi_ref': {'yes': (1, 0, 0.25), 'no': (1, 0, 0.75), 'unknown': (1, 1, 0.5)},
         'by_region_size': {'1 - 10 %': (3, 1, 0.5)},
     }
     assert summary['problems'] == {'no polygon': 1}
+    assert summary['regions'] == {'labels': 3, 'hand-drawn': 1}
     assert list(summary['by_kind']) == ['one-hop', 'multi-hop']  # in the order of QUERY_KINDS
+    assert summary['scores']['ras'] == {'label': 'Ras', 'rule': 'less', 'reduction': 'mean of ras'}
 
 
-def test_bounds_are_averaged_over_the_scored_queries_only():
-    rows = [row(0, 0, floor=0.2), row(0, 1, math.nan, floor=0.9, problem='x')]
-    assert summarize(rows)['floor'] == {**dict.fromkeys(report.SCORES, 0.2), 'queries': 1}
+def test_references_are_averaged_over_the_scored_queries_only():
+    rows = [row(0, 0, floor=0.2), row(0, 1, None, floor=0.9, problem='x')]
+    assert summarize(rows, SCORES, BOUNDS)['floor']['rmi'] == 0.2
 
 
-def test_no_bounds_no_rows_for_them():
-    summary = summarize([row(0, 0, floor=None, ceiling=None)])
-    assert 'floor' not in summary
-    assert summary['overall']['floor_rmi'] is None
-    assert 'uniform' not in format_table(summary)
+def test_references_that_were_not_scored_have_no_row():
+    summary = summarize([row(0, 0, floor=None, ceiling=None)], SCORES, BOUNDS)
+    assert 'floor' not in summary and summary['overall']['floor_rmi'] is None
+    assert 'uniform' not in format_table(summary, SCORES, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -88,27 +90,26 @@ def test_region_size_bins(share, name):
     assert region_size_bin(share) == name
 
 
-def test_table_shows_bounds_groups_and_reasons():
-    lines = format_table(summarize(ROWS), title='some title').splitlines()
+def test_table_shows_references_groups_intervals_and_reasons():
+    lines = format_table(summarize(ROWS, SCORES, BOUNDS), SCORES, NAMES, title='some title').splitlines()
     cells = {line.split('|')[1].strip(): [c.strip() for c in line.split('|')[2:-1]] for line in lines if '|' in line}
-    assert lines[0].strip() == 'some title'
-    assert cells['all queries'] == ['0.5000'] * 4 + ['0.3333', '1.0000', '3', '1']
-    assert cells['floor: uniform map'] == ['0.3333'] * 4 + ['', '', '3', '']
-    assert cells['ceiling: true mask'] == ['1.0000'] * 4 + ['', '', '3', '']
-    assert cells['kind: one-hop'] == ['0.3750'] * 4 + ['0.2500', '1.0000', '2', '1']
-    assert cells['multi hop: unknown'] == [''] * 6 + ['0', '1']
+    assert lines[0] == 'some title'
+    assert cells['all queries'][0].startswith('0.5000 ±0.') and cells['all queries'][2:] == ['3', '1']
+    assert cells['uniform map'][0].startswith('0.3333') and cells['true mask'][0].startswith('1.0000')
+    assert cells['kind: multi-hop'] == ['0.7500', '0.7500', '1', '0']  # of one image: no interval
+    assert cells['multi hop: unknown'] == ['', '', '0', '1']
     assert cells['source: b'][-2:] == ['1', '1']
+    assert lines[-2] == 'regions of queries: made from labels, united: 3, hand-drawn, even-odd rule: 1'
     assert lines[-1] == 'not scored: 1 x no polygon'
 
 
 def test_group_of_which_nothing_is_known_is_left_out_of_the_table():
-    table = format_table(summarize([row(0, 0)]))
-    assert 'kind' not in table
-    assert 'source: a' in table
+    table = format_table(summarize([row(0, 0)], SCORES), SCORES)
+    assert 'kind' not in table and 'source: a' in table
 
 
 def test_names_from_data_are_not_markup():
-    assert 'source: [red]x[/red]' in format_table(summarize([row(0, 0, source='[red]x[/red]')]))
+    assert 'source: [red]x[/red]' in format_table(summarize([row(0, 0, source='[red]x[/red]')], SCORES), SCORES)
 
 
 def test_merge_keeps_each_query_once_in_order():
@@ -121,6 +122,14 @@ def test_merge_refuses_two_queries_under_one_key():
         merge_rows([row(0, 0), row(0, 0, text='sea')])
 
 
+def test_rows_of_several_metrics_become_one():
+    def of(column, value, problem=None):
+        return {'sample_idx': 0, 'query_id': 0, 'image': '0', 'text': 'a', column: value, 'problem': problem}
+
+    (joined,) = join_rows([[of('rmi', None, 'no radius')], [of('iou', 0.5)], [of('box', None, 'no referent')]])
+    assert (joined['rmi'], joined['iou'], joined['problem']) == (None, 0.5, 'no radius; no referent')
+
+
 def test_csv_and_json_return_what_was_written(tmp_path):
     write_rows_csv(ROWS, tmp_path / 'new' / 'rows.csv')
     with (tmp_path / 'new' / 'rows.csv').open(newline='') as file:
@@ -128,8 +137,8 @@ def test_csv_and_json_return_what_was_written(tmp_path):
     assert [r['text'] for r in read] == ['lake', 'lake', 'lake', 'lake, "old"']
     assert [r['rmi'] for r in read] == ['0.25', '0.75', '', '0.5']
     assert read[2]['problem'] == 'no polygon'
-    assert tuple(read[0]) == report.ROW_FIELDS
-    summary = summarize(ROWS)
+    assert tuple(read[0])[: len(ROW_FIELDS)] == ROW_FIELDS
+    summary = summarize(ROWS, SCORES, BOUNDS)
     write_summary_json(summary, tmp_path / 'summary.json')
     assert json.loads((tmp_path / 'summary.json').read_text()) == summary
     assert sorted(path.name for path in tmp_path.iterdir()) == ['new', 'summary.json']
@@ -139,7 +148,7 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / 'rows.csv'
     write_rows_csv(ROWS, path)
     before = path.read_bytes()
-    with pytest.raises(KeyError):
-        write_rows_csv([ROWS[0], {'sample_idx': 1}], path)
+    with pytest.raises(TypeError):
+        write_rows_csv([ROWS[0], None], path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

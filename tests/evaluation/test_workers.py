@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,11 +16,12 @@ import torch
 from tests.evaluation.metrics.test_selo import SIZE, box, image
 from xemap.errors import ConfigError, DataError, XeMapError
 from xemap.evaluation import SeLoMetric, workers
-from xemap.evaluation.scoring import ScoringTask
+from xemap.evaluation.scoring import ScoringTask, SeloScorer
 from xemap.evaluation.workers import ScoringPool
 from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]
+QUERY = Query('it', PolygonRegion([box(2, 2, 8, 8)]))
 
 
 def samples() -> list:
@@ -37,12 +37,10 @@ def samples() -> list:
 
 
 def rows_of(metric: SeLoMetric, given: list) -> list[dict]:
-    """Rows as :meth:`compute_metrics` gets them."""
+    """One row per query."""
     for sample in given:
         metric.process(None, [sample.to_dict()])
-    with mock.patch.object(metric, 'compute_metrics', return_value={}) as compute:
-        metric.evaluate(len(given))
-    return compute.call_args.args[0]
+    return metric.gather()
 
 
 def children() -> set[int]:
@@ -78,7 +76,7 @@ def test_bounds_are_kept_here_over_repeated_evaluations(nothing_left, monkeypatc
     asked, submit = [], ScoringPool.submit
 
     def spy(self, label, task):
-        asked.append(task.with_bounds)
+        asked.append(task.references)
         return submit(self, label, task)
 
     monkeypatch.setattr(ScoringPool, 'submit', spy)
@@ -118,7 +116,7 @@ def test_a_killed_worker_is_one_line(nothing_left):
 
 
 def test_a_worker_killed_between_two_maps_is_one_line_too(nothing_left):
-    task = ScoringTask(np.ones((9, 9), np.float32), PolygonRegion([box(2, 2, 8, 8)]), (9, 9), 'paper', 0, True)
+    task = ScoringTask(SeloScorer('paper'), MapAnswers(np.ones((1, 9, 9))), QUERY, (9, 9), True)
     pool = ScoringPool(1)
     try:
         pool.submit(0, task)
@@ -135,8 +133,8 @@ def test_a_worker_killed_between_two_maps_is_one_line_too(nothing_left):
 
 
 def test_waiting_maps_are_bounded_in_bytes(nothing_left, monkeypatch):
-    task = ScoringTask(np.zeros((10, 10), np.float32), PolygonRegion([box(2, 2, 8, 8)]), (1500, 1500), 'paper', 0, True)
-    monkeypatch.setattr(workers, 'PENDING_BYTES', 5 * task.pred.nbytes)
+    task = ScoringTask(SeloScorer('paper'), MapAnswers(np.zeros((1, 10, 10))), QUERY, (1500, 1500), True)
+    monkeypatch.setattr(workers, 'PENDING_BYTES', 5 * task.nbytes)
     pool, most, taken = ScoringPool(1), 0, []
     try:
         for number in range(20):
@@ -168,15 +166,16 @@ def test_workers_have_no_torch():
 SCRIPT = """
 import sys, time
 import numpy as np
-from xemap.evaluation.scoring import ScoringTask
+from xemap.evaluation.scoring import ScoringTask, SeloScorer
 from xemap.evaluation.workers import ScoringPool
-from xemap.structures import PolygonRegion
+from xemap.structures import MapAnswers, PolygonRegion, Query
 
 if __name__ == '__main__':
-    square = PolygonRegion([[2, 2, 8, 2, 8, 8, 2, 8]])
+    query = Query('it', PolygonRegion([[2, 2, 8, 2, 8, 8, 2, 8]]))
+    answer = MapAnswers(np.ones((1, 9, 9)))
     pool = ScoringPool(1)
     for number in range({tasks}):
-        pool.submit(number, ScoringTask(np.ones((9, 9), np.float32), square, (3000, 3000), 'paper', 0, True))
+        pool.submit(number, ScoringTask(SeloScorer('paper'), answer, query, (3000, 3000), True))
     {first}
     print(*pool._executor._processes, flush=True)
     {then}

@@ -120,11 +120,14 @@ def test_turned_and_sheared_transform(tmp_path, rasterio, geopandas):
 
 
 def test_place_without_crs_and_crs_without_number(tmp_path, rasterio, utm):
+    pyogrio = pytest.importorskip('pyogrio', reason='reads as a GIS does')
     regions = find_regions(store_of(MAP), 0, 0.8)
     unknown = Georeference(utm.transform, None, None, 'unknown CRS')
     write_geojson(tmp_path / 'a.geojson', regions, unknown, 'image', {})
     content = json.loads((tmp_path / 'a.geojson').read_text())
-    assert 'crs' not in content and 'unknown CRS' in content['coordinates_are']
+    assert 'unknown CRS' in content['coordinates_are'] and 'LOCAL_CS["unknown"' in pyogrio.read_info(
+        tmp_path / 'a.geojson'
+    )['crs']
     assert content['features'][0]['properties']['area_m2'] is None
     with pytest.raises(DataError, match='unknown CRS'):
         write_geojson(tmp_path / 'b.geojson', regions, unknown, 'wgs84', {})
@@ -143,9 +146,13 @@ def test_pixel_coordinates_say_so(tmp_path):
     write_geojson(tmp_path / 'a.geojson', find_regions(store_of(MAP), 0, 0.8), Georeference(), 'image', {'query': 'a'})
     content = json.loads((tmp_path / 'a.geojson').read_text())
     assert content['coordinates_are'].startswith('pixels') and 'no georeference' in content['coordinates_are']
+    crs = pytest.importorskip('pyogrio').read_info(tmp_path / 'a.geojson')['crs']
+    assert crs.startswith('LOCAL_CS["pixels, y down"') and 'UNIT["pixel",1]' in crs  # and not degrees
     (feature,) = content['features']
     assert {tuple(p) for p in feature['geometry']['coordinates'][0]} == {(10, 200), (30, 200), (30, 210), (10, 210)}
-    assert feature['properties'] == dict(query='a', score=0.9, area_m2=None, area_px=200, box_px=[10, 200, 30, 210])
+    assert feature['properties'] == dict(
+        query='a', rank=1, score=0.9, area_m2=None, area_px=200, box_px=[10, 200, 30, 210]
+    )
     with pytest.raises(DataError, match='without place'):
         write_geojson(tmp_path / 'b.geojson', [], Georeference(), 'wgs84', {})
 

@@ -45,7 +45,7 @@ def test_two_methods_over_the_same_queries(tmp_path, compare, checkpoint):
     assert compare(f'a={config}:{checkpoint}', f'b+={config}', '--out', out, '--pictures', 3) == 0
     report = json.loads((out / 'compare.json').read_text())
     assert [row['name'] for row in report['methods']] == ['a', 'b+']
-    assert [row['name'] for row in report['bounds']] == ['floor: uniform map', 'ceiling: true mask']
+    assert [row['name'] for row in report['bounds']] == ['uniform map', 'true mask', 'MCMG target']
     for row in report['methods']:
         assert row['queries'] == QUERIES
         assert row['total_seconds'] == pytest.approx(row['read_seconds'] + row['model_seconds'])
@@ -55,7 +55,7 @@ def test_two_methods_over_the_same_queries(tmp_path, compare, checkpoint):
     assert report['methods'][0]['rmi'] != report['methods'][1]['rmi']
     table = list(csv.DictReader((out / 'compare.csv').open(newline='')))
     assert [float(row['rmi']) for row in table[:2]] == [row['rmi'] for row in report['methods']]
-    assert (out / 'compare.md').read_text().count('\n') == 2 + 4
+    assert (out / 'compare.md').read_text().count('\n') == 2 + 5
     page = (out / 'index.html').read_text()
     assert page.count('<figure>') == 3 and 'src="http' not in page
     assert (out / 'figure.png').stat().st_size > 1000
@@ -67,9 +67,12 @@ def test_scores_are_those_of_the_test_tool(tmp_path, compare, checkpoint, monkey
     monkeypatch.setattr(sys, 'argv', ['test.py', str(config), str(checkpoint), '--work-dir', str(tmp_path / 'run')])
     assert run(test.main, test.parse_args()) == 0
     assert compare(f'{config}:{checkpoint}', '--out', tmp_path / 'out', '--pictures', 0) == 0
-    for ending in ('queries.csv', 'summary.json'):
-        expected = (tmp_path / 'run' / f'test.{ending}').read_text()
-        assert (tmp_path / 'out' / f'{config.stem}.{ending}').read_text() == expected
+    assert (tmp_path / f'out/{config.stem}.queries.csv').read_text() == (tmp_path / 'run/test.queries.csv').read_text()
+    compared, tested = (
+        json.loads(path.read_text())
+        for path in (tmp_path / f'out/{config.stem}.summary.json', tmp_path / 'run/test.summary.json')
+    )
+    assert {key: tested[key] for key in compared} == compared
     assert not (tmp_path / 'out' / 'index.html').exists()
 
 

@@ -58,13 +58,13 @@ def test_trained_resumed_and_scored(tmp_path, data, monkeypatch, capsys):
     assert call(monkeypatch, 'test', config, whole / 'epoch_2.pth', '--out', tmp_path / 'a', *options(data)) == 0
     assert call(monkeypatch, 'test', config, whole / 'epoch_2.pth', '--out', tmp_path / 'b', *without) == 0
     first, second = (json.loads((tmp_path / f'{name}.summary.json').read_text()) for name in 'ab')
-    assert first == second and first['texts'] == 5 * first['images'] > 20
+    assert first['overall'] == second['overall'] and first['overall']['texts'] == 5 * first['overall']['images'] > 20
 
     capsys.readouterr()
     assert call(monkeypatch, 'test', config, whole / 'epoch_2.pth', '--protocol', 'paper', *options(data)) == 2
-    assert 'test_evaluator has no SeLoMetric, which --protocol is for' in capsys.readouterr().err
+    assert 'no metric of test_evaluator has the protocol' in capsys.readouterr().err
     assert call(monkeypatch, 'test', config, whole / 'epoch_2.pth', '--show-dir', tmp_path / 'p', *options(data)) == 2
-    assert '--show-dir draws maps, and a retrieval model makes none' in capsys.readouterr().err
+    assert '--show-dir draws answers, and a retrieval model makes none' in capsys.readouterr().err
     assert call(monkeypatch, 'train', config, '--work-dir', tmp_path / 'x', *without) == 2
     assert 'the vocabulary is empty: none is configured; load a checkpoint' in capsys.readouterr().err
 

@@ -10,6 +10,7 @@ module             what it holds
 ``model``          parts ``train`` and ``infer``
 ``flops``          work of a training step against the device's ceiling
 ``naive``          part ``naive``
+``naive_mlcm``     the other side of it for MLCM
 ``data``           part ``data``
 ``metric``         part ``metric``
 ``large_sources``  part ``large_sources``

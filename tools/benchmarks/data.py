@@ -14,6 +14,9 @@ from xemap.errors import ConfigError
 from xemap.preparation.synthetic import write_synthetic
 from xemap.preparation.synthetic.scene import SIZES
 
+RESIZING = ('ResizeImage', 'Letterbox')
+"""Steps that say the size of a network's input."""
+
 
 def training_pipeline(cfg: Config, size: tuple[int, int] | None = None) -> list[dict]:
     """Steps of the config's training data set.
@@ -29,7 +32,7 @@ def training_pipeline(cfg: Config, size: tuple[int, int] | None = None) -> list[
     if not steps:
         raise ConfigError(f'config {cfg.filename}: train_dataloader.dataset has no "pipeline", which is to be measured')
     return [
-        {**step, 'size': size} if size is not None and step['type'] == 'ResizeImage' else dict(step) for step in steps
+        {**step, 'size': size} if size is not None and step['type'] in RESIZING else dict(step) for step in steps
     ]
 
 
@@ -40,10 +43,12 @@ def pipeline_size(cfg: Config) -> tuple[int, int]:
         ConfigError: there is no step that says so.
     """
     for step in reversed(training_pipeline(cfg)):
-        if step['type'] == 'ResizeImage' and 'size' in step:
+        if step['type'] in RESIZING and 'size' in step:
             height, width = step['size']
             return height, width
-    raise ConfigError(f'config {cfg.filename}: no ResizeImage with a size in the training pipeline; give --image-size')
+    raise ConfigError(
+        f'config {cfg.filename}: no {" or ".join(RESIZING)} with a size in the training pipeline; give --image-size'
+    )
 
 
 def benchmark_data(
@@ -59,7 +64,7 @@ def benchmark_data(
     The scenes are drawn before, into a temporary folder, and read from the system's file cache.
 
     Args:
-        cfg: whose training pipeline and ``max_queries`` are taken.
+        cfg: whose training pipeline, ``max_queries`` and ``flat`` are taken.
         size: (height, width) to resize to; None = the config's.
         repeats: timed passes.
         scenes: number of images.
@@ -69,8 +74,9 @@ def benchmark_data(
     pipeline = training_pipeline(cfg, size)
     with TemporaryDirectory(prefix='xemap-benchmark-') as folder, limited_threads(1):
         write_synthetic(folder, 'train', scenes, seed, scene_sizes, workers=1)
-        max_queries = cfg.train_dataloader.dataset.get('max_queries')
-        dataset = XeMapDataset('train.arrow', folder, pipeline, max_queries, seed=seed)
+        given = cfg.train_dataloader.dataset
+        max_queries, flat = given.get('max_queries'), given.get('flat', False)
+        dataset = XeMapDataset('train.arrow', folder, pipeline, max_queries, flat, seed=seed)
         epochs = count()
 
         def read_all() -> None:
@@ -83,7 +89,7 @@ def benchmark_data(
     return {
         'scenes': scenes,
         'scene_sizes': list(scene_sizes),
-        'samples_per_s': scenes / time['median_s'],
-        'queries_per_sample': queries / scenes,
+        'samples_per_s': len(dataset) / time['median_s'],
+        'queries_per_sample': queries / len(dataset),
         'pass': time,
     }

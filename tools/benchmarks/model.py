@@ -60,7 +60,8 @@ def queries_of_a_step(cfg: Config) -> list[int]:
     loader = cfg.get('train_dataloader')
     if not loader:
         raise ConfigError(f'config {cfg.filename} has no "train_dataloader", which says how many pairs a step has')
-    queries = loader.get('dataset', {}).get('max_queries') or QUERIES
+    dataset = loader.get('dataset', {})
+    queries = 1 if dataset.get('flat') else dataset.get('max_queries') or QUERIES
     pairs = (loader.get('batch_sampler') or {}).get('pairs_per_batch') or loader.get('batch_size', 1) * queries
     whole, rest = divmod(pairs, queries)
     return [queries] * whole + [rest] * (rest > 0)
@@ -82,6 +83,9 @@ def make_batch(queries: list[int], size: tuple[int, int], seed: int = 0) -> Batc
         sample = XeMapDataSample(metainfo={'img_shape': size, 'ori_shape': size})
         sample.texts = [next(texts) for _ in range(number)]
         sample.gt_maps = torch.from_numpy(rng.random((number, height, width), dtype=np.float32))
+        sample.gt_masks = sample.gt_maps > 0.5
+        corners = np.sort(rng.random((number, 2, 2), dtype=np.float32), axis=1) * (width, height)
+        sample.gt_boxes = torch.from_numpy(corners.reshape(-1, 4).astype(np.float32))
         batch['inputs'].append(torch.from_numpy(image))
         batch['data_samples'].append(sample)
     return batch
@@ -110,10 +114,10 @@ def split_pairs(batch: Batch) -> list[Batch]:
 
 
 def predict(model: BaseModel, batches: list[Batch]) -> torch.Tensor:
-    """(N, H, W) maps of the batches, one batch after another."""
+    """The answers of the batches, one batch after another: (N, H, W) maps or masks, or (N, 4) boxes in pixels."""
     with torch.no_grad():
         samples = [sample for batch in batches for sample in model.test_step(batch)]
-    return torch.from_numpy(np.concatenate([sample.answers.maps() for sample in samples]))
+    return torch.from_numpy(np.concatenate([np.float32(sample.answers.data) for sample in samples]))
 
 
 def make_optimizer(model: BaseModel, cfg: Config) -> OptimWrapper:
@@ -200,7 +204,7 @@ def benchmark_inference(
 
     Returns:
         a row for each of :data:`GROUPS`; ``gain`` is single's median over grouped's, ``max_difference``
-        the largest difference between their maps (values in [0, 1]).
+        the largest difference between their answers (maps in [0, 1], boxes in pixels).
     """
     rows = []
     for number in GROUPS:
@@ -221,7 +225,9 @@ def benchmark_inference(
 
 
 def _names_weights(key: str, value: Any) -> bool:
-    return key == 'grounding_dino' or (key == 'init_cfg' and isinstance(value, dict) and value['type'] == 'Pretrained')
+    if key in ('grounding_dino', 'detr'):
+        return True
+    return key == 'init_cfg' and isinstance(value, dict) and value['type'] == 'Pretrained'
 
 
 def _peak_memory(device: str) -> dict[str, Any]:

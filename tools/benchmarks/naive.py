@@ -1,4 +1,4 @@
-"""The same network composed from MMDetection's parts as they are: what the project's own fusion is measured against."""
+"""The same networks composed from MMDetection's parts as they are: what the project's own are measured against."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from benchmarks.model import Batch, build_model, make_batch, make_optimizer, predict
+from benchmarks.naive_mlcm import NaiveMLCM
 from benchmarks.timing import measure
 from xemap.errors import ConfigError
 from xemap.models.fusion.sampling import LevelShapes, has_compiled_ops
@@ -87,11 +88,15 @@ class NaiveNetwork(XeMapNetwork):
         yield FusedTokens(vision, shapes, text, padding, size, [len(queries) for queries in texts])
 
 
+COMPOSITIONS = {'XeMapNetwork': NaiveNetwork, 'MLCM': NaiveMLCM}
+"""Networks that have a naive composition."""
+
+
 def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, seed: int = 0) -> dict[str, Any]:
-    """Time the project's network against :class:`NaiveNetwork` with the same weights, in turn.
+    """Time the project's network against its naive composition with the same weights, in turn.
 
     Args:
-        cfg: with a ``model`` of type ``XeMapNetwork`` and an ``optim_wrapper``.
+        cfg: with a ``model`` of a type in :data:`COMPOSITIONS` and an ``optim_wrapper``.
         size: (height, width) of the image.
         repeats: timed rounds.
         device: ``'cpu'`` or ``'cuda'``.
@@ -99,19 +104,20 @@ def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, 
 
     Returns:
         for ``infer`` (queries/s) and ``train`` (pairs/s, whole steps) of one image with :data:`QUERIES`
-        queries: both sides, and ``gain``; ``max_difference`` of their maps.
+        queries: both sides, and ``gain``; ``max_difference`` of their maps, or of their boxes in pixels.
 
     Raises:
         ConfigError: the model is of another type.
     """
-    if cfg.model.type != 'XeMapNetwork':
+    if cfg.model.type not in COMPOSITIONS:
         raise ConfigError(
-            f'--parts naive compares an XeMapNetwork, the config has a {cfg.model.type}; leave the part out'
+            f'--parts naive compares an {" or ".join(COMPOSITIONS)}, the config has a {cfg.model.type}; leave the part '
+            'out'
         )
     torch.manual_seed(seed)
     ours = build_model(cfg, device)
     naive_cfg = cfg.copy()
-    naive_cfg.model = ConfigDict(cfg.model, type=NaiveNetwork)
+    naive_cfg.model = ConfigDict(cfg.model, type=COMPOSITIONS[cfg.model.type])
     naive = build_model(naive_cfg, device)
     naive.load_state_dict(ours.state_dict())
     batch = make_batch([QUERIES], size, seed)

@@ -19,7 +19,7 @@ from mmengine.runner import set_random_seed
 from xemap.engine import load_config
 from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
-from xemap.evaluation.report import Row, merge_rows, summarize
+from xemap.evaluation.scores import Row
 from xemap.models.build import build_localizer, require_localizer
 from xemap.models.localizers import Localizer
 from xemap.raster.resize import fit_size, resize
@@ -198,8 +198,8 @@ def run_method(
                 if (sample.sample_idx, query_id) in keep:
                     outcome.maps[sample.sample_idx, query_id] = _small(answer)
         advance(len(batch))
-    outcome.rows = merge_rows(metric.results)
-    outcome.summary = {'protocol': protocol, **summarize(outcome.rows)}
+    outcome.rows = metric.gather()
+    outcome.summary = {'protocol': protocol, **metric.summarize(outcome.rows, metric.scores)}
     outcome.stages = dict(model.stage_seconds)
     if device == 'cuda':
         outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()

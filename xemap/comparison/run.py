@@ -17,10 +17,9 @@ from xemap.comparison.table import as_csv, as_markdown
 from xemap.engine import load_config
 from xemap.engine.draw_hook import even_choice
 from xemap.errors import ConfigError, DataError
-from xemap.evaluation.report import BOUNDS, SCORES, write_rows_csv, write_summary_json
+from xemap.evaluation import SeLoMetric
+from xemap.evaluation.report import write_rows_csv, write_summary_json
 from xemap.files import write_text
-
-BOUND_NAMES = {'floor': 'floor: uniform map', 'ceiling': 'ceiling: true mask'}
 
 
 def compare(
@@ -91,9 +90,7 @@ def compare(
     report = {
         'methods': [outcome.as_dict() for outcome in outcomes],
         'bounds': [
-            {'name': BOUND_NAMES[bound], 'queries': bounds[bound]['queries'], **{s: bounds[bound][s] for s in SCORES}}
-            for bound in BOUNDS
-            if bound in bounds
+            {'name': name, **bounds[key]} for key, name in SeLoMetric.references.items() if key in bounds
         ],
         'protocol': protocol,
         'ann_file': str(ann_file),

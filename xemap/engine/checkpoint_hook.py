@@ -19,6 +19,7 @@ from mmengine.model import is_model_wrapper
 
 from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.errors import CheckpointError, ConfigError
+from xemap.evaluation.scores import main_score, score_rules
 from xemap.models.frozen_weights import LEFT_OUT, fingerprint, without
 from xemap.registry import HOOKS
 
@@ -60,6 +61,9 @@ class CheckpointHook(hooks.CheckpointHook):
     """mmengine's hook of that name, writing first and deleting afterwards.
 
     Args:
+        save_best: name of the result by which the best checkpoint is chosen; ``'auto'`` = the main score of the first
+            metric of the validation.
+        rule: ``'greater'`` or ``'less'``; None = as the metric declares its score.
         leave_out_frozen: leave out frozen parts whose weights come by a name in the config (text encoder of a hub,
             backbone of an address); loading puts them back, see :mod:`xemap.models.frozen_weights`.
         keep_optimizer: ``'latest'`` keeps the optimizer's state, which resuming needs, in the newest checkpoint
@@ -74,18 +78,28 @@ class CheckpointHook(hooks.CheckpointHook):
     def __init__(
         self,
         *args,
+        save_best: str | list[str] | None = None,
+        rule: str | list[str] | None = None,
         leave_out_frozen: bool = True,
         keep_optimizer: str = 'latest',
         backend_args: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(*args, backend_args=backend_args or {'backend': BACKEND}, **kwargs)
+        self._declared = rule is None
+        known = rule or (None if save_best in (None, 'auto') else 'greater')  # until the metrics are there
+        backend_args = backend_args or {'backend': BACKEND}
+        super().__init__(*args, save_best=save_best, rule=known, backend_args=backend_args, **kwargs)
         if keep_optimizer not in ('latest', 'all'):
             raise ConfigError(f'CheckpointHook: keep_optimizer is {keep_optimizer!r}; give "latest" or "all"')
         self.leave_out_frozen, self.keep_optimizer = leave_out_frozen, keep_optimizer
         self._left_out: dict[str, str] = {}
 
     def before_train(self, runner) -> None:
+        if self.save_best and self._declared and runner.val_loop is not None:
+            rules = score_rules(runner.val_loop.evaluator)
+            main = main_score(runner.val_loop.evaluator)[0] if rules else 'auto'
+            wanted = [main if name == 'auto' else name for name in self.key_indicators]
+            self._init_rule([rules.get(name, 'greater') if rules else None for name in wanted], wanted)
         super().before_train(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if self.leave_out_frozen:  # a checkpoint that was loaded may have brought others

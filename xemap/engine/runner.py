@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint, _load_checkpoint_to_model
@@ -17,6 +18,7 @@ from xemap.datasets.epochs import with_epochs
 from xemap.engine.loops import EpochBasedTrainLoop
 from xemap.engine.schedules import FROM_CONFIG, flat, refuse_early_zero, replay_schedules, same_course
 from xemap.errors import CheckpointError, ConfigError, XeMapError
+from xemap.evaluation import QueryEvaluator
 from xemap.models.checkpoint import check_weights
 from xemap.models.frozen_weights import named_frozen_parts, restore_left_out
 from xemap.registry import BY_NAME, suggestion, unknown_type
@@ -218,6 +220,12 @@ class XeMapRunner(Runner):
     def build_test_loop(self, loop):
         with config_errors('test_cfg, test_dataloader or test_evaluator'):
             return super().build_test_loop(loop)
+
+    def build_evaluator(self, evaluator):
+        """As in mmengine; several metrics share one table of queries, see :class:`QueryEvaluator`."""
+        if isinstance(evaluator, Evaluator) or (isinstance(evaluator, dict) and 'metrics' in evaluator):
+            return super().build_evaluator(evaluator)
+        return QueryEvaluator(evaluator)
 
     def build_optim_wrapper(self, optim_wrapper):
         if isinstance(optim_wrapper, dict):

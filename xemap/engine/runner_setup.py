@@ -18,7 +18,9 @@ from xemap.compat.distributed import close_distributed, prepare_distributed
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.runner import XeMapRunner
 from xemap.errors import ConfigError
-from xemap.registry import DATASETS, constructor_keywords
+from xemap.evaluation import QueryMetric
+from xemap.registry import DATASETS, METRICS, constructor_keywords
+from xemap.structures import FORMS
 
 _runs = count()
 
@@ -154,7 +156,7 @@ def set_test_options(
 
     Args:
         cfg: the config.
-        protocol: of the SeLo metrics, ``'reference'`` or ``'paper'``.
+        protocol: of those metrics that have it, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
         out: prefix of the files with one row a query and with the summary; default ``cfg.work_dir/test``.
         show_dir: folder for a picture of every query.
 
@@ -163,20 +165,28 @@ def set_test_options(
     """
     evaluators = cfg.get('test_evaluator') or []
     evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
-    writers = [evaluator for evaluator in evaluators if evaluator.get('type') in ('SeLoMetric', 'RetrievalMetric')]
-    maps = [evaluator for evaluator in writers if evaluator.type == 'SeLoMetric']
-    for option, value, able in (('protocol', protocol, maps), ('out', out, writers)):
-        if value and not able:
-            raise ConfigError(f'config {cfg.filename}: test_evaluator has no SeLoMetric, which --{option} is for')
+    kinds = [(evaluator, METRICS.get(evaluator.get('type'))) for evaluator in evaluators]
+    writers = [
+        (evaluator, kind) for evaluator, kind in kinds if isinstance(kind, type) and issubclass(kind, QueryMetric)
+    ]
     if protocol:
-        for evaluator in maps:
+        able = [evaluator for evaluator, kind in writers if protocol in kind.protocols]
+        if not able:
+            known = sorted({name for _, kind in writers for name in kind.protocols})
+            raise ConfigError(
+                f'config {cfg.filename}: no metric of test_evaluator has the protocol "{protocol}"; '
+                f'known: {", ".join(known) or "none"}'
+            )
+        for evaluator in able:
             evaluator.protocol = protocol
-    for evaluator in writers:
+    if out and not writers:
+        raise ConfigError(f'config {cfg.filename}: test_evaluator has no metric of queries, which --out is for')
+    for evaluator, _ in writers:
         evaluator.outfile_prefix = str(out or evaluator.get('outfile_prefix') or Path(cfg.work_dir, 'test'))
         Path(evaluator.outfile_prefix).parent.mkdir(parents=True, exist_ok=True)  # fails before scoring, not after
     if show_dir:
-        if writers and not maps:
-            raise ConfigError(f'config {cfg.filename}: --show-dir draws maps, and a retrieval model makes none')
+        if writers and not any(kind.form in FORMS for _, kind in writers):
+            raise ConfigError(f'config {cfg.filename}: --show-dir draws answers, and a retrieval model makes none')
         if 'draw' not in (cfg.get('default_hooks') or {}):
             raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')
         cfg.default_hooks.draw.show_dir = str(show_dir)

@@ -1,11 +1,12 @@
 """How well an answer fits its query: metrics of maps, masks and boxes, their bounds, and reports of them.
 
-The functions need numpy, OpenCV and rich only; :class:`SeLoMetric`, which mmengine's evaluator calls,
-is imported when it is asked for.
+The functions need numpy, OpenCV, shapely and rich only; the metrics, which mmengine's evaluator calls, are imported
+when they are asked for.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xemap.evaluation.functional.centers import attention_centers
@@ -29,12 +30,33 @@ from xemap.evaluation.report import (
     write_rows_csv,
     write_summary_json,
 )
+from xemap.evaluation.scores import Score, main_score
 
 if TYPE_CHECKING:
+    from xemap.evaluation.evaluator import QueryEvaluator
+    from xemap.evaluation.metrics.base import QueryMetric
+    from xemap.evaluation.metrics.box import BoxMetric
+    from xemap.evaluation.metrics.mask import MaskMetric
+    from xemap.evaluation.metrics.retrieval import RetrievalMetric
     from xemap.evaluation.metrics.selo import SeLoMetric
+
+_NEEDS_TORCH = {
+    'BoxMetric': 'metrics.box',
+    'MaskMetric': 'metrics.mask',
+    'QueryEvaluator': 'evaluator',
+    'QueryMetric': 'metrics.base',
+    'RetrievalMetric': 'metrics.retrieval',
+    'SeLoMetric': 'metrics.selo',
+}
 
 __all__ = [
     'PROTOCOLS',
+    'BoxMetric',
+    'MaskMetric',
+    'QueryEvaluator',
+    'QueryMetric',
+    'RetrievalMetric',
+    'Score',
     'SeLoMetric',
     'SeloTarget',
     'attention_centers',
@@ -43,6 +65,7 @@ __all__ = [
     'ceiling_map',
     'floor_map',
     'format_table',
+    'main_score',
     'mask_metrics',
     'merge_rows',
     'region_size_bin',
@@ -57,8 +80,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == 'SeLoMetric':  # brings torch and mmengine along
-        from xemap.evaluation.metrics.selo import SeLoMetric
-
-        return SeLoMetric
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'{__name__}.{_NEEDS_TORCH[name]}'), name)

@@ -1,4 +1,4 @@
-"""A trained model beside its untrained self and the metrics' bounds."""
+"""A trained model beside its untrained self and reference answers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 from pathlib import Path
 
 from xemap.errors import DataError
+from xemap.evaluation.report import format_cell
 
-ROWS = ('model', 'untrained', 'floor', 'ceiling')
+REFERENCES = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG target'}
+"""Key in results -> name in the table."""
 
 
 def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
-    """Combine two summaries that :class:`~xemap.evaluation.SeLoMetric` wrote for the same queries.
+    """Combine two summaries that ``tools/test.py`` wrote for the same queries.
 
     Args:
         model, untrained: ``*.summary.json`` files.
 
     Returns:
-        ``model``, ``untrained``, ``floor`` and ``ceiling``, each with ``rmi``, ``rsu``, ``ras``, ``rda``
-        and ``queries``; and ``by_kind``: the same of the model for each kind of query.
+        ``model``, ``untrained``, and ``floor``, ``ceiling``, ``target`` as far as they were scored, each with the
+        scores that the metrics declare, ``queries`` and ``intervals``; ``by_kind``: the same of the model for each kind
+        of query; ``scores``: the declarations.
 
     Raises:
         DataError: a file is missing, or they are not of the same queries.
@@ -29,24 +32,32 @@ def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
             f'{model} has {trained["overall"]["queries"]} queries and {untrained} {before["overall"]["queries"]}; '
             'score both on the same test set'
         )
-    rows = dict(zip(ROWS, (trained['overall'], before['overall'], trained['floor'], trained['ceiling'])))
-    results = {name: _scores(row) for name, row in rows.items()}
-    return {**results, 'by_kind': {kind: _scores(row) for kind, row in trained['by_kind'].items()}}
+    rows = {'model': trained['overall'], 'untrained': before['overall']}
+    rows |= {key: trained[key] for key in REFERENCES if key in trained}
+    kept = [*trained['scores'], 'queries', 'intervals']
+
+    def chosen(row: dict) -> dict:
+        return {key: row[key] for key in kept if row.get(key) is not None}
+
+    return {
+        **{name: chosen(row) for name, row in rows.items()},
+        'by_kind': {kind: chosen(row) for kind, row in trained['by_kind'].items()},
+        'scores': trained['scores'],
+    }
 
 
 def format_comparison(results: dict) -> str:
-    """The dictionary of :func:`compare_summaries` as a Markdown table."""
-    lines = ['| | Rmi | Rsu | Ras | Rda | queries |', '|---|---|---|---|---|---|']
-    rows = {name: results[name] for name in ROWS}
+    """The dictionary of :func:`compare_summaries` as a Markdown table, values with half their 95 % intervals."""
+    scores = {name: declared for name, declared in results['scores'].items() if name in results['model']}
+    labels = [score['label'] + (' (less is better)' if score['rule'] == 'less' else '') for score in scores.values()]
+    lines = [f'| | {" | ".join(labels)} | queries |', '|---' * (len(scores) + 2) + '|']
+    rows = {name: results[name] for name in ('model', 'untrained')}
+    rows |= {name: results[key] for key, name in REFERENCES.items() if key in results}
     rows |= {f'model, {kind}': row for kind, row in results['by_kind'].items()}
     for name, row in rows.items():
-        scores = ' | '.join(f'{row[key]:.4f}' for key in ('rmi', 'rsu', 'ras', 'rda'))
-        lines.append(f'| {name} | {scores} | {row["queries"]} |')
+        cells = ' | '.join(format_cell(row.get(key), row.get('intervals', {}).get(key)) for key in scores)
+        lines.append(f'| {name} | {cells} | {row["queries"]} |')
     return '\n'.join(lines)
-
-
-def _scores(row: dict) -> dict:
-    return {key: row[key] for key in ('rmi', 'rsu', 'ras', 'rda', 'queries')}
 
 
 def _read(path: str | Path) -> dict:
@@ -55,7 +66,7 @@ def _read(path: str | Path) -> dict:
         raise DataError(f'{path} does not exist; tools/test.py --out PREFIX writes PREFIX.summary.json')
     try:
         summary = json.loads(path.read_text())
-        _ = [_scores(summary[part]) for part in ('overall', 'floor', 'ceiling')], summary['by_kind']
-    except (ValueError, KeyError, TypeError) as error:
+        _ = [summary['overall'][key] for key in ('queries', *summary['scores'])], summary['by_kind'].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f'{path} is no summary of tools/test.py ({error!r}); score the model again') from error
     return summary

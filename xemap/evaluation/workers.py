@@ -1,4 +1,4 @@
-"""Processes that score maps while the model predicts the next ones.
+"""Processes that score answers while the model predicts the next ones.
 
 What they import has no torch in it: a worker starts in half a second and takes the memory of one map at
 full size, about 0.5 GB at 10,000 x 10,000.
@@ -55,7 +55,7 @@ class ScoringPool:
         Raises:
             XeMapError: a worker has died.
         """
-        size, finished = task.pred.nbytes, []
+        size, finished = task.nbytes, []
         while self._pending and (self._pending[0][2].done() or self._is_full(size)):
             finished.append(self._take())
         try:
@@ -88,6 +88,6 @@ class ScoringPool:
 
     def _died(self) -> XeMapError:
         return XeMapError(
-            f'SeLoMetric: one of {self.workers} scoring processes died (killed, or out of memory: each holds a few '
+            f'one of {self.workers} scoring processes died (killed, or out of memory: each holds a few '
             'maps at full size); score again with fewer, as --cfg-options test_evaluator.workers=0'
         )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from xemap.cli import printable
 from xemap.errors import ConfigError, DataError
 from xemap.inference.inferencer import XeMapInferencer, check_queries
-from xemap.inference.job import InferenceJob
+from xemap.inference.job import FAILED, InferenceJob
 from xemap.inference.parts import PartsInferencer
+from xemap.inference.progress import ShownProgress, progress_bars
+from xemap.inference.sources import find_images, read_lines
 from xemap.language.decompose import Part, whole_and_parts
 
 QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'work_dirs/quickstart')
@@ -26,21 +31,31 @@ def infer(args: Namespace) -> None:
     Raises:
         ConfigError: an argument does not fit.
         DataError: an image cannot be read; the others are finished.
+        OutOfSpaceError: the disk is full; the images before are finished.
     """
     queries = check_queries([*args.query, *read_queries(args.queries_file)])
+    for query in queries:
+        if query != query.encode(errors='replace').decode():
+            raise ConfigError(f'query "{printable(query)}" is no UTF-8 text; type it again')
     formats = [name.strip() for name in args.format.split(',')]
     parts: dict[str, list[Part]] = {}
     if args.decompose is not None:
         if 'png' not in formats:
             raise ConfigError(f'--decompose draws pictures, --format is {args.format}; add png')
         queries, parts = whole_and_parts(queries, args.decompose)
+    images = find_images(args.images, args.images_from)
     config, checkpoint = choose_model(args.config, args.checkpoint)
+    if args.mode == 'tile' and args.overlap == 0:
+        print('warning: --overlap 0 leaves hard seams between windows; 0.25 blends them', file=sys.stderr)
+    if args.max_pixels is not None and args.max_pixels < 1:
+        raise ConfigError(f'--max-pixels {args.max_pixels}; give a number of pixels, as 1e9')
     job = InferenceJob(
         args.out,
         formats,
         args.crs,
         args.threshold,
         'resume' if args.resume else 'overwrite' if args.overwrite else 'refuse',
+        None if args.max_pixels is None else int(args.max_pixels),
         mode=args.mode,
         tile=args.tile,
         overlap=args.overlap,
@@ -51,48 +66,47 @@ def infer(args: Namespace) -> None:
         bands=args.bands,
         stretch=args.stretch,
     )
-    own = {query: [part.text for part in found] for query, found in parts.items()}
-    model = {'config': str(config), 'checkpoint': _weights(checkpoint), 'parts': own or None}
-    console = Console(stderr=True)
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks: dict[str, int] = {}
+    texts = {query: [part.text for part in found] for query, found in parts.items()}
+    model = {'config': _identity(config), 'checkpoint': _identity(checkpoint), 'parts': texts or None}
 
-        def progress(name: str, done: int, total: int) -> None:
-            task = tasks.setdefault(name, bar.add_task(name, total=total)) if name not in tasks else tasks[name]
-            bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
+    def make_inferencer() -> PartsInferencer:
+        return PartsInferencer(XeMapInferencer(config, checkpoint, args.device), parts)
 
-        def make_inferencer() -> PartsInferencer:
-            return PartsInferencer(XeMapInferencer(config, checkpoint, args.device), parts)
-
-        summary = job.run(make_inferencer, args.images, queries, model, progress)
+    with progress_bars() as bars:
+        summary = job.run(
+            make_inferencer, images, queries, model, lambda number, pixels: ShownProgress(number, pixels, bars)
+        )
     if args.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     elif summary['images']:
         _show(summary, args.out)
     if failed := summary['failed']:
+        for entry in failed[1:]:
+            print(f'not done: {entry["error"]}', file=sys.stderr)
         done = len(summary['images'])
         rest = f'; {done} other images are finished, --resume does the rest' if done else ''
         more = f' (and {len(failed) - 1} more)' if len(failed) > 1 else ''
-        raise DataError(f'{failed[0]["error"]}{more}{rest}')
+        raise DataError(f'{failed[0]["error"]}{more}; listed in {job.out / FAILED}{rest}')
 
 
 def _show(summary: dict[str, Any], out: str | Path) -> None:
     table = Table('image', 'query', 'threshold', 'regions', 'best score')
     for record in summary['images']:
-        for found in record['queries']:
-            regions = found.get('regions', [])
+        for answer in record['queries']:
+            regions = answer.get('regions', [])
             best = f'{regions[0]["score"]:.3f}' if regions else '-'
-            table.add_row(
-                Path(record['image']).name, found['query'], f'{found["threshold"]:.3f}', str(len(regions)), best
-            )
+            threshold = f'{answer["threshold"]:.3f}' if 'threshold' in answer else '-'
+            name, query = (Text(printable(text)) for text in (Path(record['image']).name, answer['query']))  # no markup
+            table.add_row(name, query, threshold, str(len(regions)), best)
     Console().print(table)
     unplaced = [record for record in summary['images'] if record['georeference'] != 'kept']
     if unplaced:
         first = unplaced[0]
         names = Path(first['image']).name + (f' and {len(unplaced) - 1} more' if len(unplaced) > 1 else '')
-        print(f'{names}: {first["georeference"]}; see "coordinates_are" in GeoJSON files')
-    print(f'{summary["written"]} images written, {summary["kept"]} kept, in {out}')
+        print(f'{printable(names)}: {first["georeference"]}; see "coordinates_are" in GeoJSON files')
+    size, seconds = summary['megapixels'], summary['seconds']
+    speed = f'; {size:.2f} Mpx in {seconds:.1f} s, {size / max(seconds, 1e-9):.2f} Mpx/s' if summary['written'] else ''
+    print(f'{summary["written"]} images written, {summary["kept"]} kept, in {printable(str(out))}{speed}')
 
 
 def read_queries(path: str | Path | None) -> list[str]:
@@ -101,23 +115,22 @@ def read_queries(path: str | Path | None) -> list[str]:
     Raises:
         DataError: it is missing or no UTF-8 text.
     """
-    if path is None:
-        return []
-    try:
-        lines = Path(path).read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'queries file {path} cannot be read ({error}); give UTF-8 text, one query a line') from error
-    return [line.strip() for line in lines if line.strip()]
+    return [] if path is None else read_lines(path, 'queries file', 'one query a line')
 
 
-def choose_model(config: str | None, checkpoint: str | None) -> tuple[str, str | None]:
-    """Config and weights; without either those of the quickstart.
+def choose_model(config: str | None, checkpoint: str | None) -> tuple[Any, str | None]:
+    """Config and weights; without a config the one that the weights hold, without either those of the quickstart.
 
     Raises:
-        ConfigError: only one of them is given, or the quickstart was not run.
+        ConfigError: only a config is given, or the quickstart was not run.
+        CheckpointError: the checkpoint holds no config.
     """
     if config and checkpoint:
         return config, None if checkpoint == 'none' else checkpoint
+    if checkpoint and checkpoint != 'none':
+        from xemap.engine.saved_config import config_of_checkpoint
+
+        return config_of_checkpoint(checkpoint), checkpoint
     if config or checkpoint:
         raise ConfigError('--config and --checkpoint belong together; give both ("--checkpoint none" = untrained)')
     name, folder = QUICKSTART
@@ -129,9 +142,21 @@ def choose_model(config: str | None, checkpoint: str | None) -> tuple[str, str |
     return name, str(files[-1])
 
 
-def _weights(checkpoint: str | None) -> list | None:
-    """Path, size and time of the weights: training anew makes others under the same name."""
-    if checkpoint is None:
+def _identity(source: Any) -> list | None:
+    """Name and content of a config or checkpoint: another one under the same name is another model."""
+    if source is None:
         return None
-    state = Path(checkpoint).stat() if Path(checkpoint).is_file() else None
-    return [checkpoint, state.st_size, state.st_mtime_ns] if state else [checkpoint]
+    if not isinstance(source, (str, Path)):  # a config that lies in its checkpoint
+        return [Path(source.filename).name]
+    return [Path(source).name, file_hash(source)]
+
+
+def file_hash(path: str | Path) -> str | None:
+    """First 16 digits of the SHA-256 of a file; None where there is none, as for a config by name."""
+    if not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()[:16]

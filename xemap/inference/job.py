@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xemap.errors import ConfigError, DataError
-from xemap.files import write_text
+from xemap.cli import printable
+from xemap.errors import ConfigError, DataError, OutOfSpaceError
+from xemap.files import space_needed, write_text
+from xemap.inference.progress import JobProgress
 from xemap.inference.result import FORMATS, Result
 from xemap.inference.writers import require_writable
 from xemap.raster.georeference import parse_crs, target_crs
-from xemap.raster.raster_file import open_raster
+from xemap.raster.raster_file import Header, is_gdal_name, open_raster, read_header
 
 RECORD = 'result.json'
 """Written last: an image with it is finished."""
 
-SUFFIXES = {'png': '.png', 'tif': '.tif', 'geojson': '.geojson', 'npy': '.npy', 'mask': '.mask.png'}
+FAILED = 'failed.json'
+"""In the output folder: images that could not be done, and why."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with (name of the image, windows done, windows in all)."""
+SUFFIXES = {'png': '.png', 'tif': '.tif', 'geojson': '.geojson', 'npy': '.npy', 'mask': '.mask.png'}
 
 
 class InferenceJob:
@@ -37,6 +40,7 @@ class InferenceJob:
         threshold: where regions begin; needed for ``geojson`` and ``mask``.
         existing: what to do with finished images: ``'refuse'``, ``'resume'`` (skip them, if they were made with the
             same settings from the same file), ``'overwrite'``.
+        max_pixels: of an image; None = the limits of :mod:`xemap.raster.limits`.
         options: further arguments of the inferencer.
 
     Raises:
@@ -51,6 +55,7 @@ class InferenceJob:
         crs: str = 'image',
         threshold: float | str | None = 'otsu',
         existing: str = 'refuse',
+        max_pixels: int | None = None,
         **options: Any,
     ) -> None:
         unknown = sorted(set(formats) - set(FORMATS))
@@ -59,7 +64,7 @@ class InferenceJob:
         if threshold is None and {'geojson', 'mask'} & set(formats):
             raise ConfigError('geojson and mask need a threshold; give 0.5, otsu or q0.95')
         self.out, self.formats, self.crs, self.existing = Path(out), list(dict.fromkeys(formats)), crs, existing
-        self.options = {**options, 'threshold': threshold}
+        self.max_pixels, self.options = max_pixels, {**options, 'threshold': threshold}
         if crs != 'image':
             parse_crs(crs)
         require_writable(self.out)
@@ -70,47 +75,71 @@ class InferenceJob:
         images: Sequence[str | Path],
         queries: Sequence[str],
         model: dict[str, Any],
-        progress: Progress | None = None,
+        make_progress: Callable[[int, int], JobProgress] = JobProgress,
     ) -> dict[str, Any]:
-        """Work through the images; one that cannot be read does not keep the others from being done.
+        """Work through the images; one that cannot be done does not keep the others from being done.
+
+        The headers of all images are read, and their places compared with ``crs``, before the inferencer is made.
 
         Args:
             make_inferencer: makes the inferencer, when the first image needs it.
             model: what the inferencer is made of; part of the settings that a resumed job compares.
-            progress: called as work goes on.
+            make_progress: called with the numbers of images and pixels to be done.
 
         Returns:
-            ``{'images': [record…], 'written': n, 'kept': n, 'failed': [{'image': path, 'error': text}…]}``
+            ``{'images': [record…], 'written': n, 'kept': n, 'failed': [{'image': path, 'error': text}…],
+            'megapixels': x, 'seconds': s}``; the failed ones are in :data:`FAILED`, too.
 
         Raises:
             ConfigError: finished images are there and ``existing`` is ``'refuse'``, or they are of other settings.
-            DataError: an image has no place in ``crs``.
+            OutOfSpaceError: the disk is full.
         """
-        inferencer = None
-        records, failed, kept = [], [], 0
         folders = self._folders(images)
         settings = {**model, **self.options, 'queries': list(queries), 'formats': self.formats, 'crs': self.crs}
         settings = json.loads(json.dumps(settings))
-        finished = [
+        records = [
             self._finished(folder, {**settings, 'image': _identity(path)}) for path, folder in zip(images, folders)
         ]
-        if self.crs != 'image' and 'geojson' in self.formats:  # before hours of work, not after
-            for path, record in zip(images, finished):
-                if record is None:
-                    with open_raster(path) as raster:
-                        target_crs(raster.georeference, self.crs)
-        for path, folder, record in zip(images, folders, finished):
-            if record is not None:
-                kept += 1
-            else:
-                inferencer = inferencer or make_inferencer()
+        kept = sum(record is not None for record in records)
+        headers: dict[int, Header] = {}
+        errors: dict[int, str] = {}
+        for i, (path, record) in enumerate(zip(images, records)):
+            if record is None:
                 try:
-                    record = self._infer(inferencer, path, folder, queries, settings, progress)
+                    headers[i] = self._header(path)
                 except DataError as error:
-                    failed.append({'image': str(path), 'error': str(error)})
-                    continue
-            records.append(record)
-        return {'images': records, 'written': len(records) - kept, 'kept': kept, 'failed': failed}
+                    errors[i] = str(error)
+        progress = make_progress(len(headers), sum(header.pixels for header in headers.values()))
+        inferencer = None
+        for i, header in headers.items():
+            inferencer = inferencer or make_inferencer()
+            progress.image(folders[i].name, header.pixels)
+            try:
+                records[i] = self._infer(inferencer, images[i], folders[i], queries, settings, progress)
+            except OutOfSpaceError:
+                raise
+            except DataError as error:
+                errors[i] = str(error)
+            progress.finished(i not in errors)
+        failed = [{'image': printable(str(images[i])), 'error': printable(errors[i])} for i in sorted(errors)]
+        if failed:
+            write_text(self.out / FAILED, json.dumps(failed, indent=1, ensure_ascii=False) + '\n')
+        else:
+            (self.out / FAILED).unlink(missing_ok=True)
+        done = [record for record in records if record is not None]
+        return {
+            'images': done, 'written': len(done) - kept, 'kept': kept, 'failed': failed,
+            'megapixels': progress.done_pixels / 1e6, 'seconds': progress.seconds,
+        }  # fmt: skip
+
+    def _header(self, path: str | Path) -> Header:
+        header = read_header(path, self.max_pixels)
+        if self.crs != 'image' and 'geojson' in self.formats:  # before hours of work, not after
+            try:
+                target_crs(header.georeference, self.crs)
+            except DataError as error:
+                raise DataError(f'image {path}: {error}') from error
+        return header
 
     def _infer(
         self,
@@ -119,31 +148,33 @@ class InferenceJob:
         folder: Path,
         queries: Sequence[str],
         settings: dict[str, Any],
-        progress: Progress | None,
+        progress: JobProgress,
     ) -> dict[str, Any]:
         """One image: its files, its record, and nothing left of the answer before."""
         before = _recorded_files(folder)
         (folder / RECORD).unlink(missing_ok=True)
-        result = inferencer(
-            path,
-            queries,
-            pictures='png' in self.formats,
-            scratch=self.out,
-            progress=(lambda done, total: progress(folder.name, done, total)) if progress else None,
-            **self.options,
-        )
-        record = self._write(result, folder, {**settings, 'image': _identity(path)})
+        bands, stretch = self.options.get('bands'), self.options.get('stretch')
+        with space_needed(self.out), open_raster(path, bands, stretch, max_pixels=self.max_pixels) as raster:
+            result = inferencer(
+                raster,
+                queries,
+                pictures='png' in self.formats,
+                scratch=self.out,
+                progress=progress.windows,
+                **self.options,
+            )
+            record = self._write(result, folder, {**settings, 'image': _identity(path)})
         for stale in before - _recorded_files(folder):
             stale.unlink(missing_ok=True)
         return record
 
     def _folders(self, images: Sequence[str | Path]) -> list[Path]:
         """A folder for each image, called by its stem; where that is not enough by its suffix, too, or its path."""
-        paths = [Path(path).resolve() for path in images]
+        paths = [Path(os.path.realpath(path)) for path in images]
         if len(set(paths)) < len(paths):
             raise ConfigError(f'image {Counter(paths).most_common(1)[0][0]} is given twice; name it once')
         beside = len({path.with_suffix('') for path in paths}) < len(paths)  # scene.tif and scene.png in one folder
-        own = [path.name if beside else path.stem for path in paths]
+        own = [printable(path.name if beside else path.stem) for path in paths]
         depth, names = 1, own
         while len(set(names)) < len(names) and depth < max(len(path.parts) for path in paths):
             depth += 1
@@ -158,7 +189,7 @@ class InferenceJob:
         if self.existing == 'refuse':
             raise ConfigError(f'{folder} holds a result; give --resume, --overwrite or another --out')
         try:
-            record = json.loads(file.read_text())
+            record = json.loads(file.read_text(encoding='utf-8'))
             made_with, files = record['settings'], [folder / name for q in record['queries'] for name in q['files']]
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
@@ -173,7 +204,7 @@ class InferenceJob:
         return record if all(name.is_file() for name in files) else None
 
     def _write(self, result: Result, folder: Path, settings: dict) -> dict[str, Any]:
-        found = []
+        answers = []
         for i, text in enumerate(result.queries):
             stem = f'{i + 1:02d}_{slug(text)}'
             names = [stem + SUFFIXES[kind] for kind in self.formats]
@@ -185,7 +216,7 @@ class InferenceJob:
                 entry['regions'] = [
                     {'score': region.score, 'box': region.box, 'pixels': region.pixels} for region in result.regions[i]
                 ]
-            found.append(entry)
+            answers.append(entry)
         record = {
             'image': result.name,
             'width': result.store.size[1],
@@ -193,7 +224,7 @@ class InferenceJob:
             'crs': str(result.georeference.crs) if result.georeference.crs else None,
             'georeference': result.georeference.problem or 'kept',
             'stretch': result.stretch,
-            'queries': found,
+            'queries': answers,
             'settings': settings,
         }
         write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
@@ -203,7 +234,7 @@ class InferenceJob:
 def _recorded_files(folder: Path) -> set[Path]:
     """What a record in the folder, of whatever settings, says was written there."""
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text(encoding='utf-8'))
         names = {Path(name).name for query in record['queries'] for name in query['files']}
     except (OSError, ValueError, KeyError, TypeError):
         return set()
@@ -216,7 +247,10 @@ def slug(text: str, length: int = 40) -> str:
 
 
 def _identity(path: str | Path) -> list:
-    """Path, size and time of a file, by which a changed one is known."""
-    path = Path(path)
-    state = path.stat() if path.is_file() else None
-    return [str(path.resolve()), state.st_size if state else None, state.st_mtime_ns if state else None]
+    """Name, size and time of a file, by which a changed one is known."""
+    try:
+        state = None if is_gdal_name(path) else os.stat(path)
+    except (OSError, ValueError):
+        state = None
+    name = str(path) if is_gdal_name(path) else Path(path).name
+    return [printable(name), state.st_size if state else None, state.st_mtime_ns if state else None]

@@ -16,13 +16,17 @@ import rasterio.shutil
 from PIL import Image
 from rasterio.windows import Window
 
-from xemap.files import replacing, write_text
+from xemap.files import out_of_space, replacing, space_needed, write_text
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion
 from xemap.raster.georeference import WGS84, Georeference, areas_m2, place_polygons, target_crs
-from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
+from xemap.raster.raster_file import GDAL_ERRORS, GDAL_OPTIONS, quiet_about_missing_place
 
 BLOCK = 512
+
+PIXEL_CRS = 'LOCAL_CS["pixels, y down",UNIT["pixel",1],AXIS["X",EAST],AXIS["Y",SOUTH]]'
+UNKNOWN_CRS = 'LOCAL_CS["unknown",UNIT["unknown",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+"""Names of coordinates without a CRS; GeoJSON without any name is read as degrees."""
 
 
 def output_nodata(nodata: float | None, masked: bool) -> float | None:
@@ -43,6 +47,9 @@ def write_geotiff(
     Args:
         masked: pixels without data are possible.
         tags: metadata; the value of ``query`` is the band's description too.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,19 +60,22 @@ def write_geotiff(
         crs=georeference.crs, transform=georeference.transform, tiled=height > BLOCK and width > BLOCK,
     )  # fmt: skip
     # The driver's own temporary files go into the folder, and with it.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
+    with space_needed(path), tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
         plain, optimised = Path(folder, 'plain.tif'), Path(folder, 'optimised.tif')
-        with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
-            with rasterio.open(plain, 'w', **profile) as dataset:
-                dataset.update_tags(**tags)
-                dataset.set_band_description(1, tags.get('query', ''))
-                for top, rows in store.strips(query, BLOCK):
-                    window = Window(0, top, width, len(rows))
-                    dataset.write(_with_nodata(rows, nodata), 1, window=window)
-            rasterio.shutil.copy(
-                plain, optimised, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),
-                OVERVIEW_RESAMPLING='AVERAGE', BIGTIFF='IF_SAFER', NUM_THREADS='ALL_CPUS',
-            )  # fmt: skip
+        try:
+            with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
+                with rasterio.open(plain, 'w', **profile) as dataset:
+                    dataset.update_tags(**tags)
+                    dataset.set_band_description(1, tags.get('query', ''))
+                    for top, rows in store.strips(query, BLOCK):
+                        window = Window(0, top, width, len(rows))
+                        dataset.write(_with_nodata(rows, nodata), 1, window=window)
+                rasterio.shutil.copy(
+                    plain, optimised, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),
+                    OVERVIEW_RESAMPLING='AVERAGE', BIGTIFF='IF_SAFER', NUM_THREADS='ALL_CPUS',
+                )  # fmt: skip
+        except GDAL_ERRORS as error:  # GDAL does not say why a write failed
+            raise out_of_space(path) from error
         os.replace(optimised, path)
 
 
@@ -90,10 +100,10 @@ def write_geojson(
     """Polygons of one map as GeoJSON.
 
     Args:
-        regions: in pixels.
+        regions: in pixels, the highest score first.
         crs: see :func:`~xemap.raster.georeference.target_crs`.
-        properties: of every feature; ``score``, ``area_m2`` (None where the place is unknown), ``area_px`` and
-            ``box_px`` are added.
+        properties: of every feature; ``rank`` (1 = highest score), ``score``, ``area_m2`` (None where the place is
+            unknown), ``area_px`` and ``box_px`` are added.
 
     Returns:
         the features.
@@ -108,6 +118,7 @@ def write_geojson(
     features = []
     for i, (region, polygon) in enumerate(zip(regions, placed)):
         own = dict(
+            rank=i + 1,
             score=round(region.score, 6),
             area_m2=None if areas is None else round(float(areas[i]), 3),
             area_px=region.pixels,
@@ -117,8 +128,10 @@ def write_geojson(
         features.append({'type': 'Feature', 'properties': {**properties, **own}, 'geometry': geometry})
     code = None if target is None else target.to_epsg()
     collection: dict[str, Any] = {'type': 'FeatureCollection'}
-    if code not in (None, int(WGS84.split(':')[1])):  # without a name it is WGS84, longitude first
-        collection['crs'] = {'type': 'name', 'properties': {'name': f'urn:ogc:def:crs:EPSG::{code}'}}
+    if code != int(WGS84.split(':')[1]):  # without a name it is WGS84, longitude first
+        pixels = PIXEL_CRS if georeference.transform is None else UNKNOWN_CRS
+        name = pixels if code is None else f'urn:ogc:def:crs:EPSG::{code}'
+        collection['crs'] = {'type': 'name', 'properties': {'name': name}}
     collection['coordinates_are'] = str(target) if target is not None else georeference.unit
     if remark:
         collection['remark'] = remark

@@ -19,10 +19,7 @@ from xemap.config import load_config
 from xemap.errors import ConfigError
 from xemap.models.checkpoint import load_weights
 from xemap.models.localizers.base import Localizer, NetworkLocalizer
-from xemap.registry import MODELS, TRANSFORMS, suggestion
-
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-"""Of a checkout."""
+from xemap.registry import MODELS, TRANSFORMS
 
 
 @contextmanager
@@ -93,7 +90,7 @@ def build_localizer(
 
 def read_config(config: str | Path | Config) -> Config:
     """A config as it is, or by its path or name."""
-    return config if isinstance(config, Config) else load_config(find_config(config))
+    return config if isinstance(config, Config) else load_config(config)
 
 
 def require_localizer(config: Config) -> None:
@@ -111,21 +108,6 @@ def require_localizer(config: Config) -> None:
             f'config {config.filename}: {kind.__name__} is no Localizer and answers no queries about images; give the '
             'checkpoint of a retrieval model to a config in configs/selo'
         )
-
-
-def find_config(name: str | Path) -> Path:
-    """Path of a config: itself, or that of the checkout's config of this name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = {file.stem: file for file in sorted(CONFIGS.glob('*/*.py')) if file.parent.name != '_base_'}
-    if str(name) not in known:
-        raise ConfigError(f'config "{name}" is no file and no config of the project; {suggestion(str(name), known)}')
-    return known[str(name)]
 
 
 def _set_pipeline(localizer: Localizer, config: Config) -> None:

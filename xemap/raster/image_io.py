@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xemap.raster.plain_image import open_image
-from xemap.raster.raster_file import PLAIN, open_raster
+from xemap.raster.raster_file import open_raster, read_header
 
 FACTORS = (8, 4, 2)
 """At which a JPEG decoder can shrink, and TIFF is read as well."""
@@ -69,8 +68,4 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         DataError: as :func:`read_image`, as far as the header shows it.
     """
-    if Path(path).suffix.lower() in PLAIN:
-        with open_image(path) as image:
-            return image.height, image.width
-    with open_raster(path) as raster:
-        return raster.size
+    return read_header(path).size

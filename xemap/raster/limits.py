@@ -53,9 +53,14 @@ def check_content(name: str, declared: int, stored: int, compression: str) -> No
     Raises:
         DataError: even the best compression could not hold them.
     """
-    expansion = EXPANSION.get(compression.lower())
-    if expansion and declared > stored * expansion + _SLACK:
+    if not fits(declared, stored, compression):
         raise DataError(
             f'{name} declares {declared / 1e6:.0f} MB of pixels, which its {stored / 1e6:.3f} MB ({compression}) '
             'cannot hold; it is truncated or no real image, copy it again'
         )
+
+
+def fits(declared: int, stored: int, compression: str) -> bool:
+    """Whether so many stored bytes can become the declared ones; arguments as of :func:`check_content`."""
+    expansion = EXPANSION.get(compression.lower())
+    return expansion is None or declared <= stored * expansion + _SLACK

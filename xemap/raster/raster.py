@@ -97,6 +97,10 @@ class Raster(ABC):
     def close(self) -> None:  # noqa: B027  (arrays have nothing to close)
         """Close what was opened here."""
 
+    def borrowed(self) -> Raster:
+        """The same raster, which stays open when the returned one is closed."""
+        return self
+
     @property
     @abstractmethod
     def masked(self) -> bool:

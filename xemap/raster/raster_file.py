@@ -6,18 +6,21 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as FileWindow
 
 from xemap.errors import DataError
 from xemap.raster.georeference import Georeference
-from xemap.raster.limits import BLOCK_BYTES, WINDOW_PIXELS, check_content, check_pixels
+from xemap.raster.limits import BLOCK_BYTES, WINDOW_PIXELS, check_content, check_pixels, fits
 from xemap.raster.plain_image import decode, is_wide, open_image
 from xemap.raster.raster import ArrayRaster, Raster, Window, choose_bands
 
@@ -47,6 +50,10 @@ GDAL_OPTIONS = {
 }
 
 
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, MemoryError)
+"""What rasterio raises about a file that is broken, or a disk that is full."""
+
+
 def is_gdal_name(source: str | Path) -> bool:
     """Whether it is no file but a name that GDAL knows how to read: ``/vsizip/…``, ``/vsicurl/…``, ``s3://…``."""
     return str(source).startswith('/vsi') or '://' in str(source)
@@ -64,7 +71,7 @@ def open_raster(
 
     Args:
         source: a file, a name as GDAL has them (``/vsizip/``, ``/vsicurl/``, ``s3://``), an array (see
-            :class:`ArrayRaster`), an open rasterio dataset, which stays open, or a raster, which is returned.
+            :class:`ArrayRaster`), an open rasterio dataset or a raster, which stay open.
         bands: see :func:`choose_bands`; None = those called red, green and blue, else the first three, else the first.
         stretch: lower and upper percentile, see :class:`Raster`.
         max_pixels: most pixels that a file may declare; None = the limits of :mod:`xemap.raster.limits`.
@@ -79,7 +86,7 @@ def open_raster(
         ConfigError: bands or percentiles do not fit.
     """
     if isinstance(source, Raster):
-        return source
+        return source.borrowed()
     if isinstance(source, np.ndarray):
         return ArrayRaster(source, bands, stretch)
     if not isinstance(source, (str, Path)):
@@ -109,6 +116,38 @@ def open_raster(
     return _open_dataset(name, bands, stretch, max_pixels)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What is known of an image file before its pixels are read.
+
+    Args:
+        size: (height, width).
+        georeference: its place.
+    """
+
+    size: tuple[int, int]
+    georeference: Georeference
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1]
+
+
+def read_header(source: str | Path, max_pixels: int | None = None) -> Header:
+    """Size and place of a file that :func:`open_raster` would open; pixels are not read.
+
+    Raises:
+        DataError: as :func:`open_raster`, as far as the header shows it.
+    """
+    name = _require_utf8(str(source))
+    if not is_gdal_name(name) and Path(name).suffix.lower() in PLAIN:
+        with open_image(name, max_pixels) as image:
+            if image.format != 'TIFF':
+                return Header(image.size[::-1], _place_of_plain(Path(name)))
+    with open_raster(name, max_pixels=max_pixels) as raster:
+        return Header(raster.size, raster.georeference)
+
+
 def _open_dataset(
     name: str,
     bands: Sequence[int] | None,
@@ -122,10 +161,11 @@ def _open_dataset(
         stack.enter_context(rasterio.Env(**GDAL_OPTIONS))
         with quiet_about_missing_place():
             dataset = stack.enter_context(_open_by(name, drivers))
-        if dataset.count:
-            check_pixels(f'image {name}', dataset.shape, max_pixels or WINDOW_PIXELS, whole=False)
-            _check_blocks(name, dataset)
-        raster = FileRaster(dataset, bands, stretch)
+        with _broken_file_named(name):
+            if dataset.count:
+                check_pixels(f'image {name}', dataset.shape, max_pixels or WINDOW_PIXELS, whole=False)
+                _check_blocks(name, dataset)
+            raster = FileRaster(dataset, bands, stretch)
         raster.opened = stack.pop_all()
         return raster
 
@@ -176,6 +216,11 @@ class FileRaster(Raster):
     def close(self) -> None:
         self.opened.close()
 
+    def borrowed(self) -> FileRaster:
+        same = copy(self)
+        same.opened = ExitStack()
+        return same
+
     @property
     def masked(self) -> bool:
         return self._flagged or self.dtype.kind == 'f'
@@ -192,7 +237,7 @@ class FileRaster(Raster):
             valid = self._has_flag(window, how)
             if not valid.any():
                 return np.zeros((len(self.bands), *out_size), self.dtype), valid
-        with self._reading():
+        with _broken_file_named(self.name):
             native = self._dataset.read(list(self.bands), **how)
         if self._palette is not None:
             native = np.moveaxis(self._palette[np.minimum(native[0], len(self._palette) - 1)], 2, 0)
@@ -201,9 +246,9 @@ class FileRaster(Raster):
         return native, valid
 
     def _has_flag(self, window: Window, how: dict) -> np.ndarray:
-        if self._sparse is not None and self._sparse.empty(window):
-            return np.zeros(how['out_shape'][1:], bool)
-        with self._reading():
+        with _broken_file_named(self.name):
+            if self._sparse is not None and self._sparse.empty(window):
+                return np.zeros(how['out_shape'][1:], bool)
             return self._dataset.read_masks(list(self.bands), **how).any(0)
 
     def _has_data(self, window):
@@ -212,19 +257,11 @@ class FileRaster(Raster):
         if self._flagged:
             valid = self._has_flag(window, dict(window=_window(window), out_shape=(len(self.bands), *size)))
         if self.dtype.kind == 'f' and (valid is None or valid.any()):
-            with self._reading():
+            with _broken_file_named(self.name):
                 bands = self._dataset.read(list(self.bands), window=_window(window))
             finite = np.isfinite(bands).all(0)
             valid = finite if valid is None else valid & finite
         return valid
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except (RasterioError, MemoryError) as error:
-            cause = error.__cause__ or error
-            raise DataError(f'image {self.name} is truncated or no known image ({cause}); copy it again') from error
 
 
 class _SparseBlocks:
@@ -254,9 +291,22 @@ class _SparseBlocks:
 
     def _is_hole(self, x: int, y: int) -> bool:
         if (x, y) not in self._known:
-            offsets = (self._dataset.get_tag_item(f'BLOCK_OFFSET_{x}_{y}', 'TIFF', bidx=band) for band in self._bands)
-            self._known[x, y] = all(offset is None for offset in offsets)
+            self._known[x, y] = not any(_is_stored(self._dataset, x, y, band) for band in self._bands)
         return self._known[x, y]
+
+
+def _is_stored(dataset: Any, x: int, y: int, band: int) -> bool:
+    """Whether a block of a TIFF was written."""
+    return dataset.get_tag_item(f'BLOCK_OFFSET_{x}_{y}', 'TIFF', bidx=band) is not None
+
+
+@contextmanager
+def _broken_file_named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except GDAL_ERRORS as error:
+        cause = error.__cause__ or error
+        raise DataError(f'image {name} is truncated or no known image ({cause}); copy it again') from error
 
 
 @contextmanager
@@ -295,18 +345,13 @@ def _check_blocks(name: str, dataset: Any) -> None:
         return
     declared = dataset.height * dataset.width * item * dataset.count
     stored = os.stat(name).st_size
-    try:
-        check_content(f'image {name}', declared, stored, compression)
-    except DataError:
-        # A block of one row of blocks in each column tells whether the file is sparse; all would take too long.
-        block = rows * columns * pixel
-        down, across = -(-dataset.height // rows), -(-dataset.width // columns)
-        number = sum(
-            dataset.get_tag_item(f'BLOCK_OFFSET_{i % across}_{i // across}', 'TIFF', bidx=1) is not None
-            for i in np.unique(np.linspace(0, down * across - 1, min(down * across, 20_000)).astype(int)).tolist()
-        )
-        share = number / min(down * across, 20_000)
-        check_content(f'image {name}', int(share * down * across * block), stored, compression)
+    if fits(declared, stored, compression):
+        return
+    # Sparse, perhaps: a sample of the blocks tells how many were written; all would take too long.
+    down, across = -(-dataset.height // rows), -(-dataset.width // columns)
+    sample = np.unique(np.linspace(0, down * across - 1, min(down * across, 20_000)).astype(np.int64)).tolist()
+    written = sum(_is_stored(dataset, i % across, i // across, 1) for i in sample)
+    check_content(f'image {name}', int(declared * written / len(sample)), stored, compression)
 
 
 def _place_of_plain(path: Path) -> Georeference:

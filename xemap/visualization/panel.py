@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from xemap.files import replacing
 from xemap.visualization.overlay import colorize, draw_outlines, overlay, scale_polygons, shrink
 
 GAP, BAR_WIDTH, TICKS_WIDTH = 8, 14, 30
@@ -90,16 +90,8 @@ def save_panels(path: str | Path, panels: Iterable[np.ndarray]) -> None:
 
 def save_picture(path: str | Path, picture: np.ndarray) -> None:
     """Write an (H, W, 3) uint8 RGB picture as PNG; it appears under its name only when complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'PNG')
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        part.write_bytes(buffer.getvalue())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part:
+        Image.fromarray(picture).save(part, 'PNG')
 
 
 def wrap(text: str, width: int, size: int) -> list[str]:

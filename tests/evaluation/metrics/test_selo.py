@@ -12,8 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from xemap.errors import ConfigError, DataError
-from xemap.evaluation import SeLoMetric, scoring, selo_metrics
-from xemap.evaluation.metrics import selo as metric
+from xemap.evaluation import SeLoMetric, evaluator, scoring, selo_metrics
 from xemap.registry import METRICS
 from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query, XeMapDataSample
 
@@ -175,7 +174,7 @@ def test_second_evaluation_starts_empty_and_reuses_the_bounds():
     samples = [image(i) for i in range(2)]
     result, kept = run(samples)
     assert kept.results == []
-    with mock.patch.object(scoring, 'bound_metrics', side_effect=AssertionError('computed again')):
+    with mock.patch.object(scoring, 'ceiling_map', side_effect=AssertionError('computed again')):
         for sample in samples:
             kept.process(None, [sample.to_dict()])
         assert kept.evaluate(2) == result
@@ -195,7 +194,7 @@ def test_results_carry_a_prefix_only_where_one_is_given():
 
 def test_writes_rows_and_summary(tmp_path, monkeypatch):
     logged = []
-    monkeypatch.setattr(metric, 'print_log', lambda text, logger, level=logging.INFO: logged.append(text))
+    monkeypatch.setattr(evaluator, 'print_log', lambda text, logger, level=logging.INFO: logged.append(text))
     result, _ = run([image(1), image(0)], outfile_prefix=str(tmp_path / 'out' / 'val'))
     with (tmp_path / 'out' / 'val.queries.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -207,7 +206,7 @@ def test_writes_rows_and_summary(tmp_path, monkeypatch):
     assert summary['protocol'] == 'reference'
     assert summary['overall']['rmi'] == result['rmi']
     assert summary['floor']['rmi'] == result['floor/rmi']
-    for name in ('all queries', 'floor: uniform map', 'ceiling: true mask', 'kind: one-hop', 'source: source-1'):
+    for name in ('all queries', 'uniform map', 'true mask', 'MCMG target', 'kind: one-hop', 'source: source-1'):
         assert name in logged[0]
 
 

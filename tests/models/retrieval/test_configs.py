@@ -28,7 +28,7 @@ def test_data_and_metric_build(path):
         for name in ('train', 'val', 'test'):
             dataset = DATASETS.build({**config[f'{name}_dataloader'].dataset, 'lazy_init': True})
             assert dataset.test_mode is (name != 'train')
-    assert config.default_hooks.checkpoint.save_best == 'mR' and config.default_hooks.draw.num_queries == 0
+    assert config.default_hooks.checkpoint.save_best == 'auto' and config.default_hooks.draw.num_queries == 0
 
 
 @pytest.mark.parametrize('name', sorted(WORDS))

@@ -106,7 +106,7 @@ def test_an_exact_answer_has_no_loss_and_comes_back(legacy):
 
 def test_the_mean_is_over_pairs_of_all_ranks(monkeypatch):
     """Two ranks with 1 and 3 pairs: the mean of their losses, as DDP takes it of gradients, is that of one rank."""
-    import xemap.models.localizers.mlcm.head as module
+    import xemap.models.heads.base as module
 
     torch.manual_seed(0)
     boxes, targets = torch.rand(4, 4), torch.rand(4, 4).sort(1).values * 400

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
-from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
+from xemap.models.heads.base import mean_over_pairs
 from xemap.registry import MODELS
 from xemap.structures import BoxAnswers, XeMapDataSample
 
@@ -93,8 +93,7 @@ class BoxHead(BaseModule):
         """
         targets = torch.cat([sample.gt_boxes for sample in samples]).to(features.box)
         losses = self.losses(features.box, targets, features.size)
-        pairs = reduce_mean(targets.new_tensor(float(len(targets))))
-        return {name: each.sum() / pairs for name, each in losses.items()}
+        return {name: mean_over_pairs(each) for name, each in losses.items()}
 
     def predict(self, groups: Iterable[Any], samples: Sequence[XeMapDataSample]) -> list[BoxAnswers]:
         """Answers in pixels of the input, one for each sample.

@@ -1,7 +1,0 @@
-# SeLo v2 on CAMP.
-_base_ = [
-    '../_base_/models/selo_camp.py',
-    '../_base_/datasets/synthetic_full.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(generator=dict(type='SeLoV2Generator'))

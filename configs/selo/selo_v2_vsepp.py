@@ -1,7 +1,0 @@
-# SeLo v2 on VSE++.
-_base_ = [
-    '../_base_/models/selo_vsepp.py',
-    '../_base_/datasets/synthetic_full.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(generator=dict(type='SeLoV2Generator'))
