@@ -4,8 +4,11 @@
     python tools/make_synthetic.py --out data/synthetic --train 600 --val 60 --test 100
     python tools/make_synthetic.py --out data/synthetic_captions --captions 5 --train 240 --val 15 --test 50
 
+    python tools/make_synthetic.py --out data/synthetic --minimal-pairs 100
+
 Writes OUT/images/SPLIT/*.jpg and OUT/SPLIT.arrow. With --captions it cuts tiles from the scenes and
-writes OUT/images/SPLIT/*.jpg and OUT/dataset_synthetic.json, for training retrieval models. The last
+writes OUT/images/SPLIT/*.jpg and OUT/dataset_synthetic.json, for training retrieval models. Minimal pairs
+(OUT/pairs.arrow, scenes of their own) are two queries each that differ in one word or phrase. The last
 line on stdout is JSON with the counts. A run that was interrupted goes on where it stopped; the same
 options always give the same files.
 """
@@ -31,6 +34,12 @@ def parse_args():
         '--sizes', type=int, nargs='+', metavar='PX',
         help='sides of scenes (default: 512 768 1024; with --captions: 1024 1536 2048)',
     )  # fmt: skip
+    parser.add_argument('--minimal-pairs', type=int, default=0, metavar='N', help='scenes in the pairs split')
+    parser.add_argument(
+        '--needed-words', type=float, default=0.0, metavar='SHARE',
+        help='share of the queries of more than a category that can do without none of their conditions, because '
+        'other objects of the category are told apart by it (default: as it comes)',
+    )  # fmt: skip
     parser.add_argument('--captions', type=int, metavar='N', help='write tiles with N captions each')
     parser.add_argument('--tiles', type=int, default=10, metavar='N', help='with --captions: tiles of a scene')
     parser.add_argument('--pixels', type=int, default=128, metavar='PX', help='with --captions: side of stored tiles')
@@ -48,16 +57,22 @@ def main(args) -> None:
     from xemap.structures import QUERY_KINDS
 
     wanted = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
-    if not wanted:
-        raise ConfigError('no scenes asked for; give --train, --val or --test')
+    if not wanted and not args.minimal_pairs:
+        raise ConfigError('no scenes asked for; give --train, --val, --test or --minimal-pairs')
     if args.captions is not None:
+        if args.minimal_pairs or args.needed_words:
+            raise ConfigError('--captions makes no queries; leave --minimal-pairs and --needed-words out')
         write_tiles(args, wanted)
         return
     sizes = args.sizes or SIZES
     counts = {
-        split: write_synthetic(args.out, split, number, args.seed, sizes, args.workers)
+        split: write_synthetic(args.out, split, number, args.seed, sizes, args.workers, args.needed_words)
         for split, number in wanted.items()
     }
+    if args.minimal_pairs:
+        counts['pairs'] = write_synthetic(
+            args.out, 'pairs', args.minimal_pairs, args.seed, sizes, args.workers, minimal_pairs=True
+        )
     table = Table('', *counts, title=str(args.out))
     for name in ('images', 'drawn', 'queries', *QUERY_KINDS, 'single_ref', 'multi_ref'):
         values = (row['kinds'][name] if name in QUERY_KINDS else row[name] for row in counts.values())

@@ -80,25 +80,26 @@ class Words:
         path: a JSON file of the same make as ``words.json`` beside this module (see
             ``docs/expressions.md``); what it holds replaces the entries of that file list by list and
             category by category. None = that file alone.
+        further: more such files, each replacing what those before hold.
 
     Raises:
         DataError: the file is missing or of another make, or has a wording that a mirrored image would
             make untrue (see :func:`~xemap.language.directions.mirror_directions`).
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, *further: str | Path) -> None:
         default = json.loads((resources.files(__package__) / 'words.json').read_text('utf-8'))
         self.path = None if path is None else Path(path)
         self.templates: dict[str, dict] = {}
         self.sentences: dict[str, dict[str, tuple[tuple[str, float], ...]]] = {}
         self.categories: dict[str, CategoryWords] = {}
         self._read(default, 'words.json')
-        if self.path is not None:
+        for file in (*([] if path is None else [path]), *further):
             try:
-                content = json.loads(self.path.read_text('utf-8-sig'))
+                content = json.loads(Path(file).read_text('utf-8-sig'))
             except (OSError, ValueError, RecursionError) as error:
-                raise DataError(f'word lists {self.path} cannot be read as JSON: {error}') from error
-            self._read(content, str(self.path))
+                raise DataError(f'word lists {file} cannot be read as JSON: {error}') from error
+            self._read(content, str(file))
 
     def category(self, name: str) -> CategoryWords:
         """Words for a class name; one that the file does not have is called by its own words."""

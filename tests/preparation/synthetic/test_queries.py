@@ -64,6 +64,16 @@ def test_what_a_query_needs_is_in_its_file(tmp_path):
         assert np.array_equal(query.distractors.mask(layout.plan.size), expected)
 
 
+def test_a_share_of_queries_needs_every_condition():
+    def shares(needed_share):
+        choices = [c for seed in range(20) for c in lay_out_scene(seed, 512, needed_share=needed_share).choices]
+        return np.mean([
+            set(c.meaning.without()) <= set(dict(c.needed)) for c in choices if c.meaning.kind != 'one-hop'
+        ])  # fmt: skip
+
+    assert shares(0) < shares(0.5) < shares(1) == 1
+
+
 def test_every_condition_occurs_in_a_few_scenes():
     meanings = [choice.meaning for seed in range(45) for choice in lay_out_scene(seed, 512).choices]
     relations = {'next to', 'closest to', 'farthest from', 'between', *DIRECTIONS}

@@ -51,13 +51,17 @@ def synthetic_words() -> Words:
     return Words(Path(__file__).with_name('words.json'))
 
 
-def choose_queries(objects: Sequence[SceneObject], size: tuple[int, int], rng: np.random.Generator) -> list[Choice]:
+def choose_queries(
+    objects: Sequence[SceneObject], size: tuple[int, int], rng: np.random.Generator, needed_share: float = 0.0
+) -> list[Choice]:
     """Unambiguous queries about a scene, all four kinds as far as the scene has them.
 
     Args:
         objects: of the scene.
         size: (height, width) of its image.
         rng: source of randomness.
+        needed_share: share of the queries of more than a category in which every condition is needed; others are
+            as they come.
 
     Returns:
         Queries with different meanings and texts, grouped by kind.
@@ -69,6 +73,7 @@ def choose_queries(objects: Sequence[SceneObject], size: tuple[int, int], rng: n
         for _ in range(int(rng.integers(*QUOTAS[kind]))):
             # What is rare by chance (a place in the middle, lying between two things) is looked for longer.
             condition = str(rng.choice(list(CONDITIONS[kind]), p=list(CONDITIONS[kind].values())))
+            all_needed = needed_share > 0 and kind != 'one-hop' and rng.random() < needed_share
             for attempt in range(TRIES):
                 if attempt == TRIES // 2:
                     condition = str(rng.choice(list(CONDITIONS[kind])))
@@ -77,6 +82,8 @@ def choose_queries(objects: Sequence[SceneObject], size: tuple[int, int], rng: n
                     continue
                 referents = scene.resolve(meaning)
                 if not referents or not _worth_asking(meaning, referents, scene, chosen, rng):
+                    continue
+                if all_needed and not set(meaning.without()) <= set(scene.needed(meaning)):
                     continue
                 wording = put_into_words(meaning, scene, words, rng)
                 if all(wording.text != other.wording.text for other in chosen):

@@ -40,29 +40,36 @@ class Layout:
     seed: np.random.SeedSequence
 
     def queries(self) -> list[Query]:
-        """The queries; the region is the union of the referents' polygons."""
+        """The queries that were chosen with the scene."""
+        return [self.query(choice) for choice in self.choices]
+
+    def query(self, choice: Choice, pair: str | None = None) -> Query:
+        """A query about the scene; the region is the union of the referents' polygons."""
 
         def region(indices: Iterable[int]) -> PolygonRegion:
             return PolygonRegion([ring for i in indices for ring in self.plan.objects[i].polygons])
 
-        return [
-            Query(
-                text=choice.wording.text,
-                region=region(choice.referents),
-                category=choice.meaning.category,
-                kind=choice.meaning.kind,
-                hops=choice.meaning.hops,
-                referents=len(choice.referents),
-                distractors=region(choice.distractors),
-                needed=choice.needed,
-            )
-            for choice in self.choices
-        ]
+        return Query(
+            text=choice.wording.text,
+            region=region(choice.referents),
+            category=choice.meaning.category,
+            kind=choice.meaning.kind,
+            hops=choice.meaning.hops,
+            referents=len(choice.referents),
+            distractors=region(choice.distractors),
+            needed=choice.needed,
+            pair=pair,
+        )
 
-    def record(self, image: str) -> ImageRecord:
-        """The row of an annotation file; ``image`` is the path relative to the data set's root."""
+    def record(self, image: str, queries: list[Query] | None = None) -> ImageRecord:
+        """The row of an annotation file.
+
+        Args:
+            image: path relative to the data set's root.
+            queries: None = :meth:`queries`.
+        """
         height, width = self.plan.size
-        return ImageRecord(image, width, height, SOURCE, self.queries())
+        return ImageRecord(image, width, height, SOURCE, self.queries() if queries is None else queries)
 
     def draw(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
@@ -92,7 +99,10 @@ class Scene:
 
 
 def lay_out_scene(
-    seed: int | np.random.SeedSequence, size: int | tuple[int, int] | None = None, sizes: tuple[int, ...] = SIZES
+    seed: int | np.random.SeedSequence,
+    size: int | tuple[int, int] | None = None,
+    sizes: tuple[int, ...] = SIZES,
+    needed_share: float = 0.0,
 ) -> Layout:
     """Objects and queries of a scene, without drawing it.
 
@@ -100,6 +110,7 @@ def lay_out_scene(
         seed: the same seed and size give the same scene on every machine.
         size: side in pixels, or (height, width); None draws one of ``sizes``.
         sizes: sides to choose from; the probability of a side falls with its length.
+        needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.
 
     Raises:
         ConfigError: a side outside :data:`SIZE_LIMITS`.
@@ -120,7 +131,7 @@ def lay_out_scene(
         plan = make_plan(rng, (height, width))
         if len(plan.objects) < _FEWEST_OBJECTS:
             continue
-        choices = choose_queries(plan.objects, plan.size, rng)
+        choices = choose_queries(plan.objects, plan.size, rng, needed_share)
         if len(choices) >= _FEWEST_QUERIES and {choice.meaning.kind for choice in choices} == set(QUERY_KINDS):
             return Layout(plan, choices, draw_seed)
 

@@ -19,6 +19,7 @@ from xemap.datasets.annotations import write_annotations
 from xemap.errors import ConfigError, DataError
 from xemap.files import remove_parts, write_bytes, write_text
 from xemap.parallel import map_in_order
+from xemap.preparation.synthetic.minimal_pairs import pair_queries
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, SIZES, SOURCE, lay_out_scene
 from xemap.structures import QUERY_KINDS, ImageRecord
 
@@ -33,7 +34,14 @@ def scene_seed(split: str, seed: int, index: int) -> np.random.SeedSequence:
 
 
 def write_synthetic(
-    root: str | Path, split: str, count: int, seed: int, sizes: Sequence[int] = SIZES, workers: int | None = None
+    root: str | Path,
+    split: str,
+    count: int,
+    seed: int,
+    sizes: Sequence[int] = SIZES,
+    workers: int | None = None,
+    needed_share: float = 0.0,
+    minimal_pairs: bool = False,
 ) -> dict:
     """Write ``<root>/images/<split>/000000.jpg`` … and ``<root>/<split>.arrow``.
 
@@ -48,6 +56,9 @@ def write_synthetic(
         seed: of the data set; splits of one seed never share a scene.
         sizes: sides in pixels that scenes may have.
         workers: processes; None takes one a core, up to 8.
+        needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.
+        minimal_pairs: queries are minimal pairs (:mod:`~xemap.preparation.synthetic.minimal_pairs`), two of a pair one
+            after the other, and nothing else.
 
     Returns:
         Counts: ``images``, ``drawn`` (not taken over from an earlier call), ``queries``, ``kinds``,
@@ -58,12 +69,19 @@ def write_synthetic(
         DataError: the folder cannot be written.
     """
     root, sizes = Path(root), tuple(int(size) for size in sizes)
-    _check(split, count, seed, sizes)
-    info = {'name': SOURCE, 'split': split, 'seed': seed, 'sizes': list(sizes), 'generator': GENERATOR_VERSION}
+    _check(split, count, seed, sizes, needed_share)
+    info: dict = {'name': SOURCE, 'split': split, 'seed': seed, 'sizes': list(sizes), 'generator': GENERATOR_VERSION}
     try:
+        if needed_share:
+            info['needed_share'] = needed_share
+        if minimal_pairs:
+            info['minimal_pairs'] = True
         folder = _prepare(root, split, info)
         tally = _Tally()
-        make = partial(_make, folder=folder, split=split, seed=seed, sizes=sizes)
+        make = partial(
+            _make, folder=folder, split=split, seed=seed, sizes=sizes,
+            needed_share=needed_share, minimal_pairs=minimal_pairs,
+        )  # fmt: skip
         made = map_in_order(make, range(count), workers)
         write_annotations(root / f'{split}.arrow', tally.counted(show_progress(made, count, split)), info)
     except OSError as error:
@@ -71,16 +89,26 @@ def write_synthetic(
     return tally.counts
 
 
-def _make(index: int, folder: Path, split: str, seed: int, sizes: tuple[int, ...]) -> tuple[ImageRecord, bool]:
+def _make(
+    index: int,
+    folder: Path,
+    split: str,
+    seed: int,
+    sizes: tuple[int, ...],
+    needed_share: float = 0.0,
+    minimal_pairs: bool = False,
+) -> tuple[ImageRecord, bool]:
     """Draw scene ``index`` unless its image is there. Returns its row and whether it was drawn."""
-    layout = lay_out_scene(scene_seed(split, seed, index), sizes=sizes)
+    root_seed = scene_seed(split, seed, index)
+    layout = lay_out_scene(root_seed, sizes=sizes, needed_share=needed_share)
     path = folder / f'{index:06d}.jpg'
     missing = not is_whole_jpeg(path)
     if missing:
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         encoded = cv2.imencode('.jpg', np.ascontiguousarray(layout.draw()[..., ::-1]), quality)[1]
         write_bytes(path, encoded.tobytes())
-    return layout.record(f'images/{split}/{path.name}'), missing
+    queries = pair_queries(layout, root_seed) if minimal_pairs else None
+    return layout.record(f'images/{split}/{path.name}', queries), missing
 
 
 def _prepare(root: Path, split: str, made_by: dict) -> Path:
@@ -149,11 +177,13 @@ class _Tally:
             yield record
 
 
-def _check(split: str, count: int, seed: int, sizes: tuple[int, ...]) -> None:
+def _check(split: str, count: int, seed: int, sizes: tuple[int, ...], needed_share: float) -> None:
     if not re.fullmatch(r'[A-Za-z0-9_-]+', split):
         raise ConfigError(f'split name {split!r}; use letters, digits, - and _')
     if count < 1:
         raise ConfigError(f'{count} scenes in split {split}; give at least 1')
+    if not 0 <= needed_share <= 1:
+        raise ConfigError(f'needed share {needed_share}; give a number from 0 to 1')
     if seed < 0:
         raise ConfigError(f'seed {seed}; give 0 or more')
     wrong = [size for size in sizes if not SIZE_LIMITS[0] <= size <= SIZE_LIMITS[1]]
