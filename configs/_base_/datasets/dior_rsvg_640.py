@@ -1,6 +1,7 @@
-# DIOR-RSVG at 640 x 640, the released 70/10/20 split: 26,991 / 3,829 / 7,500 queries. Samples in training are single
+# DIOR-RSVG at 640 x 640, the released 70/10/20 split: 26,991 / 3,829 / 7,500 queries, as
+# tools/convert_dataset.py dior-rsvg --data-root data --out data/dior_rsvg leaves it. Samples in training are single
 # (image, query) pairs, eight a step, as the authors draw them; in evaluation images with all their queries.
-data_root = 'data/dior_rsvg/'
+data_root = 'data/'
 image_size = (640, 640)
 
 train_pipeline = [
@@ -24,7 +25,7 @@ train_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='train.arrow',
+        ann_file='dior_rsvg/train.arrow',
         pipeline=train_pipeline,
         flat=True,
     ),
@@ -37,7 +38,7 @@ val_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='val.arrow',
+        ann_file='dior_rsvg/val.arrow',
         pipeline=test_pipeline,
         test_mode=True,
     ),
@@ -50,7 +51,7 @@ test_dataloader = dict(
     dataset=dict(
         type='XeMapDataset',
         data_root=data_root,
-        ann_file='test.arrow',
+        ann_file='dior_rsvg/test.arrow',
         pipeline=test_pipeline,
         test_mode=True,
     ),

@@ -173,6 +173,7 @@ def test_coco_annotations_as_expressions(coco_tree, coco_content, tmp_path):
     converter = CocoCaptionsConverter(coco_tree(coco_content), 'instances.json', 'images')
     ships, tanks = queries_of(converter, tmp_path)
     assert (ships.text, ships.hops, ships.referents) == ('the moored ships', 2, 2)
+    assert ships.region.hand_drawn
     exact, box = ships.region.polygons((40, 60))
     assert exact.reshape(-1).tolist() == past_border
     assert box.tolist() == [[20, 10], [30, 10], [30, 15], [20, 15]]
