@@ -8,6 +8,7 @@ model = dict(
     backbone=dict(type='ResNet', depth=18, norm_eval=False, style='pytorch'),
     language_model=dict(name='minilm', max_tokens=32),
     in_channels=(64, 128, 256, 512),
-    decoder=dict(num_layers=2, embed_dims=64, num_heads=4, num_points=2, ffn_dims=256),
     compensation=dict(width=16, num_heads=4),
+    decoder=dict(num_layers=2, embed_dims=64, num_heads=4, num_points=2, ffn_dims=256),
+    frozen='language_model',
 )

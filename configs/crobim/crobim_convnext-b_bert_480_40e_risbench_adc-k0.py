@@ -1,0 +1,3 @@
+# Ours: no region is compensated.
+_base_ = './crobim_convnext-b_bert_480_40e_risbench.py'
+model = dict(compensation=dict(top_ratio=0.0))

@@ -1,0 +1,16 @@
+# The paper's recipe on RRSIS-D with ConvNeXt-B.
+_base_ = [
+    '../_base_/models/crobim_convnext-b.py',
+    '../_base_/datasets/referring_480.py',
+    '../_base_/schedules/adamw_poly_40e.py',
+    '../_base_/default_runtime.py',
+]
+default_hooks = dict(checkpoint=dict(save_best='oiou', rule='greater'))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'prompts.prompts': dict(decay_mult=0.0),
+            'decoder.level_embed': dict(decay_mult=0.0),
+        }
+    )
+)

@@ -1,0 +1,85 @@
+"""CroBIM's and LAVT's configs: each builds, and an ablation differs from its base only in what its name says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+from tests.models.localizers.localizer_tester import TEXTS, make_images, make_samples
+from xemap.engine import load_config
+from xemap.registry import DATASETS, METRICS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+ROOT = Path(__file__).parents[4] / 'configs'
+BASE = ROOT / 'crobim/crobim_convnext-b_bert_480_40e_risbench.py'
+ABLATIONS = sorted(BASE.parent.glob(f'{BASE.stem}_*.py'))
+RECIPES = sorted({*ROOT.glob('crobim/*_40e_*.py'), *ROOT.glob('lavt/*_40e_*.py')} - set(ABLATIONS))
+NARROW = {
+    'model.backbone': dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, style='pytorch', _delete_=True),
+    'model.in_channels': (8, 16, 32, 64),
+    'model.language_model.name': 'minilm',
+}
+
+
+def build(config):
+    with DefaultScope.overwrite_default_scope('xemap'):
+        return MODELS.build(config.model)
+
+
+def settings(part, path: str = '') -> dict:
+    """Every leaf of a config by its place."""
+    if isinstance(part, dict) and part:
+        return {k: v for name, value in part.items() for k, v in settings(value, f'{path}.{name}').items()}
+    return {path: part}
+
+
+@pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem.removeprefix(BASE.stem + '_'))
+def test_an_ablation_changes_one_field_and_trains(path):
+    base, config = settings(load_config(BASE).to_dict()), load_config(path)
+    own = settings(config.to_dict())
+    changed = {place for place in base.keys() | own.keys() if base.get(place) != own.get(place)}
+    part = {'capm': '.model.prompts', 'adc': '.model.compensation', 'lgfa': '.model.attend', 'mid': '.model.decoder'}
+    name = path.stem.removeprefix(BASE.stem + '_')
+    changed = {place for place in changed if not place.startswith('.optim_wrapper.paramwise_cfg') or name != 'capm-off'}
+    assert changed and all(place.startswith(part[name.partition('-')[0]]) for place in changed), changed
+    config.merge_from_dict({**NARROW, 'model.decoder.embed_dims': 32, 'model.decoder.ffn_dims': 32})
+    model = build(config).train()
+    (loss,) = model(make_images(1, (64, 64)), make_samples([TEXTS[:2]], (64, 64)), mode='loss').values()
+    loss.backward()
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda p: p.stem)
+def test_a_recipe_builds_at_its_size(path):
+    config = load_config(path)
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('xemap'):
+        encoder = MODELS.build(config.model.backbone)
+    assert 85e6 < sum(p.numel() for p in encoder.parameters()) < 90e6
+    assert config.train_dataloader.dataset.data_root == config.test_dataloader.dataset.data_root
+    with DefaultScope.overwrite_default_scope('xemap'):
+        METRICS.build(config.test_evaluator)
+        for name in ('train', 'val', 'test'):
+            DATASETS.build({**config[f'{name}_dataloader'].dataset, 'lazy_init': True})
+
+
+@pytest.mark.parametrize('path', [p for p in RECIPES if 'crobim' in p.name], ids=lambda p: p.stem)
+def test_what_does_not_decay(path):
+    config = load_config(path)
+    config.merge_from_dict(NARROW)
+    config.merge_from_dict({'optim_wrapper.paramwise_cfg.custom_keys.relative_position_bias_table': None})
+    wrapper = config.optim_wrapper
+    wrapper.paramwise_cfg.custom_keys.pop('relative_position_bias_table')
+    model = build(config)
+    constructor = dict(
+        type='TrainableParamsConstructor',
+        optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=dict(wrapper.optimizer)),
+        paramwise_cfg=wrapper.paramwise_cfg,
+    )
+    with DefaultScope.overwrite_default_scope('xemap'):
+        groups = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model).optimizer.param_groups
+    kept = {id(p) for group in groups if group['weight_decay'] == 0 for p in group['params']}
+    names = {name for name, p in model.named_parameters() if id(p) in kept}
+    assert {'prompts.prompts', 'decoder.level_embed', 'decoder.vision_layers.0.norms.0.weight'} <= names
+    assert 'decoder.text_proj.0.weight' not in names
