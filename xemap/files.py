@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -104,3 +105,14 @@ def write_bytes(path: str | Path, content: bytes, sync: bool = False) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file, line ends as they are in ``text``; see :func:`write_bytes`."""
     write_bytes(path, text.encode())
+
+
+def file_hash(path: str | Path) -> str | None:
+    """First 16 digits of the SHA-256 of a file; None where there is none, as for a config by name."""
+    if not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()[:16]

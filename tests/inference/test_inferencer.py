@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -152,6 +155,33 @@ def test_saving(run, inferencer, tmp_path):
         result.save(tmp_path / 'a.doc', 0)
     with pytest.raises(ConfigError, match='not asked for'):
         inferencer(run[0] / '0.png', TEXTS).save(tmp_path / 'b.png', 0)
+
+
+def test_a_checkpoint_alone_is_enough(run, inferencer, tmp_path):
+    folder, config, weights = run
+    state = torch.load(weights, weights_only=True)['state_dict']
+    torch.save({'state_dict': state, 'meta': {'cfg': Config.fromfile(config).pretty_text}}, tmp_path / 'epoch_1.pth')
+    alone = XeMapInferencer(tmp_path / 'epoch_1.pth', device='cpu')
+    assert np.array_equal(alone(folder / '0.png', TEXTS).maps, inferencer(folder / '0.png', TEXTS).maps)
+
+
+def test_features_say_where_they_come_from(run, inferencer, tmp_path):
+    result = inferencer(run[0] / '0.png', TEXTS, threshold='q0.8')
+    result.save(tmp_path / 'a.geojson', 0)
+    text = (tmp_path / 'a.geojson').read_text()
+    first = json.loads(text)['features'][0]['properties']
+    digest = hashlib.sha256(run[2].read_bytes()).hexdigest()[:16]
+    expected = dict(image='0.png', mode='resize', weights='weights.pth', weights_sha256=digest, rank=1)
+    assert {key: first[key] for key in expected} == expected and first['model'] and str(run[0]) not in text
+
+
+def test_lost_resolution_is_told(inferencer, monkeypatch):
+    messages = []
+    monkeypatch.setattr('xemap.inference.inferencer.print_log', lambda text, **options: messages.append(text))
+    inferencer(np.zeros((200, 40, 3), np.uint8), 'a')
+    assert not messages
+    inferencer(np.zeros((300, 40, 3), np.uint8), 'a')
+    assert len(messages) == 1 and '40 x 300' in messages[0] and 'give mode "tile" with tile=128' in messages[0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from argparse import Namespace
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from xemap.cli import printable
 from xemap.errors import ConfigError, DataError
+from xemap.files import file_hash
 from xemap.inference.inferencer import XeMapInferencer, check_queries
 from xemap.inference.job import FAILED, InferenceJob
 from xemap.inference.parts import PartsInferencer
@@ -149,14 +149,3 @@ def _identity(source: Any) -> list | None:
     if not isinstance(source, (str, Path)):  # a config that lies in its checkpoint
         return [Path(source.filename).name]
     return [Path(source).name, file_hash(source)]
-
-
-def file_hash(path: str | Path) -> str | None:
-    """First 16 digits of the SHA-256 of a file; None where there is none, as for a config by name."""
-    if not Path(path).is_file():
-        return None
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import shapely
+from mmengine.logging import print_log
 
+from xemap.engine.saved_config import config_of_checkpoint
 from xemap.errors import ConfigError
+from xemap.files import file_hash
 from xemap.inference.passes import Progress, answer_whole, store_answers, tile_boxes, tile_maps
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
@@ -26,6 +30,9 @@ from xemap.visualization import query_panel, scale_polygons
 MODES = ('resize', 'tile')
 PICTURE_SIDE = 768
 
+LOST = 8
+"""Images whose longer side is more than this many times the model's lose what is small in them."""
+
 
 class XeMapInferencer:
     """Answers queries about images with any localizer of the project.
@@ -35,7 +42,8 @@ class XeMapInferencer:
         >>> result.maps.shape, result.polygons[0]
 
     Args:
-        config_or_name: name of one of the project's configs, path of a config, or a Config.
+        config_or_name: name of one of the project's configs, path of a config, a Config, or a checkpoint (``.pth``),
+            whose own config is read as data.
         weights: checkpoint; None leaves the model untrained.
         device: as torch names it; None = the GPU where there is one.
 
@@ -44,8 +52,12 @@ class XeMapInferencer:
     """
 
     def __init__(self, config_or_name: Any, weights: str | Path | None = None, device: Any = None) -> None:
+        if weights is None and isinstance(config_or_name, (str, Path)) and Path(config_or_name).suffix == '.pth':
+            config_or_name, weights = config_of_checkpoint(config_or_name), config_or_name
         self.localizer = build_localizer(config_or_name, weights, device)
         self.tags = {'model': _title(config_or_name), 'weights': Path(weights).name if weights else 'untrained'}
+        if weights and (digest := file_hash(weights)):
+            self.tags['weights_sha256'] = digest
 
     def __call__(
         self,
@@ -56,7 +68,7 @@ class XeMapInferencer:
         tile: int = 1024,
         overlap: float = 0.25,
         scales: Sequence[float] = (1,),
-        batch_size: int = 4,
+        batch_size: int = 8,
         threshold: float | str | None = None,
         min_area: float = 0.0,
         simplify: float = 1.0,
@@ -114,6 +126,7 @@ class XeMapInferencer:
             try:
                 answered: Sequence[Answers | None] = [None]
                 if mode == 'resize':
+                    self._warn_of_lost_resolution(rasters)
                     answered = answer_whole(self._answer, rasters, texts, fixed_size)
                 elif self.localizer.form == BoxAnswers.form:
                     answered = [
@@ -141,6 +154,17 @@ class XeMapInferencer:
                 for raster in reversed(rasters):
                     raster.close()
         return results if several else results[0]
+
+    def _warn_of_lost_resolution(self, rasters: Sequence[Raster]) -> None:
+        given = self.localizer.input_size
+        for raster in rasters:
+            if given is not None and max(raster.size) > LOST * max(given):
+                print_log(
+                    f'{Path(raster.name).name}: mode "resize" shrinks {raster.size[1]} x {raster.size[0]} pixels to '
+                    f'{given[1]} x {given[0]}, and small objects vanish; give mode "tile" with tile={4 * max(given)}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
 
     def _check_tiles(self, tile: int, overlap: float, scales: Sequence[float]) -> None:
         check_tiling(tile, overlap)

@@ -33,6 +33,7 @@ class MapStore:
         self, queries: int, size: tuple[int, int], folder: str | Path | None = None, in_memory: int | None = None
     ) -> None:
         self.shape = (queries, *size)
+        self._skipped = np.zeros((queries, size[0]), bool)
         self._file: Any = None
         self._array: np.ndarray | None = None
         if 4 * queries * size[0] * size[1] > (IN_MEMORY if in_memory is None else in_memory):
@@ -54,13 +55,24 @@ class MapStore:
             self._seek(query, top)
             self._file.write(np.ascontiguousarray(rows, np.float32).data)
 
+    def skip(self, query: int, top: int, bottom: int) -> None:
+        """Rows without data: NaN, and nothing is written to the file."""
+        if self._array is not None:
+            self._array[query, top:bottom] = np.nan
+        else:
+            self._skipped[query, top:bottom] = True
+
     def read(self, query: int, top: int, bottom: int) -> np.ndarray:
         """Rows ``top`` up to ``bottom`` of one map, (n, W) float32; do not write to it."""
         if self._array is not None:
             return self._array[query, top:bottom]
+        skipped = self._skipped[query, top:bottom]
+        if skipped.all():
+            return np.full((bottom - top, self.shape[2]), np.nan, np.float32)
         self._seek(query, top)
         content = self._file.read(4 * (bottom - top) * self.shape[2])
-        return np.frombuffer(content, np.float32).reshape(bottom - top, -1)
+        rows = np.frombuffer(content, np.float32).reshape(bottom - top, -1)
+        return np.where(skipped[:, None], np.float32(np.nan), rows) if skipped.any() else rows
 
     def strips(self, query: int, rows: int = STRIP) -> Iterator[tuple[int, np.ndarray]]:
         """One map from top to bottom: y of the first row, and the rows."""
@@ -82,6 +94,9 @@ class MapStore:
         """All maps; those in a file are mapped into memory, read-only, page by page as they are used."""
         if self._array is not None:
             return self._array
+        for query, top in zip(*np.nonzero(self._skipped)):
+            self.write(int(query), int(top), np.full((1, self.shape[2]), np.nan, np.float32))
+        self._skipped[:] = False
         self._file.flush()
         return np.memmap(self._file, np.float32, 'r', shape=self.shape)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -157,13 +156,20 @@ class _Windows:
         self._scale = np.array(raster.size[::-1] * 2) / np.array(grid[::-1] * 2)
 
     def __call__(self, windows: Sequence[Window]) -> Iterator[Answers | None]:
+        images: list[np.ndarray | None] = []  # None = without data; the model never sees it
         waiting = iter(windows)
-        while batch := list(islice(waiting, self._batch_size)):
-            parts = [self._read(window) for window in batch]
-            answers = iter(self._predict([part.rgb for part in parts if not part.empty], self._queries))
-            self._count.add(len(batch))
-            for part in parts:
-                yield None if part.empty else next(answers)
+        window = next(waiting, None)
+        while window is not None:
+            part = self._read(window)
+            images.append(None if part.empty else part.rgb)
+            window = next(waiting, None)
+            seen = [image for image in images if image is not None]
+            if window is None or not seen or len(seen) == self._batch_size:
+                answers = iter(self._predict(seen, self._queries) if seen else ())
+                self._count.add(len(images))
+                for image in images:
+                    yield None if image is None else next(answers)
+                images = []
 
     def _read(self, window: Window):
         x0, y0, x1, y1 = np.rint(window * self._scale).astype(int).tolist()
@@ -204,6 +210,10 @@ def _stored(raster: Raster, queries: int, parts: Iterable[tuple[int, Bands]], sc
     for first, bands in parts:
         for top, rows in bands:
             valid = raster.valid(top, top + rows.shape[1])
+            if valid is not None and not valid.any():
+                for query in range(first, first + len(rows)):
+                    store.skip(query, top, top + rows.shape[1])
+                continue
             for query, own in enumerate(rows, start=first):
                 store.write(query, top, own if valid is None else np.where(valid, own, np.float32(np.nan)))
     return store

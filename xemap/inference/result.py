@@ -91,7 +91,8 @@ class Result:
         elif path.suffix == '.npy':
             write_npy(path, self.store, query)
         elif path.suffix == '.geojson':
-            shared = {'query': text, 'threshold': round(self._asked(self.thresholds)[query], 6), 'image': self.name}
+            threshold = round(self._asked(self.thresholds)[query], 6)
+            shared = {'query': text, 'threshold': threshold, 'image': Path(self.name).name, **self.tags}
             write_geojson(path, self._asked(self.regions)[query], self.georeference, crs, shared)
         else:
             raise ConfigError(f'{path.name}: unknown suffix; use .tif, .npy, .png, .mask.png or .geojson')

@@ -85,7 +85,7 @@ def blend_tiles(
     Memory: the rows that later windows still add to, ``4 * queries * tile * width`` bytes, whatever the height.
 
     Args:
-        predict: called with a row of windows at a time; its results are taken one by one.
+        predict: called once with all windows, row by row; its results are taken one by one.
         size: (height, width) of the image.
         queries: Q.
         tile: side of the windows in pixels; cut to the image's sides.
@@ -100,16 +100,22 @@ def blend_tiles(
     tile_h, tile_w = min(tile, height), min(tile, width)
     down, across = blend_weights(tops, tile_h, height), blend_weights(lefts, tile_w, width)
     open_rows = np.zeros((queries, tile_h, width), np.float32)
+    places = [(left, top, left + tile_w, top + tile_h) for top in tops.tolist() for left in lefts.tolist()]
+    answered, blank = iter(predict(places)), True
     for i, top in enumerate(tops.tolist()):
-        windows = [(left, top, left + tile_w, top + tile_h) for left in lefts.tolist()]
-        for (left, _, right, _), weights, maps in zip(windows, across, predict(windows)):
+        row = places[i * len(lefts) : (i + 1) * len(lefts)]
+        for (left, _, right, _), weights in zip(row, across):
+            maps = next(answered)
             if maps is None:
                 continue
+            blank = False
             weight = down[i][:, None] * weights
             for rows, map in zip(open_rows, maps):
                 rows[:, left:right] += resize_map(map, (tile_h, tile_w)) * weight
         done = (int(tops[i + 1]) if i + 1 < len(tops) else height) - top
         yield top, open_rows[:, :done]
-        for rows in open_rows:
-            rows[: tile_h - done] = rows[done:]
-            rows[tile_h - done :] = 0
+        if not blank:
+            for rows in open_rows:
+                rows[: tile_h - done] = rows[done:]
+                rows[tile_h - done :] = 0
+            blank = not open_rows.any()
