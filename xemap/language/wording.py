@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from xemap.language.expression import Expression
 from xemap.language.scene import Scene
 from xemap.language.words import Words
+from xemap.structures import PolygonRegion, Query, Region
 
 FEWEST_ALONG = 3
 """Fewer objects next to a road do not lie "along" it."""
@@ -54,6 +55,25 @@ class Choice:
         """With all that the scene knows of the meaning."""
         needed = tuple((name, wording.words[name]) for name in scene.needed(meaning))
         return cls(meaning, scene.resolve(meaning), scene.distractors(meaning), wording, needed)
+
+    def query(self, region: Callable[[Sequence[int]], Region], pair: str | None = None) -> Query:
+        """The query.
+
+        Args:
+            region: gives the region of some objects; not called for none.
+            pair: see :class:`~xemap.structures.Query`.
+        """
+        return Query(
+            text=self.wording.text,
+            region=region(self.referents),
+            category=self.meaning.category,
+            kind=self.meaning.kind,
+            hops=self.meaning.hops,
+            referents=len(self.referents),
+            distractors=region(self.distractors) if self.distractors else PolygonRegion([]),
+            needed=self.needed,
+            pair=pair,
+        )
 
 
 def put_into_words(meaning: Expression, scene: Scene, words: Words, rng: np.random.Generator) -> Wording:
@@ -116,6 +136,7 @@ def _anchor(anchor: Expression, scene: Scene, words: Words, rng: np.random.Gener
     if anchor.place:
         place = _before(words.templates['places'][anchor.place])[0]
         described.words['place'] = place.replace('{noun}', '').strip()
+        place = place if '{noun}' in place else f'{{noun}} {place}'
         return Wording(_filled(place, noun=described.text), described.words)
     return described
 

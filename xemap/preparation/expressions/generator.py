@@ -21,7 +21,7 @@ from xemap.language.wording import Choice, put_into_words
 from xemap.language.words import Words
 from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions.objects import joined, measured_scene
-from xemap.structures import QUERY_KINDS, PolygonRegion, Query, Region
+from xemap.structures import QUERY_KINDS, Query, Region
 
 KINDS = ('attribute', 'position', 'multi-hop')
 """Made by default; the fourth, one-hop, is what converters make of labels anyway."""
@@ -94,19 +94,7 @@ class ExpressionGenerator:
         def region(indices: Sequence[int]) -> Region:
             return joined([scene.entities[i] for i in indices], size)  # type: ignore[misc]
 
-        return [
-            Query(
-                text=choice.wording.text,
-                region=region(choice.referents),
-                category=choice.meaning.category,
-                kind=choice.meaning.kind,
-                hops=choice.meaning.hops,
-                referents=len(choice.referents),
-                distractors=region(choice.distractors) if choice.distractors else PolygonRegion([]),
-                needed=choice.needed,
-            )
-            for choice in self.choose(scene, name)
-        ]
+        return [choice.query(region) for choice in self.choose(scene, name)]
 
     def info(self) -> dict:
         """What lets a person repeat the expressions, for the annotation file."""

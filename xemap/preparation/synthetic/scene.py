@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,20 +46,10 @@ class Layout:
     def query(self, choice: Choice, pair: str | None = None) -> Query:
         """A query about the scene; the region is the union of the referents' polygons."""
 
-        def region(indices: Iterable[int]) -> PolygonRegion:
+        def region(indices: Sequence[int]) -> PolygonRegion:
             return PolygonRegion([ring for i in indices for ring in self.plan.objects[i].polygons])
 
-        return Query(
-            text=choice.wording.text,
-            region=region(choice.referents),
-            category=choice.meaning.category,
-            kind=choice.meaning.kind,
-            hops=choice.meaning.hops,
-            referents=len(choice.referents),
-            distractors=region(choice.distractors),
-            needed=choice.needed,
-            pair=pair,
-        )
+        return choice.query(region, pair)
 
     def record(self, image: str, queries: list[Query] | None = None) -> ImageRecord:
         """The row of an annotation file.
