@@ -52,7 +52,9 @@ DATASETS = _child('DATASETS', ['xemap.datasets.xemap_dataset', 'xemap.datasets.c
 DATA_SAMPLERS = _child('DATA_SAMPLERS', ['xemap.datasets.samplers', 'xemap.datasets.epochs'])
 TRANSFORMS = _child('TRANSFORMS', ['xemap.datasets.transforms'])
 MODELS = _child('MODELS', ['mmdet.models', 'xemap.models', 'xemap.models.retrieval'], build_model_from_cfg)
-METRICS = _child('METRICS', [f'xemap.evaluation.metrics.{name}' for name in ('box', 'mask', 'retrieval', 'selo')])
+METRICS = _child(
+    'METRICS', [f'xemap.evaluation.metrics.{name}' for name in ('box', 'mask', 'minimal_pairs', 'retrieval', 'selo')]
+)
 HOOKS = _child('HOOKS', ['xemap.engine'])
 VISUALIZERS = _child('VISUALIZERS', ['xemap.visualization'])
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', ['xemap.engine'])

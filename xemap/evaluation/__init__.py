@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from xemap.evaluation.metrics.base import QueryMetric
     from xemap.evaluation.metrics.box import BoxMetric
     from xemap.evaluation.metrics.mask import MaskMetric
+    from xemap.evaluation.metrics.minimal_pairs import MinimalPairMetric
     from xemap.evaluation.metrics.retrieval import RetrievalMetric
     from xemap.evaluation.metrics.selo import SeLoMetric
 
 _NEEDS_TORCH = {
     'BoxMetric': 'metrics.box',
     'MaskMetric': 'metrics.mask',
+    'MinimalPairMetric': 'metrics.minimal_pairs',
     'QueryEvaluator': 'evaluator',
     'QueryMetric': 'metrics.base',
     'RetrievalMetric': 'metrics.retrieval',
@@ -53,6 +55,7 @@ __all__ = [
     'PROTOCOLS',
     'BoxMetric',
     'MaskMetric',
+    'MinimalPairMetric',
     'QueryEvaluator',
     'QueryMetric',
     'RetrievalMetric',

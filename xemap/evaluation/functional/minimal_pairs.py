@@ -13,7 +13,7 @@ def minimal_pair_right(maps: np.ndarray, masks: np.ndarray) -> tuple[bool, bool]
     """Which queries of a minimal pair the maps answer rightly.
 
     A map is right if its maximum lies in the query's referents, and more of its sum in them than in those of the
-    other query. Where several pixels share the maximum, all of them must lie in the referents.
+    other query. Where several pixels share the maximum, as in a mask, most of them must lie in the referents.
 
     Args:
         maps: (2, H, W) float in [0, 1], the map of each query.
@@ -34,4 +34,4 @@ def minimal_pair_right(maps: np.ndarray, masks: np.ndarray) -> tuple[bool, bool]
 def _is_right(values: np.ndarray, referents: np.ndarray, others: np.ndarray) -> bool:
     highest = values == values.max()
     inside, outside = values[referents].sum(dtype=np.float64), values[others].sum(dtype=np.float64)
-    return bool(not (highest & ~referents).any() and inside > outside)
+    return bool(2 * (highest & referents).sum() > highest.sum() and inside > outside)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xemap.errors import DataError
+from xemap.evaluation import MinimalPairMetric
+from xemap.evaluation.metrics import minimal_pairs as module
+from xemap.preparation.synthetic import minimal_pairs as synthetic
+from xemap.preparation.synthetic.minimal_pairs import choose_pairs
+from xemap.preparation.synthetic.scene import lay_out_scene
+from xemap.structures import MapAnswers, XeMapDataSample
+
+
+@pytest.fixture(scope='module')
+def samples():
+    """Two scenes with all their minimal pairs; the answers are the referents themselves."""
+    made = []
+    for index in range(2):
+        layout = lay_out_scene(700 + index, 256)
+        pairs = choose_pairs(layout.plan.objects, layout.plan.size, np.random.default_rng(0))
+        sample = XeMapDataSample(
+            metainfo={
+                'img_path': f'{index}.png', 'ori_shape': (256, 256), 'img_shape': (256, 256), 'source': 'synthetic',
+                'sample_idx': index, 'query_ids': list(range(2 * len(pairs))),
+            }
+        )  # fmt: skip
+        sample.queries = [
+            layout.query(choice, f'{change}/{k}') for k, (change, *two) in enumerate(pairs) for choice in two
+        ]
+        sample.answers = MapAnswers(np.stack([query.region.mask((256, 256)) for query in sample.queries]).astype('f4'))
+        made.append(sample.to_dict())
+    return made
+
+
+def evaluate(samples, answers):
+    metric = MinimalPairMetric()
+    for sample in samples:
+        metric.process(None, [{**sample, 'answers': answers(sample['answers'].maps())}])
+    return metric.evaluate(len(samples)), metric.rows
+
+
+def test_names_are_those_of_the_probe_set():
+    assert (module.CHANGES, module.UNSEEN) == (synthetic.CHANGES, synthetic.UNSEEN)
+
+
+def test_the_referents_themselves_are_right(samples):
+    result, rows = evaluate(samples, MapAnswers)
+    assert result['both'] == result['one'] == result['both_unseen'] == 1
+    assert len(rows) == sum(len(sample['queries']) for sample in samples) > 8
+    for change in {row['change'].removesuffix(module.UNSEEN) for row in rows}:
+        assert result[f'both_{change}'] == 1
+
+
+def test_maps_that_do_not_depend_on_the_words_are_never_right_for_both(samples):
+    def category_only(maps):
+        return MapAnswers(np.repeat(np.maximum(maps[::2], maps[1::2]), 2, axis=0))
+
+    def first_of_each_pair(maps):
+        return MapAnswers(np.repeat(maps[::2], 2, axis=0))
+
+    result, rows = evaluate(samples, first_of_each_pair)
+    assert (result['both'], result['one']) == (0, 0.5)
+    assert {row['query_right'] for row in rows if row['query_id'] % 2 == 0} == {1}
+    assert evaluate(samples, category_only)[0]['both'] == 0
+    assert (
+        evaluate(samples, lambda maps: MapAnswers(maps.reshape(-1, 2, *maps.shape[1:])[:, ::-1].reshape(maps.shape)))[
+            0
+        ]['one']
+        == 0
+    )
+
+
+def test_a_query_without_its_counterpart_is_refused(samples):
+    sample = samples[0]
+    alone = {**sample, 'queries': sample['queries'][:1], 'query_ids': [0], 'answers': sample['answers'][:1]}
+    with pytest.raises(DataError, match='1 queries are in no minimal pair'):
+        MinimalPairMetric().process(None, [alone])
