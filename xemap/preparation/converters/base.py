@@ -228,7 +228,16 @@ class Converter(ABC):
         for member in members:
             referents = None if referents is None or member.count is None else referents + member.count
         return [
-            Query(text, region, category=category, kind='one-hop', hops=1, referents=referents)
+            Query(
+                text,
+                region,
+                category=category,
+                kind='one-hop',
+                hops=1,
+                referents=referents,
+                distractors=PolygonRegion([]),
+                needed=(),  # the category is all there is to it
+            )
             for text in self.phrases.texts(category, referents, item.name, self.wordings)
         ]
 
