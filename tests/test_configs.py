@@ -124,3 +124,12 @@ def test_docs_name_no_config_that_is_not_there():
     for page in [root / 'README.md', *root.glob('docs/*.md'), root / 'data/README.md']:
         for name in re.findall(r'(?:configs|tools|docs)/[\w./-]+\.(?:py|sh|md)', page.read_text()):
             assert (root / name).exists(), f'{page.name} names {name}'
+
+
+def test_the_tools_that_others_call_lie_at_the_top():
+    tools = ROOT.parent / 'tools'
+    named = ('train', 'test', 'infer', 'compare', 'benchmark', 'prepare_xemap_set', 'browse_dataset')
+    assert all((tools / f'{name}.py').is_file() for name in named)
+    assert {path.name for path in tools.iterdir() if path.is_dir()} - {'__pycache__'} == {
+        'analysis', 'benchmarks', 'data', 'deploy',
+    }  # fmt: skip

@@ -22,12 +22,12 @@ run() { bash tools/with_env.sh python "$@"; }
 step "1/5 environment"
 run --version
 step "2/5 data: synthetic scenes"
-run tools/make_synthetic.py --out data/synthetic --train 500 --val 20 --test 48 > /dev/null
+run tools/data/make_synthetic.py --out data/synthetic --train 500 --val 20 --test 48 > /dev/null
 step "3/5 training, with validation"
 run tools/train.py "$config" --work-dir "$out" --resume
 step "4/5 scoring on unseen scenes, trained and untrained"
 run tools/test.py "$config" "$(cat "$out/last_checkpoint")" --work-dir "$out" --out "$out/test" --show-dir "$out/pictures"
 run tools/test.py "$config" none --work-dir "$out" --out "$out/untrained"
 step "5/5 results"
-run tools/quickstart_table.py "$out/test.summary.json" "$out/untrained.summary.json" --out "$out/results.json"
+run tools/analysis/quickstart_table.py "$out/test.summary.json" "$out/untrained.summary.json" --out "$out/results.json"
 printf '\nTable: %s, pictures: %s (%d:%02d in all)\n' "$out/results.md" "$out/pictures" $((SECONDS / 60)) $((SECONDS % 60))

@@ -242,7 +242,7 @@ def test_without_gradio_one_line_names_the_extra(tmp_path):
     (tmp_path / 'gradio.py').write_text("raise ImportError('No module named gradio')")
     words = ['--config', 'xemap_small_synthetic', '--checkpoint', 'none']
     done = subprocess.run(
-        [sys.executable, ROOT / 'tools/demo_app.py', *words], capture_output=True, text=True, check=False,
+        [sys.executable, ROOT / 'tools/deploy/demo_app.py', *words], capture_output=True, text=True, check=False,
         env={**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'},
     )  # fmt: skip
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

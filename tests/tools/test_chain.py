@@ -25,7 +25,7 @@ def run_tool(*words) -> str:
 @pytest.mark.slow
 def test_data_training_scoring_and_table(tmp_path):
     data, run = tmp_path / 'data', tmp_path / 'run'
-    run_tool('tools/make_synthetic.py', '--out', data, '--train', 4, '--val', 1, '--test', 2, '--sizes', 256)
+    run_tool('tools/data/make_synthetic.py', '--out', data, '--train', 4, '--val', 1, '--test', 2, '--sizes', 256)
     options = ['--work-dir', run, '--cfg-options', 'train_cfg.max_epochs=1']
     for loader in ('train', 'val', 'test'):
         options += [f'{loader}_dataloader.dataset.data_root={data}', f'{loader}_dataloader.num_workers=0']
@@ -36,7 +36,7 @@ def test_data_training_scoring_and_table(tmp_path):
     run_tool('tools/test.py', CONFIG, checkpoint, '--out', run / 'test', '--show-dir', run / 'pictures', *options)
     run_tool('tools/test.py', CONFIG, 'none', '--out', run / 'untrained', *options)
     table = run_tool(
-        'tools/quickstart_table.py', run / 'test.summary.json', run / 'untrained.summary.json',
+        'tools/analysis/quickstart_table.py', run / 'test.summary.json', run / 'untrained.summary.json',
         '--out', run / 'results.json',
     )  # fmt: skip
     results = json.loads((run / 'results.json').read_text())
@@ -52,7 +52,7 @@ def test_data_training_scoring_and_table(tmp_path):
 
 
 def test_summaries_that_are_not_there_are_one_line(tmp_path):
-    words = [sys.executable, 'tools/quickstart_table.py', 'a.json', 'b.json', '--out', tmp_path / 'r.json']
+    words = [sys.executable, 'tools/analysis/quickstart_table.py', 'a.json', 'b.json', '--out', tmp_path / 'r.json']
     environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -61,6 +61,8 @@ def test_summaries_that_are_not_there_are_one_line(tmp_path):
 
 def test_merging_from_the_command_line(tmp_path):
     data = tmp_path / 'data'
-    run_tool('tools/make_synthetic.py', '--out', data, '--train', 1, '--val', 1, '--sizes', 256)
-    said = run_tool('tools/merge_annotations.py', data / 'train.arrow', data / 'val.arrow', '--out', data / 'all.arrow')
+    run_tool('tools/data/make_synthetic.py', '--out', data, '--train', 1, '--val', 1, '--sizes', 256)
+    said = run_tool(
+        'tools/data/merge_annotations.py', data / 'train.arrow', data / 'val.arrow', '--out', data / 'all.arrow'
+    )
     assert '2 images' in said

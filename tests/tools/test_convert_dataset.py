@@ -1,4 +1,4 @@
-"""tools/convert_dataset.py from outside: exit codes, messages, files."""
+"""tools/data/convert_dataset.py from outside: exit codes, messages, files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run_tool(*args: object) -> subprocess.CompletedProcess:
     env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'COLUMNS': '200'}
-    command = [sys.executable, str(ROOT / 'tools/convert_dataset.py'), *map(str, args)]
+    command = [sys.executable, str(ROOT / 'tools/data/convert_dataset.py'), *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
 
 
@@ -186,7 +186,7 @@ def test_help_has_an_example_and_loads_nothing_heavy():
         done = run_tool(kind, '--help')
         assert done.returncode == 0 and f'convert_dataset.py {kind} --data-root' in done.stdout
     code = (
-        'import sys; sys.path.insert(0, "tools"); import convert_dataset\n'
+        'import sys; sys.path.insert(0, "tools/data"); import convert_dataset\n'
         'heavy = {"torch", "mmengine", "cv2", "pyarrow", "numpy"} & set(sys.modules); assert not heavy, heavy'
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)

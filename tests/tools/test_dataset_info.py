@@ -1,4 +1,4 @@
-"""tools/dataset_info.py, run as a user runs it."""
+"""tools/analysis/dataset_info.py, run as a user runs it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/dataset_info.py', *map(str, arguments)]
+    command = [sys.executable, ROOT / 'tools/analysis/dataset_info.py', *map(str, arguments)]
     environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '120'}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 

@@ -1,4 +1,4 @@
-"""tools/dataset_report.py, run as a user runs it."""
+"""tools/analysis/dataset_report.py, run as a user runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.tools.small_run import ROOT
 
 
 def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/dataset_report.py', *map(str, arguments)]
+    command = [sys.executable, ROOT / 'tools/analysis/dataset_report.py', *map(str, arguments)]
     environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '200'}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -48,7 +48,7 @@ def test_mistakes_are_one_line(tmp_path) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         f"import sys, runpy; sys.argv = ['dataset_report.py', '--help']\n"
-        f"try: runpy.run_path('{ROOT}/tools/dataset_report.py', run_name='__main__')\n"
+        f"try: runpy.run_path('{ROOT}/tools/analysis/dataset_report.py', run_name='__main__')\n"
         "finally: print([m for m in ('torch', 'numpy', 'matplotlib', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""tools/mcmg.py, run as a user runs it, and interrupted."""
+"""tools/data/mcmg.py, run as a user runs it, and interrupted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/mcmg.py', *map(str, arguments)]
+    command = [sys.executable, ROOT / 'tools/data/mcmg.py', *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': str(ROOT)})
 
 

@@ -15,7 +15,8 @@ from xemap.compat.checkpoint_loading import load_checkpoint_file
 
 
 def load_tool(name: str):
-    spec = util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
+    (path,) = ROOT.glob(f'tools/**/{name}.py')
+    spec = util.spec_from_file_location(f'tools_{name}', path)
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

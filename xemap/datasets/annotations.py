@@ -141,8 +141,8 @@ class AnnotationFile:
         self.path = Path(path)
         if not self.path.is_file():
             raise DataError(
-                f'annotation file {self.path} does not exist; tools/convert_dataset.py makes one of your data, '
-                'tools/make_synthetic.py of synthetic scenes'
+                f'annotation file {self.path} does not exist; tools/data/convert_dataset.py makes one of your data, '
+                'tools/data/make_synthetic.py of synthetic scenes'
             )
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(self.path)))

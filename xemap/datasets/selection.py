@@ -69,7 +69,8 @@ def select_queries(
     chosen = np.flatnonzero(fits)
     if not len(chosen):
         raise ConfigError(
-            f'{annotations.path}: none of its {len(fits)} queries fits; tools/dataset_info.py shows what it has'
+            f'{annotations.path}: none of its {len(fits)} queries fits; '
+            'tools/analysis/dataset_info.py shows what it has'
         )
     if limit is not None and len(chosen) > limit:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, limit, replace=False))

@@ -110,7 +110,7 @@ class XeMapDataset(QueryDataset):
         if not len(rows):
             raise ConfigError(
                 f'{self.ann_file}: none of its {len(counts)} images has a query with sources={self.sources} and '
-                f'kinds={self.kinds}; tools/dataset_info.py shows what it has'
+                f'kinds={self.kinds}; tools/analysis/dataset_info.py shows what it has'
             )
         if left_out := len(counts) - len(rows):
             print_log(

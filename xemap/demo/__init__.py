@@ -1,4 +1,4 @@
-"""The web page of ``tools/demo_app.py``.
+"""The web page of ``tools/deploy/demo_app.py``.
 
 ====================  ==========================================================================
 module                what it holds

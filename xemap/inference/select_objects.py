@@ -1,4 +1,4 @@
-"""What tools/select_objects.py does: score objects, write those that a query means, draw them."""
+"""What tools/analysis/select_objects.py does: score objects, write those that a query means, draw them."""
 
 from __future__ import annotations
 

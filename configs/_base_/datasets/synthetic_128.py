@@ -1,4 +1,4 @@
-# The embedded synthetic scenes (tools/make_synthetic.py), shrunk for training on CPU.
+# The embedded synthetic scenes (tools/data/make_synthetic.py), shrunk for training on CPU.
 data_root = 'data/synthetic/'
 image_size = (128, 128)
 

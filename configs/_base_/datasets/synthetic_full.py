@@ -1,4 +1,4 @@
-# The synthetic scenes (tools/make_synthetic.py) at their full size, for testing localizers that never train on maps.
+# The synthetic scenes (tools/data/make_synthetic.py) at full size, for testing localizers that never train on maps.
 # Other data: --cfg-options test_dataloader.dataset.data_root=data/mine/
 test_pipeline = [
     dict(type='LoadImage'),

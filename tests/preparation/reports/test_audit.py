@@ -100,7 +100,7 @@ def test_the_division_by_image(tree, seed):
 
 
 def test_the_tool(tree):
-    command = [sys.executable, ROOT / 'tools/audit_dataset.py', tree / 'train.arrow', tree / 'test.arrow']
+    command = [sys.executable, ROOT / 'tools/analysis/audit_dataset.py', tree / 'train.arrow', tree / 'test.arrow']
 
     def run(*args):
         return subprocess.run([*map(str, [*command, *args])], capture_output=True, text=True, cwd=ROOT)

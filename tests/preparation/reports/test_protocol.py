@@ -63,7 +63,7 @@ def test_boxes_around_polygons():
 
 
 def test_the_tool(files, tmp_path):
-    command = [sys.executable, ROOT / 'tools/check_agreement.py', *files, '--out', tmp_path / 'kept.arrow']
+    command = [sys.executable, ROOT / 'tools/data/check_agreement.py', *files, '--out', tmp_path / 'kept.arrow']
     command += ['--rejected', tmp_path / 'rejected.csv', '--iou', '0.4']
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.preparation.synthetic import lay_out_scene, write_synthetic, writer
 from xemap.structures import QUERY_KINDS
 
-TOOL = Path(__file__).resolve().parents[3] / 'tools/make_synthetic.py'
+TOOL = Path(__file__).resolve().parents[3] / 'tools/data/make_synthetic.py'
 FEW = dict(seed=3, sizes=(256,), workers=1)
 
 

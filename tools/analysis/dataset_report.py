@@ -4,7 +4,7 @@ vocabulary, categories, regions, pixels of all files together), prints tables, b
 where they are known.
 
 example:
-  python tools/dataset_report.py data/mine/train.arrow data/mine/test.arrow --out work_dirs/mine/report
+  python tools/analysis/dataset_report.py data/mine/train.arrow data/mine/test.arrow --out work_dirs/mine/report
 """
 
 from __future__ import annotations

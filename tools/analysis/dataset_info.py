@@ -1,8 +1,8 @@
 """Show what is in an annotation file: counts, sources, kinds, sizes and a few queries.
 
 examples:
-  python tools/dataset_info.py data/mine/train.arrow
-  python tools/dataset_info.py data/mine/train.arrow --json > train.json
+  python tools/analysis/dataset_info.py data/mine/train.arrow
+  python tools/analysis/dataset_info.py data/mine/train.arrow --json > train.json
 """
 
 from __future__ import annotations

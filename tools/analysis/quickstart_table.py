@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Put a trained and an untrained model's scores and the metrics' bounds into one table.
 
-    python tools/quickstart_table.py MODEL.summary.json UNTRAINED.summary.json --out results.json
+    python tools/analysis/quickstart_table.py MODEL.summary.json UNTRAINED.summary.json --out results.json
 
 The inputs are what tools/test.py --out writes.
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """A web page: choose or upload an image, type queries, see maps, download GeoTIFF and GeoJSON.
 
-    python tools/demo_app.py
-    python tools/demo_app.py --config CONFIG --checkpoint CHECKPOINT --port 8000
+    python tools/deploy/demo_app.py
+    python tools/deploy/demo_app.py --config CONFIG --checkpoint CHECKPOINT --port 8000
 
 Needs the extra "demo" (gradio). Listens on this machine only; --host 0.0.0.0 opens the page to the network, without
 a password. Without --config and --checkpoint the quickstart's model is used.

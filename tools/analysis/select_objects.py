@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Of the objects that a detector or a segmentation found, keep those that a query means.
 
-    python tools/select_objects.py scene.jpg --map map.png --boxes detections.json --out results/scene
-    python tools/select_objects.py scene.jpg --mask roads.png --statistic pixel --out results/roads \\
+    python tools/analysis/select_objects.py scene.jpg --map map.png --boxes detections.json --out results/scene
+    python tools/analysis/select_objects.py scene.jpg --mask roads.png --statistic pixel --out results/roads \\
         --config configs/selo/selo_v1_s5_amfmn.py --checkpoint CHECKPOINT --query "the road along the river"
 
 The map comes from a file, or from a config, its checkpoint and a query. Boxes are a COCO results JSON, a

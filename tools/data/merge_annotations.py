@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Join annotation files that were made with the same data root into one.
 
-python tools/merge_annotations.py data/a/train.arrow data/b/train.arrow --out data/both/train.arrow
+python tools/data/merge_annotations.py data/a/train.arrow data/b/train.arrow --out data/both/train.arrow
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Near-duplicates are compared by a perceptual hash and a thumbnail; only with --d
 are. --write makes a division of the same queries in which no image is in two splits.
 
 example:
-  python tools/audit_dataset.py data/dior_rsvg/train.arrow data/dior_rsvg/val.arrow data/dior_rsvg/test.arrow \\
-      --data-root data --write data/dior_rsvg_by_image
+  python tools/analysis/audit_dataset.py data/dior_rsvg/train.arrow data/dior_rsvg/val.arrow \\
+      data/dior_rsvg/test.arrow --data-root data --write data/dior_rsvg_by_image
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """A trained XeMap-Network as files that run without this package: torch.export and ONNX.
 
-    python tools/export_model.py --out exported
-    python tools/export_model.py --config CONFIG --checkpoint CHECKPOINT --out exported --format pt2
+    python tools/deploy/export_model.py --out exported
+    python tools/deploy/export_model.py --config CONFIG --checkpoint CHECKPOINT --out exported --format pt2
 
 Writes OUT/model.pt2 (torch.export), model.onnx, image_encoder.onnx, tokenizer/ and export.json, and compares each
 with the model. Without --config and --checkpoint the quickstart's model is used.

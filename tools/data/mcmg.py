@@ -4,7 +4,7 @@ Maps come from the annotation file alone and go to OUT/IMAGE/QUERY.png, listed i
 interrupted run goes on where it stopped. Training does not need them: its pipeline makes the maps.
 
 example:
-  python tools/mcmg.py data/mine/train.arrow --out data/mine/maps --size 512
+  python tools/data/mcmg.py data/mine/train.arrow --out data/mine/maps --size 512
 """
 
 from __future__ import annotations

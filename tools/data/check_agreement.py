@@ -2,10 +2,11 @@
 
 The first group writes sentences and draws polygons, the second draws boxes for the sentences alone. A query is kept
 where the IoU of both is above 0.5 and the region covers 0.2 to 75 % of the image. Both files come from
-tools/convert_dataset.py (polygons, labelme, coco-captions) with the same data root. The others are listed with reasons.
+tools/data/convert_dataset.py (polygons, labelme, coco-captions) with the same data root. The others are listed with
+reasons.
 
 example:
-  python tools/check_agreement.py data/mine/first.arrow data/mine/second.arrow --out data/mine/test.arrow \\
+  python tools/data/check_agreement.py data/mine/first.arrow data/mine/second.arrow --out data/mine/test.arrow \\
       --rejected work_dirs/rejected.csv
 """
 

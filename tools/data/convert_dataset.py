@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             name,
             help=command.summary_of(converter),
             description=command.description_of(converter),
-            epilog=f'example:\n  python tools/convert_dataset.py {name} {converter.example}',
+            epilog=f'example:\n  python tools/data/convert_dataset.py {name} {converter.example}',
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(sub, converter)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """Draw the synthetic data set.
 
-    python tools/make_synthetic.py --out data/synthetic --train 600 --val 60 --test 100
-    python tools/make_synthetic.py --out data/synthetic_captions --captions 5 --train 240 --val 15 --test 50
+    python tools/data/make_synthetic.py --out data/synthetic --train 600 --val 60 --test 100
+    python tools/data/make_synthetic.py --out data/synthetic_captions --captions 5 --train 240 --val 15 --test 50
 
-    python tools/make_synthetic.py --out data/synthetic --minimal-pairs 100
+    python tools/data/make_synthetic.py --out data/synthetic --minimal-pairs 100
 
 Writes OUT/images/SPLIT/*.jpg and OUT/SPLIT.arrow. With --captions it cuts tiles from the scenes and
 writes OUT/images/SPLIT/*.jpg and OUT/dataset_synthetic.json, for training retrieval models. Minimal pairs
