@@ -12,8 +12,8 @@ from mmengine.config import Config
 from tests.engine.toy import ToyModel, write_config
 from xemap.config import check_keys
 from xemap.engine import build_runner, evaluate_model, load_config
+from xemap.engine.evaluate import set_test_options
 from xemap.engine.randomness import seed_everything
-from xemap.engine.runner_setup import set_test_options
 from xemap.errors import CheckpointError, ConfigError
 from xemap.registry import check_config
 

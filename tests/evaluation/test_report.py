@@ -63,12 +63,16 @@ def test_means_and_groups():
         'by_hops': {'1': (2, 0, 0.375), '2': (1, 0, 0.75), 'unknown': (0, 1, None)},
         'by_multi_hop': {'yes': (1, 0, 0.75), 'no': (2, 0, 0.375), 'unknown': (0, 1, None)},
         'by_multi_ref': {'yes': (1, 0, 0.25), 'no': (1, 0, 0.75), 'unknown': (1, 1, 0.5)},
+        'by_distractors': {'unknown': (3, 1, 0.5)},
+        'by_needed': {'unknown': (3, 1, 0.5)},
         'by_region_size': {'1 - 10 %': (3, 1, 0.5)},
     }
     assert summary['problems'] == {'no polygon': 1}
     assert summary['regions'] == {'labels': 3, 'hand-drawn': 1}
     assert list(summary['by_kind']) == ['one-hop', 'multi-hop']  # in the order of QUERY_KINDS
-    assert summary['scores']['ras'] == {'label': 'Ras', 'rule': 'less', 'reduction': 'mean of ras'}
+    declared = summary['scores']['ras']
+    assert (declared['label'], declared['rule'], declared['reduction']) == ('Ras', 'less', 'mean of ras')
+    assert Score(**declared['declaration']) == SCORES[1]
 
 
 def test_references_are_averaged_over_the_scored_queries_only():

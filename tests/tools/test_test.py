@@ -107,3 +107,43 @@ def test_checkpoints_that_do_not_fit(tmp_path, score, checkpoint, capsys, keep, 
     assert score(config, checkpoint, '--work-dir', tmp_path / 'run', *options) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error:')]
     assert str(checkpoint) in line and message in line
+
+
+def test_dumped_answers_score_the_same_without_the_model(tmp_path, score, checkpoint, capsys):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    metrics = ', '.join(f'{{"type": "{name}"}}' for name in ('SeLoMetric', 'MaskMetric', 'BoxMetric'))
+    work = ['--work-dir', tmp_path / 'run', '--cfg-options', f'test_evaluator=[{metrics}]']
+    assert score(config, checkpoint, '--out', out / 'a', '--dump', *work) == 0
+    assert score(config, '--answers', out / 'a.answers', '--out', out / 'b', *work) == 0
+    assert (out / 'a.queries.csv').read_bytes() == (out / 'b.queries.csv').read_bytes()
+    first, second = (json.loads((out / f'{name}.summary.json').read_text()) for name in 'ab')
+    runs = [summary.pop('run') for summary in (first, second)]
+    assert first == second and {'oiou', 'meaniou', 'mask/pr@0.5'} <= set(first['overall'])
+    assert runs[0]['checkpoint'] == str(checkpoint) and runs[0]['config'] == str(config)
+    assert runs[0]['data'] == str(tmp_path / 'all.arrow') and runs[1]['answers'] == str(out / 'a.answers')
+    (out / 'a.answers/000002.npz').write_bytes(b'PK')
+    assert score(config, '--answers', out / 'a.answers', *work) == 2
+    assert '000002.npz is damaged' in capsys.readouterr().err
+    assert score(config, *work) == 2 and 'give a checkpoint' in capsys.readouterr().err
+
+
+def test_text_controls_are_paired_with_the_whole_texts(tmp_path, score, checkpoint, capsys):
+    config, out = write_run(tmp_path), tmp_path / 'out' / 'a'
+    controls = ['--text-control', 'target-only', 'rotate']
+    assert score(config, checkpoint, '--work-dir', tmp_path / 'run', '--out', out, *controls) == 0
+    summary = json.loads(out.with_name('a.summary.json').read_text())
+    found = summary['text_controls']['target-only']['overall']
+    assert found['queries'] == 1 and found['low'] is None  # "the meadow next to the river", of one image
+    rows = {
+        name: {(r['sample_idx'], r['query_id']): float(r['rmi']) for r in csv.DictReader(path.open(newline=''))}
+        for name, path in (
+            ('whole', out.with_name('a.queries.csv')),
+            ('rotate', out.with_name('a.rotate.queries.csv')),
+        )
+    }
+    rotated = summary['text_controls']['rotate']
+    changes = [rows['whole'][key] - rows['rotate'][key] for key in rows['whole']]
+    assert rotated['overall']['queries'] <= len(changes) and rotated['by_kind'].keys() == {'one-hop'}
+    assert rotated['overall']['low'] <= rotated['overall']['difference'] <= rotated['overall']['high']
+    assert score(config, checkpoint, '--work-dir', tmp_path / 'run', '--text-control', 'category') == 2
+    assert 'text control "category" changes none of 9 queries' in capsys.readouterr().err

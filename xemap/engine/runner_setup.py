@@ -10,17 +10,12 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
-from torch import nn
 
 from xemap.compat.distributed import close_distributed, prepare_distributed
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.runner import XeMapRunner
 from xemap.errors import ConfigError
-from xemap.evaluation import QueryMetric
-from xemap.registry import DATASETS, METRICS, constructor_keywords
-from xemap.structures import FORMS
+from xemap.registry import DATASETS, constructor_keywords
 
 _runs = count()
 
@@ -61,7 +56,7 @@ def build_runner(
     if not cfg.get('model'):
         raise ConfigError(f'config {cfg.filename} has no "model"')
     name = _name(cfg)
-    cfg.work_dir = _work_dir(cfg, work_dir)
+    cfg.work_dir = default_work_dir(cfg, work_dir)
     cfg.launcher = launcher
     variable = _LAUNCHED_WITH.get(launcher)
     if variable and variable not in os.environ:
@@ -108,103 +103,11 @@ def train_model(cfg: Config, work_dir: str | Path | None = None, **options) -> N
         close_distributed()
 
 
-def evaluate_model(
-    cfg: Config,
-    checkpoint: str | Path | None,
-    work_dir: str | Path | None = None,
-    *,
-    out: str | Path | None = None,
-    show_dir: str | Path | None = None,
-    protocol: str | None = None,
-    **options,
-) -> dict[str, float]:
-    """Score on ``cfg.test_dataloader``.
-
-    Args:
-        cfg: the config; changed in place.
-        checkpoint: weights, all of which must fit; None scores the model as training would start with it.
-        work_dir: where logs go.
-        out: prefix of the result files; default ``WORK_DIR/test``.
-        show_dir: folder for a picture of every query.
-        protocol: of the SeLo metrics, ``'reference'`` or ``'paper'``; default the config's.
-        options: as for :func:`build_runner`.
-
-    Returns:
-        the metrics, on every rank the same.
-
-    Raises:
-        ConfigError, CheckpointError, DataError: what does not fit.
-    """
-    cfg.work_dir = _work_dir(cfg, work_dir)
-    cfg.load_from = None  # a training would start from it, a test must not
-    set_test_options(cfg, protocol, out, show_dir)
-    try:
-        runner = build_runner(cfg, checkpoint=checkpoint, resume=False, **options)
-        if checkpoint is None:
-            runner._init_model_weights()
-        metrics = runner.test()
-        _tell_of_stages(runner.model)
-        return metrics
-    finally:
-        close_distributed()
-
-
-def set_test_options(
-    cfg: Config, protocol: str | None = None, out: str | Path | None = None, show_dir: str | Path | None = None
-) -> None:
-    """Options of a test that stand at several places of a config; changed in place.
-
-    Args:
-        cfg: the config.
-        protocol: of those metrics that have it, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
-        out: prefix of the files with one row a query and with the summary; default ``cfg.work_dir/test``.
-        show_dir: folder for a picture of every query.
-
-    Raises:
-        ConfigError: the config has no ``test_evaluator`` that the option is for, or no draw hook.
-    """
-    evaluators = cfg.get('test_evaluator') or []
-    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
-    kinds = [(evaluator, METRICS.get(evaluator.get('type'))) for evaluator in evaluators]
-    writers = [
-        (evaluator, kind) for evaluator, kind in kinds if isinstance(kind, type) and issubclass(kind, QueryMetric)
-    ]
-    if protocol:
-        able = [evaluator for evaluator, kind in writers if protocol in kind.protocols]
-        if not able:
-            known = sorted({name for _, kind in writers for name in kind.protocols})
-            raise ConfigError(
-                f'config {cfg.filename}: no metric of test_evaluator has the protocol "{protocol}"; '
-                f'known: {", ".join(known) or "none"}'
-            )
-        for evaluator in able:
-            evaluator.protocol = protocol
-    if out and not writers:
-        raise ConfigError(f'config {cfg.filename}: test_evaluator has no metric of queries, which --out is for')
-    for evaluator, _ in writers:
-        evaluator.outfile_prefix = str(out or evaluator.get('outfile_prefix') or Path(cfg.work_dir, 'test'))
-        Path(evaluator.outfile_prefix).parent.mkdir(parents=True, exist_ok=True)  # fails before scoring, not after
-    if show_dir:
-        if writers and not any(kind.form in FORMS for _, kind in writers):
-            raise ConfigError(f'config {cfg.filename}: --show-dir draws answers, and a retrieval model makes none')
-        if 'draw' not in (cfg.get('default_hooks') or {}):
-            raise ConfigError(f'config {cfg.filename}: --show-dir needs default_hooks.draw = dict(type="DrawHook")')
-        cfg.default_hooks.draw.show_dir = str(show_dir)
-
-
-def _tell_of_stages(model: nn.Module) -> None:
-    """Log the time of a localizer's own parts, where it measures them."""
-    stages = getattr(model.module if is_model_wrapper(model) else model, 'stage_seconds', None)
-    if stages:
-        parts = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in stages.items())
-        print_log(f'seconds by stage: {parts}', logger='current')
-
-
 def _name(cfg: Config) -> str:
     return Path(cfg.filename).stem if cfg.filename else 'xemap'
 
 
-def _work_dir(cfg: Config, work_dir: str | Path | None) -> str:
+def default_work_dir(cfg: Config, work_dir: str | Path | None) -> str:
     return str(work_dir or cfg.get('work_dir') or Path('work_dirs', _name(cfg)))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from xemap.config import load_config
 from xemap.engine.checkpoint import find_newest_checkpoint
-from xemap.engine.runner_setup import evaluate_model, train_model
+from xemap.engine.evaluate import evaluate_model
+from xemap.engine.runner_setup import train_model
 from xemap.errors import ConfigError
 from xemap.files import write_text
 

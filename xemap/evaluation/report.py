@@ -21,11 +21,13 @@ from xemap.structures import QUERY_KINDS, PolygonRegion, Query
 
 ROW_FIELDS = (
     *('sample_idx', 'query_id', 'image', 'source', 'text', 'category', 'kind'),
-    *('hops', 'referents', 'multi_hop', 'multi_ref', 'regions', 'area_share', 'region_size', 'problem'),
+    *('hops', 'referents', 'multi_hop', 'multi_ref', 'distractors', 'needed'),
+    *('regions', 'area_share', 'region_size', 'problem'),
 )
-"""``regions`` says how the region was made, see :data:`REGION_MAKES`; ``area_share`` is its share of the image's area,
-``region_size`` the bin of that; ``problem`` says why the query has no score (None where it has). What is unknown of a
-query is None."""
+"""``distractors`` says whether other objects of the category are in the image, ``needed`` which conditions beside the
+category the sentence needs; ``regions`` says how the region was made, see :data:`REGION_MAKES`; ``area_share`` is its
+share of the image's area, ``region_size`` the bin of that; ``problem`` says why the query has no score (None where it
+has). What is unknown of a query is None."""
 
 REGION_MAKES = {'labels': 'made from labels, united', 'hand-drawn': 'hand-drawn, even-odd rule'}
 
@@ -40,6 +42,8 @@ GROUPS = {
     'hops': ('1', '2', '3', '4'),
     'multi_hop': ('yes', 'no', UNKNOWN),
     'multi_ref': ('yes', 'no', UNKNOWN),
+    'distractors': ('yes', 'no', UNKNOWN),
+    'needed': ('category',),
     'region_size': tuple(name for name, _ in REGION_SIZES),
 }
 """Fields by which a report splits the rows, and the order of their values; others follow sorted."""
@@ -69,6 +73,8 @@ def query_row(sample: Mapping[str, Any], query_id: int, query: Query) -> Row:
         'referents': query.referents,
         'multi_hop': query.multi_hop,
         'multi_ref': query.multi_ref,
+        'distractors': None if query.distractors is None else not query.distractors.is_empty,
+        'needed': None if query.needed is None else ' + '.join(dict.fromkeys(n for n, _ in query.needed)) or 'category',
         'regions': None if region.is_empty else make,
     }
 

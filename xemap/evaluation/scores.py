@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,23 +136,21 @@ def estimate(
     Returns:
         an estimate by the score's name.
     """
-    images, index = np.unique([str(row['image']) for row in rows], return_inverse=True)
+    names = [str(row['image']) for row in rows]
     values: dict[str, float | None] = {}
     draws: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
     plain = [score for score in scores if not score.average_of]
     terms = [score.terms(rows) for score in plain]
-    sums = np.zeros((len(images), 2 * len(plain)))
-    for k, pair in enumerate(terms):
-        for j, term in enumerate(pair):
-            sums[:, 2 * k + j] = np.bincount(index, np.nan_to_num(term), len(images))
+    sums = image_sums(names, [term for pair in terms for term in pair])
+    index = np.unique(names, return_inverse=True)[1]
     resampled = resampled_sums(sums, seed, resamples)
     for k, (score, (numerator, denominator)) in enumerate(zip(plain, terms)):
         used = ~np.isnan(numerator)
         counts[score.name] = int(used.sum())
         values[score.name] = score.value(numerator, denominator)
         enough = len(np.unique(index[used])) > 1
-        draws[score.name] = score.scale * _ratio(resampled[:, 2 * k : 2 * k + 2]) if enough else np.zeros(0)
+        draws[score.name] = score.scale * ratios(resampled[:, 2 * k : 2 * k + 2]) if enough else np.zeros(0)
     for score in scores:
         if score.average_of:
             parts = [values[name] for name in score.average_of]
@@ -164,6 +162,21 @@ def estimate(
     return {
         score.name: Estimate(values[score.name], *interval(draws[score.name]), counts[score.name]) for score in scores
     }
+
+
+def image_sums(names: Sequence[str], terms: Sequence[np.ndarray]) -> np.ndarray:
+    """Sums of (N,) terms over the queries of each image, (I, K); NaN counts as 0."""
+    images, index = np.unique(names, return_inverse=True)
+    sums = np.zeros((len(images), len(terms)))
+    for k, term in enumerate(terms):
+        sums[:, k] = np.bincount(index, np.nan_to_num(term), len(images))
+    return sums
+
+
+def ratios(sums: np.ndarray) -> np.ndarray:
+    """First over second column of (R, 2) sums, (R,); NaN where the second is 0."""
+    over = sums[:, 1]
+    return np.divide(sums[:, 0], over, out=np.full(len(sums), np.nan), where=over > 0)
 
 
 def resampled_sums(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
@@ -198,9 +211,18 @@ def interval(draws: np.ndarray) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-def declaration(scores: Sequence[Score]) -> dict[str, dict[str, str]]:
-    """What the scores are, for programs that read a summary: label, direction and reduction by name."""
-    return {score.name: {'label': score.label, 'rule': score.rule, 'reduction': score.reduction} for score in scores}
+def declaration(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
+    """What the scores are, by name, for programs that read a summary.
+
+    ``label``, ``rule`` and ``reduction`` are for people; ``declaration`` holds the arguments that make the same
+    :class:`Score` again, None for an average of others.
+    """
+    declared = {}
+    for score in scores:
+        fields = {name: value for name, value in asdict(score).items() if name != 'average_of'}
+        described = {'label': score.label, 'rule': score.rule, 'reduction': score.reduction}
+        declared[score.name] = {**described, 'declaration': None if score.average_of else fields}
+    return declared
 
 
 def main_score(evaluator: Any) -> tuple[str, str]:
@@ -267,9 +289,9 @@ def named_scores(metrics: Sequence[Any]) -> list[list[Score]]:
 
 def _numbers(rows: Sequence[Row], column: str) -> np.ndarray:
     values = (row.get(column) for row in rows)
-    return np.array([math.nan if value is None else float(value) for value in values], np.float64)
+    return np.array([math.nan if value in (None, '') else _number(value) for value in values], np.float64)
 
 
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    over = sums[:, 1]
-    return np.divide(sums[:, 0], over, out=np.full(len(sums), np.nan), where=over > 0)
+def _number(value: Any) -> float:
+    """Of a row in memory, or of a CSV file, where True is written out."""
+    return float({'True': 1, 'False': 0}.get(value, value)) if isinstance(value, str) else float(value)

@@ -223,7 +223,7 @@ def gray_map(answer: Answers | np.ndarray, size: Size) -> np.ndarray:
 
 def distractor_mask(query: Query, size: Size) -> np.ndarray | None:
     """(H, W) bool of the recorded distractors without the referent itself; None where none are recorded."""
-    distractors = getattr(query, 'distractors', None)
+    distractors = query.distractors
     if distractors is None or distractors.is_empty:
         return None
     return distractors.mask(size) & ~query.region.mask(size)
