@@ -47,14 +47,16 @@ def checked(localize: Callable) -> Callable:
                 self.train()
         if len(given) != len(asked):
             raise ConfigError(f'{name}.localize returned {len(given)} answers for {len(asked)} images; return one each')
-        for i, own in zip(asked, given):
-            if not isinstance(own, Answers) or own.form != self.form:
-                kind = own.form if isinstance(own, Answers) else type(own).__name__
+        for i, given_answers in zip(asked, given):
+            if not isinstance(given_answers, Answers) or given_answers.form != self.form:
+                kind = given_answers.form if isinstance(given_answers, Answers) else type(given_answers).__name__
                 right = FORMS[self.form].__name__
                 raise ConfigError(f'{name}.localize returned a {kind}; its form is "{self.form}", return {right}')
-            if len(own) != len(texts[i]):
-                raise ConfigError(f'{name}.localize gave {len(own)} answers to {len(texts[i])} queries of an image')
-            answers[i] = own
+            if len(given_answers) != len(texts[i]):
+                raise ConfigError(
+                    f'{name}.localize gave {len(given_answers)} answers to {len(texts[i])} queries of an image'
+                )
+            answers[i] = given_answers
         return answers
 
     return wrapped

@@ -61,7 +61,7 @@ class SeLoLocalizer(Localizer):
         self.retrieval = MODELS.build(retrieval)
         self.generator = MODELS.build(generator)
         self.batch_size = batch_size
-        self._told: set[tuple[int, int]] = set()
+        self._warned: set[tuple[int, int]] = set()
 
     def localize(self, images: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Answers]:
         """Maps at the images' own size, multiples of 1/255.
@@ -80,7 +80,7 @@ class SeLoLocalizer(Localizer):
         with self.stage('stacking'):
             cells = [to_gray(stack_slices(boxes, similarity, size)) for boxes, similarity in scored]
         if cells[0].values.size == 1:
-            self._tell_of_one_slice(size)
+            self._warn_of_one_slice(size)
         with self.stage('filtering'), ThreadPoolExecutor(torch.get_num_threads()) as pool:
             grays = dict(zip(distinct, pool.map(self.generator.smooth, cells)))
         maps = np.empty((len(texts), *size), np.float32)
@@ -120,9 +120,9 @@ class SeLoLocalizer(Localizer):
 
         return score
 
-    def _tell_of_one_slice(self, size: tuple[int, int]) -> None:
-        if size not in self._told:
-            self._told.add(size)
+    def _warn_of_one_slice(self, size: tuple[int, int]) -> None:
+        if size not in self._warned:
+            self._warned.add(size)
             print_log(
                 f'image of {size[1]} x {size[0]} pixels is a single slice: nothing in it stands out and its maps are '
                 '0; give the generator smaller tiles',
