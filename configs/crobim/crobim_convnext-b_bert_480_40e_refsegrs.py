@@ -6,9 +6,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 default_hooks = dict(checkpoint=dict(save_best='oiou', rule='greater'))
-train_dataloader = dict(dataset=dict(data_root='data/refsegrs/'))
-val_dataloader = dict(dataset=dict(data_root='data/refsegrs/'))
-test_dataloader = dict(dataset=dict(data_root='data/refsegrs/'))
+train_dataloader = dict(dataset=dict(ann_file='refsegrs/train.arrow'))
+val_dataloader = dict(dataset=dict(ann_file='refsegrs/val.arrow'))
+test_dataloader = dict(dataset=dict(ann_file='refsegrs/test.arrow'))
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

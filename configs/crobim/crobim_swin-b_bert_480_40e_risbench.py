@@ -6,9 +6,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 default_hooks = dict(checkpoint=dict(save_best='oiou', rule='greater'))
-train_dataloader = dict(dataset=dict(data_root='data/risbench/'))
-val_dataloader = dict(dataset=dict(data_root='data/risbench/'))
-test_dataloader = dict(dataset=dict(data_root='data/risbench/'))
+train_dataloader = dict(dataset=dict(ann_file='risbench/train.arrow'))
+val_dataloader = dict(dataset=dict(ann_file='risbench/val.arrow'))
+test_dataloader = dict(dataset=dict(ann_file='risbench/test.arrow'))
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

@@ -1,6 +1,7 @@
-# A referring-segmentation set at 480 x 480: RRSIS-D, RefSegRS or RISBench, as tools/convert_dataset.py writes them.
-# Samples in training are single (image, query) pairs, four on each of eight GPUs.
-data_root = 'data/rrsis-d/'
+# A referring-segmentation set at 480 x 480, RRSIS-D here, as tools/convert_dataset.py rrsis-d --data-root data
+# --out data/rrsis_d leaves it; RefSegRS and RISBench likewise, with other annotation files. Samples in training are
+# single (image, query) pairs, four on each of eight GPUs.
+data_root = 'data/'
 image_size = (480, 480)
 
 train_pipeline = [
@@ -22,7 +23,7 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(type='PairBatchSampler', pairs_per_batch=4),
     dataset=dict(
-        type='XeMapDataset', data_root=data_root, ann_file='train.arrow', pipeline=train_pipeline, flat=True
+        type='XeMapDataset', data_root=data_root, ann_file='rrsis_d/train.arrow', pipeline=train_pipeline, flat=True
     ),
 )
 val_dataloader = dict(
@@ -31,7 +32,7 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='XeMapDataset', data_root=data_root, ann_file='val.arrow', pipeline=test_pipeline, test_mode=True
+        type='XeMapDataset', data_root=data_root, ann_file='rrsis_d/val.arrow', pipeline=test_pipeline, test_mode=True
     ),
 )
 test_dataloader = dict(
@@ -40,7 +41,7 @@ test_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='XeMapDataset', data_root=data_root, ann_file='test.arrow', pipeline=test_pipeline, test_mode=True
+        type='XeMapDataset', data_root=data_root, ann_file='rrsis_d/test.arrow', pipeline=test_pipeline, test_mode=True
     ),
 )
 val_evaluator = dict(type='MaskMetric', with_bounds=False)

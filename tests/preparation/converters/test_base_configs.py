@@ -13,23 +13,23 @@ from xemap.preparation.converters import convert
 from xemap.preparation.converters.registry import load_converter
 from xemap.registry import DATASETS
 
-BASE = Path(__file__).parents[3] / 'configs/_base_/datasets'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 
 
 @pytest.mark.parametrize(
     'config, tree, format_name, key, side',
     [
-        ('dior_rsvg_640', dior_rsvg, 'dior-rsvg', 'gt_boxes', 640),
-        ('rrsis_d_480', rrsis_d, 'rrsis-d', 'gt_masks', 480),
-        ('refsegrs_480', refsegrs, 'refsegrs', 'gt_masks', 480),
-        ('risbench_480', risbench, 'risbench', 'gt_masks', 480),
+        ('_base_/datasets/dior_rsvg_640', dior_rsvg, 'dior-rsvg', 'gt_boxes', 640),
+        ('_base_/datasets/referring_480', rrsis_d, 'rrsis-d', 'gt_masks', 480),
+        ('crobim/crobim_swin-b_bert_480_40e_refsegrs', refsegrs, 'refsegrs', 'gt_masks', 480),
+        ('crobim/crobim_swin-b_bert_480_40e_risbench', risbench, 'risbench', 'gt_masks', 480),
     ],
 )
 def test_a_sample_of_each_split(tmp_path, monkeypatch, config, tree, format_name, key, side):
     tree.make(tmp_path / 'data')
     monkeypatch.chdir(tmp_path)
-    convert(load_converter(format_name)('data'), Path('data') / config.rpartition('_')[0])
-    loaded = load_config(BASE / f'{config}.py')
+    convert(load_converter(format_name)('data'), Path('data') / format_name.replace('-', '_'))
+    loaded = load_config(CONFIGS / f'{config}.py')
     with DefaultScope.overwrite_default_scope('xemap'):
         for split in ('train', 'val', 'test'):
             sample = DATASETS.build(loaded[f'{split}_dataloader'].dataset)[0]
