@@ -1,6 +1,6 @@
 # An MLCM that trains from scratch on two CPU cores in minutes: the first three stages of ResNet-18 (stride 16), levels
 # of 8, 3 and 1 tokens a side at 128 pixels, the packaged MiniLM as it is, 128-wide tokens, two encoder and two fusion
-# layers. Only the text encoder is pretrained.
+# layers. Only the text encoder is pretrained. Boxes have a learned score.
 model = dict(
     type='MLCM',
     data_preprocessor=dict(
@@ -17,7 +17,7 @@ model = dict(
         style='pytorch',
     ),
     language_model=dict(type='WordSentenceEncoder', name='minilm', layers=4),
-    head=dict(type='BoxHead'),
+    head=dict(type='BoxHead', with_score=True),
     in_channels=256,
     width=128,
     num_heads=4,

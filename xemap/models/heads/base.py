@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
@@ -64,9 +65,9 @@ def mean_over_pairs(values: Tensor) -> Tensor:
         values: (N,).
 
     Returns:
-        scalar; its gradient, averaged over ranks as DDP does, is that of the mean over all pairs.
+        scalar, 0 without any pair; its gradient, averaged over ranks as DDP does, is that of the mean over all pairs.
     """
-    return values.sum() / reduce_mean(values.new_tensor(float(len(values))))
+    return values.sum() / reduce_mean(values.new_tensor(float(len(values)))).clamp(min=torch.finfo(values.dtype).tiny)
 
 
 def loss_per_pair(module: nn.Module, prediction: Tensor, target: Tensor) -> Tensor:

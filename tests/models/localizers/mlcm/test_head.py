@@ -10,7 +10,6 @@ import torch
 
 from xemap.errors import ConfigError
 from xemap.models.localizers.mlcm import BoxHead
-from xemap.models.localizers.mlcm.head import attention_score
 from xemap.structures import XeMapDataSample
 
 SIZE = (480, 640)
@@ -137,17 +136,35 @@ def test_activations():
         BoxHead(box_format='ltrb')
 
 
-def test_score_by_attention():
-    attention = torch.zeros(4, 4 * 5)
-    attention[0, 7] = 0.5  # row 1, column 2
-    attention[1] = 0.02
-    attention[2, 7] = attention[2, 0] = 0.1
-    attention[3, 7] = 1
-    cell = [20.0, 10.0, 30.0, 20.0]
-    boxes = torch.tensor([cell, [0.0, 0, 25, 40], cell, [0.0, 0, 50, 40]])
-    scores = attention_score(attention, (4, 5), boxes, (40, 50))
-    assert scores.tolist() == pytest.approx([1, 0, (0.5 - 0.05) / 0.95, 0], abs=1e-6)
-    half = attention_score(attention[:1], (4, 5), torch.tensor([[25.0, 10, 30, 20]]), (40, 50))
-    assert float(half) == pytest.approx((0.5 - 0.025) / 0.975, abs=1e-6)
-    empty = attention_score(attention[:1], (4, 5), torch.tensor([[30.0, 10, 30, 10]]), (40, 50))
-    assert float(empty) == 0
+def test_the_score_learns_the_iou_and_absent_referents():
+    torch.manual_seed(0)
+    head = BoxHead(width=8, with_score=True)
+    boxes = torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.5, 0.5, 0.2, 0.4], [0.2, 0.2, 0.1, 0.1]])
+    sample = XeMapDataSample()
+    sample.gt_boxes = torch.tensor([[30.0, 30, 70, 70], [30, 30, 70, 70], [0, 0, 0, 0]])
+    sample.texts = ['a', 'b', 'c']
+    features = SimpleNamespace(box=boxes, fusion=torch.eye(8)[:3], size=(100, 100))
+    losses = head.loss(features, [sample])
+    logits = head.score(features.fusion)[:, 0]
+    wanted = torch.tensor([1, 0.5, 0])
+    expected = -(wanted * logits.sigmoid().log() + (1 - wanted) * (1 - logits.sigmoid()).log()).mean()
+    torch.testing.assert_close(losses['loss_score'], expected)
+    # The absent one has no part in the losses of boxes.
+    assert float(losses['loss_iou']) == pytest.approx((0 + 0.5) / 2, abs=1e-5)
+    optimizer = torch.optim.Adam(head.parameters(), 0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        head.loss(features, [sample])['loss_score'].backward()
+        optimizer.step()
+    (answers,) = head.predict([features], [sample])
+    assert answers.scores == pytest.approx([1, 0.5, 0], abs=0.05)
+    assert BoxHead(width=8).predict([features], [sample])[0].scores.tolist() == [1, 1, 1]
+
+
+def test_a_batch_without_any_referent_has_no_loss_and_finite_gradients():
+    boxes = torch.rand(2, 4, requires_grad=True)
+    sample = XeMapDataSample()
+    sample.gt_boxes = torch.zeros(2, 4)
+    total = sum(BoxHead().loss(SimpleNamespace(box=boxes, size=SIZE), [sample]).values())
+    (gradient,) = torch.autograd.grad(total, boxes)
+    assert float(total) == 0 and float(gradient.abs().max()) == 0

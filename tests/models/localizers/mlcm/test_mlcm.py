@@ -94,7 +94,7 @@ def test_a_box_comes_back_from_the_networks_frame(size, flip):
 def found(boxes: torch.Tensor):
     from types import SimpleNamespace
 
-    return SimpleNamespace(box=boxes, attention=torch.ones(1, 16), grid=(4, 4), size=(64, 64))
+    return SimpleNamespace(box=boxes, fusion=torch.zeros(1, 32), size=(64, 64))
 
 
 def build_localizer_of(config):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+import torch.nn.functional as F
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps, bbox_xyxy_to_cxcywh
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -34,6 +35,8 @@ class BoxHead(BaseModule):
         box_format: of the four numbers that the regression loss compares: ``'cxcywh'``, or ``'xyxy'`` as printed.
         legacy: as the authors' code: input coordinates run from 0 to size - 1, the truth is truncated to integers, and
             corners are clamped to the input before the GIoU, which leaves those outside without its gradient.
+        with_score: learn the score of a box from the state, too: the IoU that it has with the truth, 0 for a query
+            without a referent, by binary cross-entropy (ours). Otherwise every box scores 1.
         loss_reg, loss_iou: losses of mmdet's registry with a value for each pair (``reduction='none'``).
 
     Raises:
@@ -47,6 +50,7 @@ class BoxHead(BaseModule):
         activation: str = 'scaled',
         box_format: str = 'cxcywh',
         legacy: bool = False,
+        with_score: bool = False,
         loss_reg: dict | None = None,
         loss_iou: dict | None = None,
     ) -> None:
@@ -61,6 +65,7 @@ class BoxHead(BaseModule):
         for _ in range(num_layers - 1):
             steps += [nn.Linear(width, width), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*steps, nn.Linear(width, 4))
+        self.score = nn.Linear(width, 1) if with_score else None
         self.loss_reg = MODELS.build(loss_reg or dict(type='mmdet.SmoothL1Loss', beta=1.0, reduction='none'))
         self.loss_iou = MODELS.build(loss_iou or dict(type='mmdet.GIoULoss', eps=1e-7, reduction='none'))
 
@@ -87,27 +92,34 @@ class BoxHead(BaseModule):
         """Losses of a batch, averaged over the pairs of all ranks: ranks may hold different numbers of pairs.
 
         Args:
-            features: with ``box`` (N, 4) of :meth:`forward`, the pairs in the samples' order, and ``size`` (height,
-                width) of the input.
-            samples: with ``gt_boxes`` (Q, 4) x0, y0, x1, y1 in pixels of the input.
+            features: with ``box`` (N, 4) of :meth:`forward`, the pairs in the samples' order, ``fusion`` (N, width),
+                the states, and ``size`` (height, width) of the input.
+            samples: with ``gt_boxes`` (Q, 4) x0, y0, x1, y1 in pixels of the input; a box without area, of a query
+                without a referent, has no part in the losses of boxes.
         """
         targets = torch.cat([sample.gt_boxes for sample in samples]).to(features.box)
-        losses = self.losses(features.box, targets, features.size)
+        present = (targets[:, 2:] > targets[:, :2]).all(1)
+        losses = {name: each[present] for name, each in self.losses(features.box, targets, features.size).items()}
+        if self.score is not None:
+            wanted = torch.zeros_like(targets[:, 0])
+            corners = self.corners(features.box.detach(), features.size)
+            wanted[present] = bbox_overlaps(corners[present], targets[present], is_aligned=True).clamp(0, 1)
+            logits = self.score_logits(features.fusion).to(wanted.dtype)
+            losses['loss_score'] = F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
         return {name: mean_over_pairs(each) for name, each in losses.items()}
 
     def predict(self, groups: Iterable[Any], samples: Sequence[XeMapDataSample]) -> list[BoxAnswers]:
         """Answers in pixels of the input, one for each sample.
 
         Args:
-            groups: features as for :meth:`loss`, with ``attention`` (N, P) and its ``grid`` too; all pairs in groups,
-                in the samples' order.
+            groups: features as for :meth:`loss`; all pairs in groups, in the samples' order.
             samples: with ``texts``.
         """
         boxes, scores = [], []
         for features in groups:
             size = features.size
             boxes.append(self.corners(features.box, size))
-            scores.append(attention_score(features.attention, features.grid, boxes[-1], size))
+            scores.append(self.score_logits(features.fusion).sigmoid())
         numbers = [len(sample.texts) for sample in samples]
         parts = zip(torch.cat(boxes).split(numbers), torch.cat(scores).split(numbers))
         return [BoxAnswers(own, size, scores=score) for own, score in parts]
@@ -136,36 +148,10 @@ class BoxHead(BaseModule):
             regression = self.loss_reg(bbox_cxcywh_to_xyxy(boxes), wanted)
         return {'loss_reg': regression.sum(1), 'loss_iou': self.loss_iou(corners, targets)}
 
+    def score_logits(self, state: Tensor) -> Tensor:
+        """(N, width) states -> (N,) logits of the score; infinite where none is learned."""
+        return state.new_full((len(state),), float('inf')) if self.score is None else self.score(state)[:, 0]
+
     def _scale(self, size: tuple[int, int], like: Tensor) -> Tensor:
         height, width = (side - 1 for side in size) if self.legacy else size
         return like.new_tensor([width, height, width, height])
-
-
-def attention_score(attention: Tensor, grid: tuple[int, int], boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """How much more attention goes into a box than its area would get: the score of a box.
-
-    With a, the share of the attention to visual tokens that falls into the box, and b, the share of the tokens that
-    do: ``(a - b) / (1 - b)``, at least 0. A box of the whole image scores 0, and so does attention that is the same
-    everywhere.
-
-    Args:
-        attention: (N, h * w) of the token to the visual tokens, at least 0.
-        grid: (h, w).
-        boxes: (N, 4) x0, y0, x1, y1 in pixels of the input; any part of them may lie outside.
-        size: (height, width) of the input.
-
-    Returns:
-        (N,) in [0, 1].
-    """
-    columns = _covered(boxes[:, 0::2] * (grid[1] / size[1]), grid[1])
-    rows = _covered(boxes[:, 1::2] * (grid[0] / size[0]), grid[0])
-    inside = (rows[:, :, None] * columns[:, None]).flatten(1)
-    share = (attention * inside).sum(1) / attention.sum(1).clamp(min=1e-12)
-    area = inside.mean(1)
-    return ((share - area) / (1 - area).clamp(min=1e-6)).clamp(0, 1)
-
-
-def _covered(spans: Tensor, cells: int) -> Tensor:
-    """(N, cells): the share of each unit cell that lies in the (N, 2) spans."""
-    edges = torch.arange(cells, device=spans.device, dtype=spans.dtype)
-    return (spans[:, 1:].minimum(edges + 1) - spans[:, :1].maximum(edges)).clamp(0, 1)
