@@ -194,7 +194,7 @@ QUERY = {'text': 'a', 'category': None, 'kind': None, 'hops': None, 'referents':
 @pytest.mark.parametrize('queries', [None, [QUERY], [{**QUERY, 'polygons': [[1.0]]}], [None]])
 def test_incomplete_rows(tmp_path, queries) -> None:
     write_raw(tmp_path / 'a.arrow', SCHEMA.with_metadata({'xemap_annotations': '1'}), [{**ROW, 'queries': queries}])
-    with pytest.raises(DataError, match=r'a\.arrow, row 0'):
+    with pytest.raises(DataError, match=r'a\.arrow'):
         AnnotationFile(tmp_path / 'a.arrow')[0]
 
 
@@ -249,14 +249,18 @@ if level == 'numbers':  # in the header they are as many as the offset says
     at = good.index(struct.pack('<qq', 6 * len(texts), 0))
     data[at : at + 8] = struct.pack('<q', 10**9)
 open(bad_path, 'wb').write(data)
-damaged, refused = AnnotationFile(bad_path), []
+refused = []
+try:
+    damaged = AnnotationFile(bad_path)
+except DataError:
+    assert level in ('queries', 'numbers')
+    raise SystemExit
 for i in range(len(rows)):
     try:
         assert damaged[i] == rows[i], i
     except DataError:
         refused.append(i)
-expected = {'queries': [row - 1, row], 'numbers': list(range(len(rows)))}.get(level, [row])
-assert refused == expected, refused
+assert refused == [row] and level not in ('queries', 'numbers'), refused
 """
     command = [sys.executable, '-c', code, str(tmp_path / 'good.arrow'), str(tmp_path / 'bad.arrow'), level]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 
@@ -42,6 +43,7 @@ import pyarrow as pa
 
 from xemap.errors import DataError
 from xemap.files import replacing
+from xemap.raster.limits import WINDOW_PIXELS
 from xemap.structures import QUERY_KINDS, ImageRecord, MaskRegion, PolygonRegion, Query, Region
 
 FORMAT_VERSION = 1
@@ -76,6 +78,12 @@ SCHEMA = pa.schema(
 )
 
 ROWS_A_BATCH = 2048
+
+_DAMAGE = (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+"""What pyarrow and NumPy raise about bytes that make no sense."""
+
+MAX_COORDINATES = 1 << 24
+"""Of all polygons of an image."""
 
 
 def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: dict | None = None) -> dict[str, int]:
@@ -147,7 +155,7 @@ class AnnotationFile:
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise DataError(
                 f'{self.path} is not a complete annotation file ({error}); convert the data set again'
             ) from error
@@ -158,13 +166,18 @@ class AnnotationFile:
                 f'{self.path} has annotation format version {version}, this xemap reads {FORMAT_VERSION}; '
                 'convert the data set again with this version'
             )
-        if not _is_readable(reader.schema):
+        with self._damage_named():
+            readable = _is_readable(reader.schema)
+        if not readable:
             raise DataError(f'{self.path} has unexpected columns; convert the data set again')
         try:
             self.info: dict = dict(json.loads(metadata.get(_INFO_KEY, b'{}')))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise DataError(f'{self.path} has broken information ({error}); convert the data set again') from error
         self._starts = np.cumsum([0] + [batch.num_rows for batch in self._batches])
+        with self._damage_named():
+            for batch in self._batches:
+                _check_images(batch)
 
     def __reduce__(self):
         return AnnotationFile, (self.path,)
@@ -177,10 +190,8 @@ class AnnotationFile:
             raise IndexError(f'image {index} of {len(self)}')
         index %= len(self)
         which = int(np.searchsorted(self._starts, index, side='right')) - 1
-        try:
+        with self._damage_named(f', row {index}'):
             return _from_row(_read_row(self._batches[which], int(index - self._starts[which])))
-        except (pa.ArrowException, UnicodeDecodeError, TypeError, AttributeError, DataError) as error:
-            raise DataError(f'{self.path}, row {index}: {error}; convert the data set again') from error
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[i] for i in range(len(self)))
@@ -190,9 +201,24 @@ class AnnotationFile:
         return pa.chunked_array([batch.column(name) for batch in self._batches], SCHEMA.field(name).type)
 
     def query_column(self, name: str) -> pa.ChunkedArray:
-        """One field of all queries, image after image, mapped and not copied; :meth:`query_counts` splits it."""
+        """One field of all queries, image after image, mapped and not copied; :meth:`query_counts` splits it.
+
+        Raises:
+            DataError: it is damaged.
+        """
         chunks = [batch.column('queries').flatten().field(name) for batch in self._batches]
+        with self._damage_named(f', {name}'):
+            for chunk in chunks:
+                chunk.validate(full=True)
         return pa.chunked_array(chunks, _QUERY.field(name).type)
+
+    @contextmanager
+    def _damage_named(self, place: str = '') -> Iterator[None]:
+        try:
+            yield
+        except (*_DAMAGE, DataError) as error:
+            problem = ' '.join(str(error).split())
+            raise DataError(f'{self.path}{place}: {problem}; convert the data set again') from error
 
     def query_counts(self) -> np.ndarray:
         """Number of queries of every image, (len(self),) int32."""
@@ -264,6 +290,26 @@ def _is_readable(schema: pa.Schema) -> bool:
     return schema.equals(SCHEMA.set(at, pa.field('queries', pa.list_(older))))
 
 
+def _check_images(batch: pa.RecordBatch) -> None:
+    """Check what stands once per image: every column is there, names and lists lie within the file.
+
+    Takes time for every image, not for every query; what belongs to the queries is checked when it is read.
+    """
+    batch.validate()  # buffers are as long as they have to be
+    for name in ('image', 'width', 'height', 'source'):
+        column = batch.column(name)
+        column.validate(full=True)
+        if column.null_count:
+            raise DataError(f'an image has no {name}')
+    if not _all_there(batch.column('queries')):
+        raise DataError('an image has no list of queries')
+    _values(batch.column('queries'))
+
+
+def _all_there(array: pa.Array) -> bool:
+    return not array.null_count and (array.buffers()[0] is None or array.is_valid().to_numpy(False).all())
+
+
 def _read_row(batch: pa.RecordBatch, at: int) -> dict:
     """Row ``at`` as what :func:`_to_row` made, checked: a damaged file must not send the reader to foreign memory.
 
@@ -278,7 +324,11 @@ def _read_row(batch: pa.RecordBatch, at: int) -> dict:
     fields = {field.name: queries.field(i) for i, field in enumerate(queries.type)}
     outlines = [name for name in ('polygons', 'distractor_polygons') if name in fields]
     for name in outlines:
-        _values(_values(fields[name]))
+        coordinates = _values(_values(fields[name]))
+        if len(coordinates) > MAX_COORDINATES:
+            raise DataError(f'its polygons have {len(coordinates)} coordinates, more than {MAX_COORDINATES}')
+    if fields['text'].null_count:
+        raise DataError('a query has no text')
     for array in (*columns.values(), *(array for name, array in fields.items() if name not in outlines)):
         array.validate(full=True)
     of_queries = zip(*(array.to_pylist() for array in fields.values()))
@@ -298,6 +348,8 @@ def _values(lists: pa.ListArray) -> pa.Array:
 
 def _from_row(row: dict) -> ImageRecord:
     size = [row['height'], row['width']]
+    if min(size) < 1 or size[0] * size[1] > WINDOW_PIXELS:
+        raise DataError(f'an image of size {size[1]} x {size[0]}')
     queries = []
     for query in row.pop('queries'):
         polygons, rle = query.pop('polygons'), query.pop('rle')
