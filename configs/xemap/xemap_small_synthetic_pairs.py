@@ -1,4 +1,4 @@
-# The quickstart's network, tested on minimal pairs: tools/make_synthetic.py --minimal-pairs 100.
+# The quickstart's network, tested on minimal pairs: tools/data/make_synthetic.py --minimal-pairs 100.
 _base_ = 'xemap_small_synthetic.py'
 
 test_dataloader = dict(dataset=dict(ann_file='pairs.arrow'))

@@ -1,4 +1,4 @@
-# A referring-segmentation set at 480 x 480, RRSIS-D here, as tools/convert_dataset.py rrsis-d --data-root data
+# A referring-segmentation set at 480 x 480, RRSIS-D here, as tools/data/convert_dataset.py rrsis-d --data-root data
 # --out data/rrsis_d leaves it; RefSegRS and RISBench likewise, with other annotation files. Samples in training are
 # single (image, query) pairs, four on each of eight GPUs.
 data_root = 'data/'

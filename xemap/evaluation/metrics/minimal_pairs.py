@@ -23,8 +23,8 @@ UNSEEN = ' in unseen words'
 class MinimalPairMetric(QueryMetric):
     """Both queries of a pair right, see :func:`~xemap.evaluation.functional.minimal_pairs.minimal_pair_right`.
 
-    For annotation files of minimal pairs (``tools/make_synthetic.py --minimal-pairs``). A row per query says whether it
-    is right and whether both of its pair are; shares are over all pairs, and over those of each change.
+    For annotation files of minimal pairs (``tools/data/make_synthetic.py --minimal-pairs``). A row per query says
+    whether it is right and whether both of its pair are; shares are over all pairs, and over those of each change.
 
     Args:
         kwargs: ``outfile_prefix`` and ``prefix``, see :class:`QueryMetric`.
