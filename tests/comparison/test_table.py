@@ -9,21 +9,30 @@ from xemap.comparison import as_csv, as_markdown, as_text
 
 
 def row(name, rmi, ras, seconds, stages=None):
-    scores = {'rmi': rmi, 'rsu': 0.5, 'ras': ras, 'rda': None, 'queries': 10, 'unscored': 0}
+    scores = {
+        'intervals': {'rmi': [rmi - 0.02, rmi + 0.04]},
+        'rmi': rmi,
+        'rsu': 0.5,
+        'ras': ras,
+        'rda': None,
+        'queries': 10,
+        'unscored': 0,
+    }
     times = {'total_seconds': seconds, 'read_seconds': 1.0, 'queries_per_second': 10 / seconds}
     return {'name': name, **scores, **times, 'stage_seconds': stages or {}}
 
 
 REPORT = {
     'methods': [row('XeMap', 0.6, 0.3, 2.0), row('SeLo | v1', 0.4, 0.7, 8.0, {'cut': 1.5, 'filtering': 2.25})],
+    'best': {'rmi': 'XeMap', 'ras': 'XeMap'},
     'bounds': [{'name': 'floor', 'rmi': 0.375, 'rsu': 0.5069, 'ras': 0.9, 'rda': 0.1, 'queries': 10}],
 }
 
 
-def test_markdown_marks_the_best_of_each_column_and_lists_stages():
+def test_markdown_marks_what_is_better_than_chance_and_lists_stages():
     lines = as_markdown(REPORT).splitlines()
-    assert lines[2] == '| XeMap | **0.6000** | **0.5000** | **0.3000** |  | 10 | 0 | **2.00** | **5.00** |'
-    assert lines[3] == '| SeLo \\| v1 | 0.4000 | **0.5000** | 0.7000 |  | 10 | 0 | 8.00 | 1.25 |'
+    assert lines[2] == '| XeMap | **0.6000 ±0.030** | 0.5000 | **0.3000** |  | 10 | 0 | 2.00 | 5.00 |'
+    assert lines[3] == '| SeLo \\| v1 | 0.4000 ±0.030 | 0.5000 | 0.7000 |  | 10 | 0 | 8.00 | 1.25 |'
     assert lines[4] == '| floor | 0.3750 | 0.5069 | 0.9000 | 0.1000 | 10 |  |  |  |'
     assert lines[6:] == [
         '| seconds | reading | cut | filtering |',

@@ -83,6 +83,7 @@ class Outcome:
         model_seconds: from pixels and texts to maps at the images' size; with ``read_seconds`` it makes
             ``total_seconds``.
         stages: seconds of the model's own parts, where it measures them.
+        scoring_seconds: bringing maps to a row of scores, not in ``total_seconds``.
         peak_gpu_bytes: most GPU memory held by tensors, None without a GPU.
         maps: by (image, query), the maps kept for pictures, (h, w) uint8.
     """
@@ -95,6 +96,7 @@ class Outcome:
     model_seconds: float
     stages: dict[str, float] = field(default_factory=dict)
     peak_gpu_bytes: int | None = None
+    scoring_seconds: float = 0.0
     maps: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -113,13 +115,15 @@ class Outcome:
             'name': self.method.name,
             'config': str(self.method.config),
             'checkpoint': None if self.method.checkpoint is None else str(self.method.checkpoint),
-            **{score: overall[score] for score in ('rmi', 'rsu', 'ras', 'rda')},
+            **{score: overall[score] for score in self.summary['scores']},
+            'intervals': overall['intervals'],
             'images': self.images,
             'queries': self.queries,
             'unscored': overall['unscored'],
             'total_seconds': self.total_seconds,
             'read_seconds': self.read_seconds,
             'model_seconds': self.model_seconds,
+            'scoring_seconds': self.scoring_seconds,
             'queries_per_second': self.queries / self.total_seconds,
             'stage_seconds': self.stages,
             'peak_gpu_bytes': self.peak_gpu_bytes,
@@ -193,6 +197,7 @@ def run_method(
         outcome.read_seconds += read - begun
         outcome.model_seconds += done - read
         metric.process(None, answers)
+        outcome.scoring_seconds += time.perf_counter() - done
         for sample in samples:
             for query_id, answer in zip(sample.query_ids, sample.answers):
                 if (sample.sample_idx, query_id) in keep:

@@ -18,6 +18,7 @@ from xemap.engine import load_config
 from xemap.engine.draw_hook import even_choice
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation import SeLoMetric
+from xemap.evaluation.paired import paired_difference
 from xemap.evaluation.report import write_rows_csv, write_summary_json
 from xemap.files import write_text
 
@@ -89,9 +90,8 @@ def compare(
     bounds = outcomes[0].summary
     report = {
         'methods': [outcome.as_dict() for outcome in outcomes],
-        'bounds': [
-            {'name': name, **bounds[key]} for key, name in SeLoMetric.references.items() if key in bounds
-        ],
+        'bounds': [{'name': name, **bounds[key]} for key, name in SeLoMetric.references.items() if key in bounds],
+        'best': best_methods(outcomes),
         'protocol': protocol,
         'ann_file': str(ann_file),
         'environment': describe_environment(device),
@@ -102,6 +102,22 @@ def compare(
     if pictures:
         write_page(out / 'index.html', outcomes, infos, as_markdown(report))
     return report
+
+
+def best_methods(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """By score, the method whose paired difference to every other one can be told from chance.
+
+    See :func:`~xemap.evaluation.paired.paired_difference`.
+    """
+    best = {}
+    for score in SeLoMetric.scores:
+        for outcome in outcomes:
+            others = [other for other in outcomes if other is not outcome]
+            found = [paired_difference(outcome.rows, other.rows, score) for other in others]
+            sign = 1 if score.higher_is_better else -1
+            if found and all(f is not None and f.is_distinguishable and sign * f.difference > 0 for f in found):
+                best[score.name] = outcome.method.name
+    return best
 
 
 def _asked(outcome: Outcome) -> list[tuple]:
