@@ -17,8 +17,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing import Pipe, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import cv2
@@ -87,6 +88,25 @@ def map_in_order(task: Callable[[Any], Any], items: Sequence, workers: int | Non
         pool.shutdown(cancel_futures=True)
 
 
+def start_process(target: Callable[..., None], args: tuple, name: str | None = None) -> BaseProcess:
+    """Start ``target(*args)`` in a process of its own; SIGTERM ends it as an exception does.
+
+    Args:
+        target: a function of a module.
+        args: its arguments, which are pickled.
+        name: of the process.
+    """
+    process = get_context('spawn').Process(target=_run, args=(target, args), name=name, daemon=True)
+    with _without_interrupts():
+        process.start()
+    return process
+
+
+def _run(target: Callable[..., None], args: tuple) -> None:
+    _start_worker()
+    target(*args)
+
+
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Processes started within never get Ctrl-C, which goes to every process of a terminal: it is for the program."""
@@ -151,7 +171,6 @@ def run_jobs(
     Returns:
         Outcome by name, in the order of ``jobs``.
     """
-    context = get_context('spawn')
     waiting = list(jobs)
     running: dict[Connection, tuple[str, Any]] = {}
     outcomes: dict[str, Outcome] = {}
@@ -164,10 +183,8 @@ def run_jobs(
         while waiting or running:
             while waiting and len(running) < max(workers, 1):
                 name = waiting.pop(0)
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(task, jobs[name], theirs), name=name, daemon=True)
-                with _without_interrupts():
-                    process.start()
+                ours, theirs = Pipe(duplex=False)
+                process = start_process(_work, (task, jobs[name], theirs), name)
                 running[ours] = name, process
                 on_progress(name, 0, 0)
                 theirs.close()  # so that the end of the process ends the pipe
@@ -197,7 +214,6 @@ def run_jobs(
 
 
 def _work(task: Callable[[Any, Tick], Any], argument: Any, pipe: Connection) -> None:
-    _start_worker()
     last = 0.0
 
     def tick(done: int, total: int) -> None:

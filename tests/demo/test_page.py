@@ -21,7 +21,6 @@ from PIL import Image
 from tests.tools.small_run import ROOT, write_run
 from tests.tools.test_train import load_tool
 from xemap.cli import run
-from xemap.inference import XeMapInferencer
 
 CHROMIUM = next(
     (path for name in ('chromium', 'chromium-browser', 'google-chrome') if (path := shutil.which(name))), None
@@ -51,8 +50,7 @@ def site(tmp_path_factory):
     config = write_run(tmp_path_factory.mktemp('run'))
     sys.addaudithook(listen)
     before = os.environ.get('GRADIO_TEMP_DIR')
-    inferencer = XeMapInferencer(str(config), None, 'cpu')
-    with load_app().serving(inferencer, port=0, max_mb=1, max_megapixels=0.3) as (url, _):
+    with load_app().serving(str(config), None, 'cpu', port=0, max_mb=1, max_megapixels=0.3) as (url, _):
         yield url
     assert os.environ.get('GRADIO_TEMP_DIR') == before
 
@@ -151,6 +149,21 @@ class TestPage:
         assert json.loads(saved['scene_01_the-lake.geojson'].read_text())['features']
         self.check_quiet(tab)
 
+    def test_work_shows_and_the_button_waits(self, tab):
+        tab.evaluate("""() => {
+            const button = document.querySelector('#ask'), shown = document.querySelector('#shown');
+            const sign = () => !!shown.parentElement.querySelector('[class*=progress-text], .eta-bar');
+            window.signs = [];
+            new MutationObserver(() => window.signs.push([button.disabled, button.innerText, sign()])).observe(
+                document.body, {subtree: true, childList: true, attributes: true});
+        }""")
+        ask(tab, 'the lake')
+        tab.wait_for_selector('.xm-map')
+        tab.wait_for_selector('#ask:enabled:has-text("Find")')
+        signs = tab.evaluate('window.signs')
+        assert [True, 'Finding …', True] in signs, signs[:5]
+        assert signs[-1][0] is False
+
     def test_sample_with_parts_on_a_phone(self, tab):
         tab.set_viewport_size({'width': 390, 'height': 844})
         before = tab.input_value('#queries textarea')
@@ -216,15 +229,18 @@ def test_the_tool_passes_its_options_on_and_stays_on_this_machine(monkeypatch, t
     seen = {}
 
     @contextmanager
-    def serving(inferencer, host, port, **limits):
-        seen.update(host=host, port=port, **limits)
+    def serving(config, checkpoint, device, **options):
+        seen.update(options)
         yield 'url', SimpleNamespace(block_thread=lambda: None)
 
     monkeypatch.setattr(load_app(), 'serving', serving)
     tool = load_tool('demo_app')
     words = ['--config', str(write_run(tmp_path)), '--checkpoint', 'none', '--max-mb', '2', '--max-megapixels', '3']
-    tool.main(tool.parse_args(words))
-    assert seen == {'host': '127.0.0.1', 'port': 7860, 'max_mb': 2, 'max_megapixels': 3}
+    tool.main(tool.parse_args([*words, '--allow-host', 'maps.example']))
+    assert seen == {
+        'host': '127.0.0.1', 'port': 7860, 'allow_hosts': ['maps.example'], 'max_mb': 2, 'max_megapixels': 3,
+        'max_seconds': 120, 'max_memory': 6, 'max_disk': 4,
+    }  # fmt: skip
 
 
 @pytest.mark.skipif('gradio' in MISSING, reason='gradio is not installed')

@@ -23,8 +23,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on (default: %(default)s)')
     parser.add_argument('--port', type=int, default=7860, help='0 = any free one (default: %(default)s)')
+    parser.add_argument('--allow-host', action='append', default=[], metavar='NAME',
+                        help='another name of the page, as behind a proxy; may be repeated')  # fmt: skip
     parser.add_argument('--max-mb', type=float, default=100, help='of an upload (default: %(default)s)')
     parser.add_argument('--max-megapixels', type=float, default=50, help='of an image (default: %(default)s)')
+    parser.add_argument('--max-seconds', type=float, default=120, help='of computing a request (default: %(default)s)')
+    parser.add_argument('--max-memory', type=float, default=6, help='GB of a request, beside the model\'s '
+                        '(default: %(default)s)')  # fmt: skip
+    parser.add_argument('--max-disk', type=float, default=4, help='GB of all files of the page (default: %(default)s)')
     return parser.parse_args(argv)
 
 
@@ -32,12 +38,12 @@ def main(args: argparse.Namespace) -> None:
     from xemap.demo import load_app
 
     app = load_app()
-    from xemap.inference import XeMapInferencer
     from xemap.inference.command import choose_model
 
-    inferencer = XeMapInferencer(*choose_model(args.config, args.checkpoint), args.device)
-    limits = {'max_mb': args.max_mb, 'max_megapixels': args.max_megapixels}
-    with app.serving(inferencer, args.host, args.port, **limits) as (url, page):
+    config, checkpoint = choose_model(args.config, args.checkpoint)
+    limits = {name: value for name, value in vars(args).items() if name.startswith('max_')}
+    where = {'host': args.host, 'port': args.port, 'allow_hosts': args.allow_host}
+    with cli.ending_cleanly(), app.serving(config, checkpoint, args.device, **where, **limits) as (url, page):
         print(f'open {url} (stop with Ctrl-C)', flush=True)
         page.block_thread()
 

@@ -4,7 +4,11 @@
 module                what it holds
 ====================  ==========================================================================
 ``uploads``           opening files of strangers: formats, limits
+``request``           what a client may ask, checked
 ``answer``            from a file and queries to figures and files, without gradio
+``model_process``     the process in which that happens, ended where it exceeds its bounds
+``storage``           the folder of uploads and answers, bounded
+``guard``             which requests reach the page at all
 ``figures``           HTML of maps over images
 ``app``               the page and its server (gradio, the extra "demo")
 ====================  ==========================================================================

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xemap.demo import figures
+from xemap.demo.request import Answer, Request
 from xemap.demo.uploads import opened
-from xemap.errors import ConfigError, XeMapError
+from xemap.errors import XeMapError
 from xemap.inference.job import slug
 from xemap.inference.result import Result
 from xemap.inference.vectorize import MapRegion
@@ -24,24 +24,6 @@ from xemap.raster.resize import fit_size
 
 SIDE = 900
 """Pixels of the longer side of shown pictures."""
-
-MAX_QUERIES = 12
-MAX_LETTERS = 300
-
-
-@dataclass
-class Answer:
-    """What a request comes to.
-
-    Args:
-        html: for the page; a message where something is wrong.
-        files: GeoTIFF and GeoJSON of each query.
-        ok: nothing was wrong.
-    """
-
-    html: str
-    files: list[str] = field(default_factory=list)
-    ok: bool = True
 
 
 class Answerer:
@@ -59,73 +41,61 @@ class Answerer:
         """The image itself."""
         return _guarded(path, lambda: Answer(figures.photo(self._see(path).rgb)))
 
-    def answer(
-        self,
-        path: str | Path | None,
-        text: str,
-        out: str | Path,
-        mode: str = 'resize',
-        threshold: str = 'otsu',
-        parts: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Answer:
+    def answer(self, request: Request, out: str | Path, progress: Callable[[int, int], None] | None = None) -> Answer:
         """Maps of queries.
 
         Args:
-            path: an image; None = none was chosen.
-            text: queries, one a line.
             out: folder for files.
-            mode, threshold: see :class:`~xemap.inference.XeMapInferencer`.
-            parts: show the one-hop parts of multi-hop queries beside them.
             progress: called with (windows done, windows in all).
         """
-        return _guarded(path, lambda: self._answer(path, text, Path(out), mode, threshold, parts, progress))
+        return _guarded(request.path, lambda: self._answer(request, Path(out), progress))
 
     def _see(self, path: str | Path) -> Any:
         with opened(path, self.max_pixels) as source, open_raster(source) as raster:
             return raster.read(None, fit_size(raster.size, SIDE))
 
-    def _answer(self, path, text, out, mode, threshold, parts, progress) -> Answer:
-        if path is None:
-            raise ConfigError('no image; choose a sample or upload one')
-        queries = read_queries(text)
-        asked, own = whole_and_parts(queries) if parts else (queries, {})
+    def _answer(self, request: Request, out: Path, progress: Callable[[int, int], None] | None) -> Answer:
+        queries, path = list(request.queries), request.path
+        texts, parts = whole_and_parts(queries) if request.parts else (queries, {})
         with opened(path, self.max_pixels) as source:
-            result: Result = self.inferencer(source, asked, mode, threshold=threshold, progress=progress)
+            result: Result = self.inferencer(
+                source, texts, request.mode, threshold=request.threshold, progress=progress
+            )
             with open_raster(source) as raster:
                 seen = raster.read(None, fit_size(raster.size, SIDE))
         result.name = Path(path).name
-        found = zip(asked, result.thresholds or (), result.regions or ())
+        regions_of = zip(texts, result.thresholds or (), result.regions or ())
         shown = {
             query: _figure(query, threshold, regions, small_map(result.store, i, SIDE))
-            for i, (query, threshold, regions) in enumerate(found)
+            for i, (query, threshold, regions) in enumerate(regions_of)
         }
         cards, files = [], []
         for i, query in enumerate(queries):
-            row = [shown[text] for text in (query, *(part.text for part in own.get(query, ())))]
+            row = [shown[text] for text in (query, *(part.text for part in parts.get(query, ())))]
             cards.append(figures.card(seen.rgb, seen.valid, result.store.size, row))
             for suffix in ('.tif', '.geojson'):
                 file = out / f'{slug(Path(path).stem)}_{i + 1:02d}_{slug(query)}{suffix}'
                 result.save(file, i)
                 files.append(str(file))
-        note = figures.note(f'Coordinates of the files: {result.georeference.unit}.')
-        return Answer(figures.cards(cards) + note, files)
+        notes = [f'Coordinates of the files: {result.georeference.unit}.']
+        if request.mode == 'resize' and (hint := shrink_hint(result.store.size, self.inferencer.localizer.input_size)):
+            notes.insert(0, hint)
+        return Answer(figures.cards(cards) + figures.note(' '.join(notes)), files)
 
 
-def read_queries(text: str) -> list[str]:
-    """Queries, one a line.
+def shrink_hint(size: tuple[int, int], input_size: tuple[int, int] | None) -> str | None:
+    """What to do where a model sees an image at less than half its resolution; None where it does not.
 
-    Raises:
-        ConfigError: none, too many, or too long.
+    Args:
+        size: (height, width) of the image.
+        input_size: (height, width) of what the model sees; None = the image as it is.
     """
-    queries = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    if not queries:
-        raise ConfigError('no query; type at least one, as "the lake"')
-    if len(queries) > MAX_QUERIES:
-        raise ConfigError(f'{len(queries)} queries; ask at most {MAX_QUERIES} at a time')
-    if longest := next((query for query in queries if len(query) > MAX_LETTERS), None):
-        raise ConfigError(f'query "{longest[:40]}…" has {len(longest)} letters; use at most {MAX_LETTERS}')
-    return queries
+    if input_size is None or (size[0] <= 2 * input_size[0] and size[1] <= 2 * input_size[1]):
+        return None
+    return (
+        f'The model saw this image of {size[1]} × {size[0]} pixels at {input_size[1]} × {input_size[0]}; to find small '
+        'objects choose tiles under Options.'
+    )
 
 
 def _figure(query: str, threshold: float, regions: list[MapRegion], map: np.ndarray) -> figures.MapFigure:
@@ -134,11 +104,11 @@ def _figure(query: str, threshold: float, regions: list[MapRegion], map: np.ndar
     return figures.MapFigure(query, fact, map, regions)
 
 
-def _guarded(path: str | Path | None, work: Callable[[], Answer]) -> Answer:
+def _guarded(path: str | Path, work: Callable[[], Answer]) -> Answer:
     try:
         return work()
     except XeMapError as error:
-        message = str(error).replace(f'{Path(path).parent}{os.sep}', '') if path else str(error)
+        message = str(error).replace(f'{Path(path).parent}{os.sep}', '')
         return Answer(figures.error(message), ok=False)
     except Exception as error:  # whatever a broken file does to a library
         logging.getLogger(__name__).exception('a request failed')

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio
+from gradio.routes import App, ORJSONResponse
 from PIL import Image
-from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 
 from xemap.demo import figures
-from xemap.demo.answer import Answerer
+from xemap.demo.guard import Guard, Names
+from xemap.demo.model_process import Limits, ModelProcess, build_answerer
+from xemap.demo.request import MODES, Answer, read_request
+from xemap.demo.storage import Storage
 from xemap.demo.uploads import SUFFIXES
-from xemap.errors import ConfigError
+from xemap.errors import ConfigError, XeMapError
 from xemap.preparation.synthetic import generate_scene
 
 SAMPLE_SEEDS = (3, 11, 26)
 SAMPLE_SIDE = 512
 SAMPLE_QUERIES = 3
 
-POLICY = (
-    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; base-uri 'self'; "
-    "object-src 'none'"
-)
-"""The promise "nothing from elsewhere", kept by the browser."""
-
 ABOUT = """# XeMap
 Where in an image is what a sentence describes? Choose a drawn sample or your own image, and type queries."""
 
+NOT_FROM_HERE = 'this is not what the page asks for; reload it, and choose or type again'
+
 SET_OPACITY = "value => { document.documentElement.style.setProperty('--xm-opacity', value); }"
 SET_OUTLINES = "value => { document.body.classList.toggle('xm-no-outlines', !value); }"
-MODES = {'whole image': 'resize', 'tiles, for large images': 'tile'}
+
+
+class Page(gradio.Blocks):
+    """Blocks that refuse in a plain line what their components cannot read."""
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, gradio.Error) and not error.print_exception:
+                raise
+            raise gradio.Error(NOT_FROM_HERE, print_exception=False) from error
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class Sample:
 
     path: str
     queries: tuple[str, ...]
+    preview: str
+    """HTML."""
 
 
 def draw_samples(folder: str | Path, seeds: Sequence[int] = SAMPLE_SEEDS) -> list[Sample]:
@@ -56,18 +70,18 @@ def draw_samples(folder: str | Path, seeds: Sequence[int] = SAMPLE_SEEDS) -> lis
         path = Path(folder, f'sample_{number}.png')
         Image.fromarray(scene.image).save(path)
         by_kind = {query.kind: query.text for query in reversed(scene.queries)}
-        samples.append(Sample(str(path), tuple(by_kind.values())[:SAMPLE_QUERIES]))
+        samples.append(Sample(str(path), tuple(by_kind.values())[:SAMPLE_QUERIES], figures.photo(scene.image)))
     return samples
 
 
-def build_page(answerer: Answerer, samples: Sequence[Sample], folder: Path) -> gradio.Blocks:
+def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
     """The page as gradio Blocks.
 
     Args:
+        model: answers.
         samples: to choose from; the first is chosen at the start.
-        folder: for the files of an answer; gradio copies what it offers for download.
     """
-    with gradio.Blocks(title='XeMap', analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+    with Page(title='XeMap', analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         sample = gradio.State(samples[0].path)
         gradio.Markdown(ABOUT)
         with gradio.Row():
@@ -99,34 +113,48 @@ def build_page(answerer: Answerer, samples: Sequence[Sample], folder: Path) -> g
                     with gradio.Column(min_width=200):
                         outlines = gradio.Checkbox(True, label='Outlines of regions', elem_id='outlines')
                         gradio.HTML(figures.colour_bar(), elem_id='bar')
-                shown = gradio.HTML(answerer.preview(samples[0].path).html, elem_id='shown')
+                shown = gradio.HTML(samples[0].preview, elem_id='shown', min_height=80)
                 files = gradio.File(
                     label='Maps as GeoTIFF, regions as GeoJSON', file_count='multiple', interactive=False,
                     visible=False, elem_id='files',
                 )  # fmt: skip
 
+        _refuse_addresses(upload)
+        for typed in (queries, threshold):
+            setattr(typed, 'preprocess', _as_sent)  # noqa: B010
         no_files = gradio.File(value=None, visible=False)
 
         def choose_sample(event: gradio.SelectData):
-            own = samples[event.index]
-            return own.path, '\n'.join(own.queries), None, answerer.preview(own.path).html, no_files
+            sample = samples[event.index if event.index in range(len(samples)) else 0]
+            return sample.path, '\n'.join(sample.queries), None, sample.preview, no_files
 
         def choose_file(path: str):
-            return None, answerer.preview(path).html, no_files, gradio.Gallery(selected_index=None)
+            answer = _told(lambda: model.preview(str(path)))
+            return None, answer.html, no_files, gradio.Gallery(selected_index=None)
 
-        def find(own, sample, text, mode, threshold, parts, progress=gradio.Progress()):  # noqa: B008
-            shutil.rmtree(folder, ignore_errors=True)  # of the answer before; only one is made at a time
-            answer = answerer.answer(
-                own or sample, text, folder, MODES[mode], threshold, parts, lambda done, total: progress((done, total))
-            )
+        def find(uploaded, sample, text, mode, threshold, parts, progress=gradio.Progress()):  # noqa: B008
+            progress(0, desc='looking')
+            path = sample if uploaded is None else str(uploaded)
+
+            def tell(done: int, total: int) -> None:
+                progress((done, total), desc='looking', unit='windows' if MODES.get(mode) == 'tile' else 'images')
+
+            answer = _told(lambda: model.answer(read_request(path, text, mode, threshold, parts), tell))
             return answer.html, gradio.File(value=answer.files or None, visible=answer.ok)
 
         quiet: dict[str, Any] = dict(api_visibility='private', show_progress='minimal')
+        at_once: dict[str, Any] = dict(api_visibility='private', show_progress='hidden', queue=False)
+        one_by_one: dict[str, Any] = dict(concurrency_id='model', concurrency_limit=1)
         gallery.select(choose_sample, None, [sample, queries, upload, shown, files], **quiet)
-        upload.upload(choose_file, upload, [sample, shown, files, gallery], **quiet)
+        upload.upload(choose_file, upload, [sample, shown, files, gallery], **quiet, **one_by_one)
         upload.clear(lambda: ('', no_files), None, [shown, files], **quiet)
         inputs = [upload, sample, queries, mode, threshold, parts]
-        ask.click(find, inputs, [shown, files], scroll_to_output=True, api_visibility='private', show_progress_on=ask)
+        ask.click(
+            lambda: gradio.Button('Finding …', interactive=False), None, ask, scroll_to_output=False, **at_once
+        ).then(
+            find, inputs, [shown, files], scroll_to_output=True, api_visibility='private', show_progress='full',
+            show_progress_on=shown, **one_by_one,
+        ).then(lambda: gradio.Button('Find', interactive=True), None, ask, **at_once)  # fmt: skip
         opacity.input(None, opacity, None, js=SET_OPACITY, api_visibility='private')
         outlines.input(None, outlines, None, js=SET_OUTLINES, api_visibility='private')
     return page.queue(default_concurrency_limit=1, max_size=32)
@@ -134,69 +162,125 @@ def build_page(answerer: Answerer, samples: Sequence[Sample], folder: Path) -> g
 
 @contextmanager
 def serving(
-    inferencer: Any, host: str = '127.0.0.1', port: int = 7860, max_mb: float = 100, max_megapixels: float = 50
+    config: Any,
+    checkpoint: str | None = None,
+    device: str | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+    allow_hosts: Sequence[str] = (),
+    max_mb: float = 100,
+    max_megapixels: float = 50,
+    max_seconds: float = Limits.seconds,
+    max_memory: float = Limits.memory / 1e9,
+    max_disk: float = 4,
 ) -> Iterator[tuple[str, gradio.Blocks]]:
     """Serve the page while the block runs; nothing is kept afterwards.
 
     Args:
-        inferencer: see :class:`~xemap.inference.XeMapInferencer`.
+        config, checkpoint, device: see :class:`~xemap.inference.XeMapInferencer`.
         host: address to listen on; ``0.0.0.0`` = every network that this machine is in.
         port: 0 = any free one.
+        allow_hosts: other names under which visitors reach the page, as behind a proxy.
         max_mb: of an upload.
         max_megapixels: of an image.
+        max_seconds: that a request may compute.
+        max_memory: GB that a request may take beside the model.
+        max_disk: GB of all uploads and answers.
 
     Yields:
         the page's address and the running page.
 
     Raises:
         ConfigError: the port is taken or none, the address is not this machine's, or a limit lets nothing through.
+        XeMapError: the model cannot be built.
     """
     if not 0 <= port <= 65535:
         raise ConfigError(f'port {port}; give one of 1 to 65535, or 0 for any free one')
-    if not max_mb > 0 or not max_megapixels > 0:
-        raise ConfigError(f'max_mb={max_mb:g}, max_megapixels={max_megapixels:g}; give more than 0')
-    with tempfile.TemporaryDirectory(prefix='xemap_demo_') as name, _uploads_in(f'{name}/gradio'):
-        folder = Path(name)
-        page = build_page(Answerer(inferencer, round(max_megapixels * 1e6)), draw_samples(folder), folder / 'answer')
-        theme = gradio.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+    bounds = dict(
+        max_mb=max_mb, max_megapixels=max_megapixels, max_seconds=max_seconds, max_memory=max_memory, max_disk=max_disk
+    )
+    if not all(bound > 0 for bound in bounds.values()):
+        raise ConfigError(f'{", ".join(f"{name}={bound:g}" for name, bound in bounds.items())}; give more than 0')
+    port = _free_port(host, port)
+    with tempfile.TemporaryDirectory(prefix='xemap_demo_') as name:
+        storage = Storage(Path(name), round(max_disk * 1e9))
+        samples = draw_samples(name)
+        build = partial(build_answerer, config, checkpoint, device, round(max_megapixels * 1e6))
+        model = ModelProcess(build, Limits(max_seconds, round(max_memory * 1e9)), storage)
         try:
-            _, url, _ = page.launch(
-                server_name=host, server_port=port or _free_port(host), share=False, prevent_thread_lock=True,
-                quiet=True, footer_links=[], run_history=False, pwa=False, mcp_server=False,
-                ssr_mode=False, enable_monitoring=False, max_file_size=round(max_mb * 1e6), theme=theme,
-                css=figures.CSS, app_kwargs={'middleware': [Middleware(ContentPolicy)]},
-            )  # fmt: skip
-        except OSError as error:
-            raise ConfigError(
-                f'{host}:{port} cannot be listened on ({error}); choose another --port or --host'
-            ) from error
-        try:
-            yield url, page
+            with _uploads_in(storage.files):
+                page = build_page(model, samples)
+                max_upload = round(max_mb * 1e6)
+                app = GuardedApp(partial(Guard, names=Names(host, allow_hosts), max_upload=max_upload, storage=storage))
+                url = _launch(page, app, host, port, max_upload)
+                storage.keep()
+                try:
+                    yield url, page
+                finally:
+                    page.close(verbose=False)
         finally:
-            page.close(verbose=False)
+            model.close()
 
 
-class ContentPolicy:
-    """ASGI middleware that sends :data:`POLICY` with every page."""
+class GuardedApp(App):
+    """Gradio's application behind a :class:`~xemap.demo.guard.Guard`, which sees requests first and answers last."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, guard: Callable[[Any], Guard]) -> None:
+        unreadable = dict.fromkeys((KeyError, TypeError, ValueError), _refuse)
+        super().__init__(default_response_class=ORJSONResponse, exception_handlers=unreadable)
+        self._guard = guard
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_with_policy(message: Any) -> None:
-            if message['type'] == 'http.response.start':
-                own = [(b'content-security-policy', POLICY.encode()), (b'referrer-policy', b'no-referrer')]
-                message = {**message, 'headers': [*message.get('headers', ()), *own]}
-            await send(message)
+    def build_middleware_stack(self) -> Any:
+        return self._guard(super().build_middleware_stack())
 
-        await self.app(scope, receive, send_with_policy)
+
+async def _refuse(_: Any, __: Exception) -> PlainTextResponse:
+    return PlainTextResponse(NOT_FROM_HERE, 400)
+
+
+def _launch(page: gradio.Blocks, app: App, host: str, port: int, max_upload: int) -> str:
+    theme = gradio.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+    try:
+        _, url, _ = page.launch(
+            server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, footer_links=[],
+            run_history=False, pwa=False, mcp_server=False, ssr_mode=False, enable_monitoring=False,
+            max_file_size=max_upload, theme=theme, css=figures.CSS, _app=app,
+        )  # fmt: skip
+    except OSError as error:
+        raise _taken(host, port, error) from error
+    return url
+
+
+def _told(work: Callable[[], Answer]) -> Answer:
+    """What the page shows of a request, also of one that was refused or ended."""
+    try:
+        return work()
+    except XeMapError as error:
+        return Answer(figures.error(str(error)), ok=False)
+
+
+def _as_sent(value: Any) -> Any:
+    """Gradio would make a text of anything."""
+    return value
+
+
+def _refuse_addresses(upload: gradio.File) -> None:
+    """Gradio downloads a file that a client names by its address; nothing comes from elsewhere here."""
+    move = upload.async_move_resource_to_block_cache
+
+    async def only_uploads(path: Any) -> str | None:
+        if urlsplit(str(path)).scheme:
+            raise gradio.Error('upload the file itself', print_exception=False)
+        return await move(path)
+
+    setattr(upload, 'async_move_resource_to_block_cache', only_uploads)  # noqa: B010
 
 
 @contextmanager
-def _uploads_in(folder: str) -> Iterator[None]:
+def _uploads_in(folder: Path) -> Iterator[None]:
     """Uploads, and what gradio copies, go with the rest."""
     before = os.environ.get('GRADIO_TEMP_DIR')
-    os.environ['GRADIO_TEMP_DIR'] = folder
+    os.environ['GRADIO_TEMP_DIR'] = str(folder)
     try:
         yield
     finally:
@@ -206,6 +290,19 @@ def _uploads_in(folder: str) -> Iterator[None]:
             os.environ['GRADIO_TEMP_DIR'] = before
 
 
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
-        return server.getsockname()[1]
+def _free_port(host: str, port: int) -> int:
+    """The port, or any free one for 0.
+
+    Raises:
+        ConfigError: it is taken, or the address is not this machine's; told before a model is loaded.
+    """
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try:
+        with socket.create_server((host.strip('[]'), port), family=family) as server:
+            return server.getsockname()[1]
+    except OSError as error:
+        raise _taken(host, port, error) from error
+
+
+def _taken(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(f'{host}:{port} cannot be listened on ({error}); choose another --port or --host')

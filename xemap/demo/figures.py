@@ -7,12 +7,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from xemap.inference.vectorize import MapRegion
 from xemap.visualization.overlay import OUTLINE, colorize
+
+if TYPE_CHECKING:
+    from xemap.inference.vectorize import MapRegion
 
 OPACITY = 0.6
 MAX_OUTLINES = 300
