@@ -52,11 +52,10 @@ def test_an_ablation_changes_one_field_and_trains(path):
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda p: p.stem)
-def test_a_recipe_builds_at_its_size(path):
+def test_a_recipe_reads_its_data_set(path):
     config = load_config(path)
-    with torch.device('meta'), DefaultScope.overwrite_default_scope('xemap'):
-        encoder = MODELS.build(config.model.backbone)
-    assert 85e6 < sum(p.numel() for p in encoder.parameters()) < 90e6
+    part = path.stem.partition("40e_")[2].replace("-", "_")
+    assert config.train_dataloader.dataset.ann_file == f"{part}/train.arrow"
     assert config.train_dataloader.dataset.data_root == config.test_dataloader.dataset.data_root
     with DefaultScope.overwrite_default_scope('xemap'):
         METRICS.build(config.test_evaluator)
@@ -83,3 +82,16 @@ def test_what_does_not_decay(path):
     names = {name for name, p in model.named_parameters() if id(p) in kept}
     assert {'prompts.prompts', 'decoder.level_embed', 'decoder.vision_layers.0.norms.0.weight'} <= names
     assert 'decoder.text_proj.0.weight' not in names
+
+
+@pytest.mark.parametrize('name', ['crobim_swin-b_bert_480_40e_rrsis-d', BASE.stem])
+def test_image_encoders_have_the_size_and_channels_of_the_paper(name):
+    config = load_config(BASE.with_stem(name)).model
+    with DefaultScope.overwrite_default_scope('xemap'):
+        encoder = MODELS.build({**config.backbone, 'init_cfg': None})
+    assert 85e6 < sum(p.numel() for p in encoder.parameters()) < 90e6
+    with torch.no_grad():
+        levels = encoder(torch.zeros(1, 3, 96, 96))
+    assert [tuple(level.shape[1:]) for level in levels] == [
+        (channels, 24 >> i, 24 >> i) for i, channels in enumerate(config.in_channels)
+    ]
