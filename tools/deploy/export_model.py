@@ -22,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument('--config', help="path, or name of one of the project's (default: the quickstart's)")
     parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
-    parser.add_argument('--format', default='pt2,onnx,image-onnx', help='some of these (default: %(default)s)')
+    parser.add_argument('--format', help='some of pt2,onnx,image-onnx (default: all that the model has)')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help='of the image in pixels (default: what the config resizes to)')  # fmt: skip
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> None:
     size = tuple(args.size) if args.size else localizer.input_size
     if size is None:
         raise ConfigError('the config has no image size; give --size HEIGHT WIDTH')
-    formats = [name.strip() for name in args.format.split(',')]
+    formats = [name.strip() for name in args.format.split(',')] if args.format else None
     about = export_model(localizer, size, args.out, formats)
     if args.json:
         print(json.dumps(about, indent=1))

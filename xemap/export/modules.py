@@ -1,15 +1,16 @@
-"""XeMap-Network with tensors only at its borders, as exporters need it."""
+"""Networks with tensors only at their borders, as exporters need them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
 from xemap.models.heads import FusedTokens, HMSAHead
-from xemap.models.localizers import XeMapNetwork
+from xemap.models.localizers import MLCM, XeMapNetwork
 from xemap.models.text_encoders import HuggingFaceTextEncoder
 
 
@@ -23,11 +24,18 @@ class WholeNetwork(nn.Module):
         ConfigError: another kind of model.
     """
 
+    inputs: ClassVar[tuple[str, ...]] = ('image', 'token_ids', 'attention_mask')
+    outputs: ClassVar[tuple[str, ...]] = ('maps',)
+
     def __init__(self, network: Any) -> None:
         super().__init__()
         _check(network)
         self.network = network
         self.eval()
+
+    def example(self, size: tuple[int, int], texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """Inputs made up for these texts."""
+        return (_made_up(size, len(texts)), *tokenize(self.network, texts))
 
     def forward(self, image: Tensor, token_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Run on a batch of queries.
@@ -51,6 +59,67 @@ class WholeNetwork(nn.Module):
         return network.head(FusedTokens(fused, shapes, text, padding, size, (token_ids.shape[0],)))
 
 
+class WholeGrounding(nn.Module):
+    """Boxes of one image, which may be letterboxed, for any number of tokenized queries.
+
+    Args:
+        network: an :class:`~xemap.models.localizers.MLCM` with a text encoder.
+
+    Raises:
+        ConfigError: it has none.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ('image', 'token_ids', 'attention_mask', 'padding')
+    outputs: ClassVar[tuple[str, ...]] = ('boxes', 'scores')
+
+    def __init__(self, network: MLCM) -> None:
+        super().__init__()
+        if network.language_model is None:
+            raise ConfigError('this MLCM has language_model=None and reads no texts; it cannot be exported')
+        self.network: Any = network
+        self.eval()
+
+    def example(self, size: tuple[int, int], texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """Inputs made up for these texts; with more than one, the image is letterboxed."""
+        padding = torch.zeros(1, *size, dtype=torch.bool)
+        if len(texts) > 1:
+            padding[:, : size[0] // 4] = padding[:, -(size[0] // 4) :] = True
+        return (_made_up(size, len(texts)), *tokenize(self.network, texts), padding)
+
+    def forward(
+        self, image: Tensor, token_ids: Tensor, attention_mask: Tensor, padding: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run on a batch of queries.
+
+        Args:
+            image: (1, 3, H, W) float32, normalized.
+            token_ids: (Q, S) int64, see :func:`tokenize`.
+            attention_mask: (Q, S) int64, 1 = token, 0 = padding.
+            padding: (1, H, W) bool, True = border around a letterboxed image.
+
+        Returns:
+            boxes (Q, 4) x0, y0, x1, y1 as parts of the input's width and height, which may reach beyond it, and
+            scores (Q,).
+        """
+        network = self.network
+        states = network.language_model.encode(input_ids=token_ids, attention_mask=attention_mask)
+        text_idx = torch.arange(token_ids.shape[0], device=image.device)
+        images = network.encode_images(image, padding)
+        features = network.ground(images, network.encode_states(*states), torch.zeros_like(text_idx), text_idx)
+        height, width = features.size
+        boxes = network.head.corners(features.box, features.size) / image.new_tensor([width, height, width, height])
+        return boxes, network.head.score_logits(features.fusion).sigmoid()
+
+
+def whole_network(network: Any) -> WholeNetwork | WholeGrounding:
+    """The module of a network that answers tokenized queries about an image.
+
+    Raises:
+        ConfigError: a model that cannot be exported.
+    """
+    return WholeGrounding(network) if isinstance(network, MLCM) else WholeNetwork(network)
+
+
 class ImageSide(nn.Module):
     """The part that runs once an image, whatever is asked of it.
 
@@ -61,11 +130,18 @@ class ImageSide(nn.Module):
         ConfigError: another kind of model.
     """
 
+    inputs: ClassVar[tuple[str, ...]] = ('image',)
+    outputs: ClassVar[tuple[str, ...]] = ('tokens', 'positions')
+
     def __init__(self, network: Any) -> None:
         super().__init__()
         _check(network)
         self.network = network
         self.eval()
+
+    def example(self, size: tuple[int, int], texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """An image made up."""
+        return (_made_up(size, len(texts)),)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Encode an image.
@@ -81,10 +157,10 @@ class ImageSide(nn.Module):
 
 
 def tokenize(network: Any, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask of texts, each (Q, S) int64 with S tokens in the longest text."""
+    """Token ids and attention mask of texts, each (Q, S) int64, S tokens in the longest text or as the encoder pads."""
     encoder = network.language_model
     tokens = encoder.tokenizer(
-        list(texts), padding=True, truncation=True, max_length=encoder.max_tokens, return_tensors='pt'
+        list(texts), padding=encoder.padding, truncation=True, max_length=encoder.max_tokens, return_tensors='pt'
     )
     return tokens['input_ids'], tokens['attention_mask']
 
@@ -96,6 +172,10 @@ def _check(network: Any) -> None:
         and isinstance(network.language_model, HuggingFaceTextEncoder)
     ):
         raise ConfigError(
-            f'{type(network).__name__} cannot be exported; only XeMapNetwork with an HMSAHead and a '
+            f'{type(network).__name__} cannot be exported; only MLCM, and XeMapNetwork with an HMSAHead and a '
             'HuggingFaceTextEncoder can, since others run code between their networks'
         )
+
+
+def _made_up(size: tuple[int, int], seed: int) -> Tensor:
+    return torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(seed))

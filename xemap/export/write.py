@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.export.modules import ImageSide, WholeNetwork, tokenize
+from xemap.export.modules import ImageSide, WholeGrounding, WholeNetwork, whole_network
 from xemap.files import replacing, write_text
+
+Exported = WholeNetwork | WholeGrounding | ImageSide
 
 FORMATS = {'pt2': 'model.pt2', 'onnx': 'model.onnx', 'image-onnx': 'image_encoder.onnx'}
 """Format to file name."""
@@ -43,15 +45,15 @@ CHECKS = (
 
 
 def export_model(
-    network: nn.Module, size: tuple[int, int], out: str | Path, formats: Sequence[str] = tuple(FORMATS)
+    network: nn.Module, size: tuple[int, int], out: str | Path, formats: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Write a network in several formats, its tokenizer, and ``export.json``, which says how to feed them.
 
     Args:
-        network: an :class:`~xemap.models.localizers.XeMapNetwork` on the CPU.
+        network: an :class:`~xemap.models.localizers.XeMapNetwork` or :class:`~xemap.models.localizers.MLCM` on the CPU.
         size: (height, width) of the image; the only one that exported files take.
         out: folder.
-        formats: of :data:`FORMATS`.
+        formats: of :data:`FORMATS`; None = all that the network has. The image encoder alone is XeMap-Network's.
 
     Returns:
         the content of ``export.json``; ``files`` has name, bytes and the largest difference to the network.
@@ -60,12 +62,13 @@ def export_model(
         ConfigError: an unknown format, a size too small, a model that cannot be exported, a file that does not
             repeat the model's output, or ONNX is wanted and its packages are not installed.
     """
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown or not formats:
-        raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(FORMATS)}')
     if min(size) < MIN_SIDE:
         raise ConfigError(f'size {size[0]} x {size[1]}; give at least {MIN_SIDE} pixels each way')
-    whole, side = WholeNetwork(network), ImageSide(network)
+    whole = whole_network(network)
+    known = tuple(FORMATS) if isinstance(whole, WholeNetwork) else ('pt2', 'onnx')
+    formats = known if formats is None else formats
+    if not formats or not set(formats) <= set(known):
+        raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(known)} for {type(network).__name__}')
     if set(formats) != {'pt2'}:
         _require_onnx()
     out = Path(out)
@@ -75,7 +78,7 @@ def export_model(
         if kind == 'pt2':
             difference = write_program(whole, size, path)
         else:
-            difference = write_onnx(side if kind == 'image-onnx' else whole, size, path)
+            difference = write_onnx(ImageSide(network) if kind == 'image-onnx' else whole, size, path)
         files.append({'format': kind, 'file': path.name, 'bytes': path.stat().st_size, 'max_difference': difference})
     encoder = whole.network.language_model
     encoder.tokenizer.save_pretrained(out / 'tokenizer')
@@ -85,17 +88,17 @@ def export_model(
         'image': {
             'height': size[0],
             'width': size[1],
-            'channels': 'RGB',
+            'channels': 'BGR' if preprocessor._channel_conversion else 'RGB',
             'mean': preprocessor.mean.flatten().tolist(),
             'std': preprocessor.std.flatten().tolist(),
         },
-        'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens},
+        'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens, 'padding': encoder.padding},
     }
     write_text(out / 'export.json', json.dumps(about, indent=1) + '\n')
     return about
 
 
-def write_program(whole: WholeNetwork, size: tuple[int, int], path: str | Path) -> float:
+def write_program(whole: Exported, size: tuple[int, int], path: str | Path) -> float:
     """Write a torch.export program; number of queries and text length are dynamic.
 
     Returns:
@@ -106,17 +109,17 @@ def write_program(whole: WholeNetwork, size: tuple[int, int], path: str | Path) 
     """
     queries = torch.export.Dim('queries', min=1, max=MAX_QUERIES)
     tokens = torch.export.Dim('tokens', min=1, max=whole.network.language_model.max_tokens)
-    text_dims = {0: queries, 1: tokens}
+    dims = tuple({0: queries, 1: tokens} if name in _text_inputs(whole) else {} for name in whole.inputs)
     with torch.no_grad(), replacing(path) as part:
         program = torch.export.export(
-            whole, _inputs(whole, size, EXAMPLE), dynamic_shapes=({}, text_dims, text_dims), strict=False
+            whole, whole.example(size, EXAMPLE), dynamic_shapes=dims, strict=False
         )
         torch.export.save(program, part)
         run = torch.export.load(part).module()
-        return _difference(whole, size, lambda *inputs: [run(*inputs)], Path(path))
+        return _difference(whole, size, lambda *inputs: _listed(run(*inputs)), Path(path))
 
 
-def write_onnx(module: WholeNetwork | ImageSide, size: tuple[int, int], path: str | Path) -> float:
+def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> float:
     """Write an ONNX file for one image; number of queries and text length are dynamic.
 
     Several images at a time would not do: tracing makes the number of Swin's windows a constant.
@@ -128,20 +131,19 @@ def write_onnx(module: WholeNetwork | ImageSide, size: tuple[int, int], path: st
         ConfigError: it is larger than :data:`TOLERANCE`, or onnx or onnxruntime are not installed.
     """
     onnx, onnxruntime = _require_onnx()
-    whole = isinstance(module, WholeNetwork)
-    inputs = ('image', 'token_ids', 'attention_mask') if whole else ('image',)
-    text_axes = {0: 'queries', 1: 'tokens'}
-    axes = {'token_ids': text_axes, 'attention_mask': text_axes, 'maps': {0: 'queries'}} if whole else None
+    axes = {name: {0: 'queries', 1: 'tokens'} for name in _text_inputs(module)}
+    if axes:
+        axes |= {name: {0: 'queries'} for name in module.outputs}
     with torch.no_grad(), replacing(path) as part, warnings.catch_warnings():
         # The tracing exporter: the newer one needs onnxscript. It follows one path only and warns of each place where
         # another were possible; the check below is the answer.
         warnings.simplefilter('ignore')
         torch.onnx.export(
             module,
-            _inputs(module, size, EXAMPLE),
+            module.example(size, EXAMPLE),
             str(part),
-            input_names=list(inputs),
-            output_names=['maps'] if whole else ['tokens', 'positions'],
+            input_names=list(module.inputs),
+            output_names=list(module.outputs),
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
@@ -150,24 +152,25 @@ def write_onnx(module: WholeNetwork | ImageSide, size: tuple[int, int], path: st
         session = onnxruntime.InferenceSession(str(part), providers=['CPUExecutionProvider'])
 
         def run(*given: Tensor) -> list[Tensor]:
-            found = session.run(None, {name: value.numpy() for name, value in zip(inputs, given)})
+            found = session.run(None, {name: value.numpy() for name, value in zip(module.inputs, given)})
             return [torch.from_numpy(np.asarray(value)) for value in found]
 
         return _difference(module, size, run, Path(path))
 
 
-def _inputs(module: Any, size: tuple[int, int], texts: Sequence[str]) -> tuple[Tensor, ...]:
-    """Inputs of a module; another image for another number of texts."""
-    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(len(texts)))
-    return (image, *tokenize(module.network, texts)) if isinstance(module, WholeNetwork) else (image,)
+def _text_inputs(module: Exported) -> list[str]:
+    return [name for name in module.inputs if name in ('token_ids', 'attention_mask')]
 
 
-def _difference(module: nn.Module, size: tuple[int, int], run: Callable[..., list[Tensor]], path: Path) -> float:
+def _listed(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
+
+
+def _difference(module: Exported, size: tuple[int, int], run: Callable[..., list[Tensor]], path: Path) -> float:
     largest = 0.0
     for texts in CHECKS:
-        inputs = _inputs(module, size, texts)
-        wanted = module(*inputs)
-        for own, theirs in zip(wanted if isinstance(wanted, tuple) else (wanted,), run(*inputs), strict=True):
+        inputs = module.example(size, texts)
+        for own, theirs in zip(_listed(module(*inputs)), run(*inputs), strict=True):
             largest = max(largest, float((own - theirs).abs().max()) if own.shape == theirs.shape else float('inf'))
     if not largest <= TOLERANCE:
         raise ConfigError(

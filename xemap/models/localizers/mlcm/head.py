@@ -150,7 +150,7 @@ class BoxHead(BaseModule):
 
     def score_logits(self, state: Tensor) -> Tensor:
         """(N, width) states -> (N,) logits of the score; infinite where none is learned."""
-        return state.new_full((len(state),), float('inf')) if self.score is None else self.score(state)[:, 0]
+        return torch.full_like(state[:, 0], float('inf')) if self.score is None else self.score(state)[:, 0]
 
     def _scale(self, size: tuple[int, int], like: Tensor) -> Tensor:
         height, width = (side - 1 for side in size) if self.legacy else size

@@ -1,0 +1,68 @@
+"""MLCM's exported files give its boxes, of letterboxed images too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.models.localizers.mlcm.tiny import build, tiny_mlcm
+from xemap.errors import ConfigError
+from xemap.export import export_model, tokenize
+from xemap.structures import XeMapDataSample
+
+SIZE = (64, 64)
+TEXTS = [['tanks'], ['the lake', 'the road next to the old harbor', 'houses']]
+READER = dict(language_model=dict(type='WordSentenceEncoder', name='minilm'), text_width=None, num_added=1, grid=(4, 4))
+
+
+@pytest.fixture(
+    scope='module', params=[{'head': dict(type='BoxHead', with_score=True)}, {'legacy': True}], ids=['', 'legacy']
+)
+def exported(request, tmp_path_factory):
+    model = build(tiny_mlcm(**READER, **request.param))
+    out = tmp_path_factory.mktemp('exported')
+    return model, out, export_model(model, SIZE, out)
+
+
+def answers(model, image, texts, content):
+    sample = XeMapDataSample(metainfo={'img_shape': SIZE, 'content': content})
+    sample.texts = texts
+    with torch.no_grad():
+        (features,) = model.extract(image, [sample])
+        return model.head.corners(features.box, SIZE), model.head.score_logits(features.fusion).sigmoid()
+
+
+@pytest.mark.parametrize('content', [(0, 0, 64, 64), (16, 0, 48, 64)])
+@pytest.mark.parametrize('texts', TEXTS)
+def test_both_files_equal_the_network(exported, texts, content):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    model, out, _ = exported
+    image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
+    padding = torch.ones(1, *SIZE, dtype=torch.bool)
+    padding[:, content[1] : content[3], content[0] : content[2]] = False
+    wanted = answers(model, image, texts, content)
+    given = (image, *tokenize(model, texts), padding)
+    program = torch.export.load(out / 'model.pt2').module()
+    session = onnxruntime.InferenceSession(str(out / 'model.onnx'), providers=['CPUExecutionProvider'])
+    names = ('image', 'token_ids', 'attention_mask', 'padding')
+    with torch.no_grad():
+        results = program(*given), session.run(None, {name: value.numpy() for name, value in zip(names, given)})
+    for boxes, scores in results:
+        torch.testing.assert_close(torch.as_tensor(boxes) * 64, wanted[0], atol=1e-3, rtol=0)
+        torch.testing.assert_close(torch.as_tensor(scores), wanted[1], atol=1e-5, rtol=0)
+
+
+def test_what_the_folder_says(exported):
+    model, out, about = exported
+    assert about == json.loads((out / 'export.json').read_text())
+    assert [file['file'] for file in about['files']] == ['model.pt2', 'model.onnx']
+    assert about['text']['padding'] == ('max_length' if model.legacy else True)
+
+
+def test_the_image_encoder_alone_is_refused(exported, tmp_path):
+    with pytest.raises(ConfigError, match='format "image-onnx"; give some of pt2,onnx for MLCM'):
+        export_model(exported[0], SIZE, tmp_path, ['image-onnx'])
+    with pytest.raises(ConfigError, match='language_model=None'):
+        export_model(build(tiny_mlcm()), SIZE, tmp_path)
