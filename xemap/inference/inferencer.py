@@ -18,7 +18,7 @@ from xemap.files import file_hash
 from xemap.inference.passes import Progress, answer_whole, store_answers, tile_boxes, tile_maps
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
-from xemap.inference.vectorize import find_regions, find_threshold, parse_threshold
+from xemap.inference.vectorize import box_regions, find_regions, find_threshold, parse_threshold
 from xemap.inference.writers import small_map
 from xemap.models import build_localizer
 from xemap.raster.raster import Raster
@@ -182,6 +182,10 @@ class XeMapInferencer:
     @staticmethod
     def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:
         queries = range(len(result.queries))
+        if (boxes := result.box_answers) is not None:  # their maps are 0 and 1
+            result.thresholds, result.min_area = [0.5] * len(queries), min_area
+            result.regions = [box_regions(boxes, query, min_area) for query in queries]
+            return
         result.thresholds = [find_threshold(result.store, query, rule) for query in queries]
         result.min_area = min_area
         result.regions = [

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from xemap.errors import ConfigError
 from xemap.inference.map_store import STRIP, MapStore
 from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
+from xemap.structures import BoxAnswers
 
 LEVELS = 1 << 16
 """Steps of [0, 1] in which values are counted for Otsu's threshold and for quantiles."""
@@ -28,7 +29,7 @@ class MapRegion:
 
     Args:
         polygon: shapely Polygon in x, y pixels, perhaps with holes; (0, 0) is the outer corner of the top left pixel.
-        score: mean of the map over the region's pixels, in [0, 1].
+        score: mean of the map over the region's pixels, or the score of a box, in [0, 1].
         pixels: area before simplification.
         box: x0, y0, x1, y1 in pixels, the corners of ``polygon``'s bounding box before simplification.
     """
@@ -109,6 +110,21 @@ def find_regions(
         MapRegion(outlines[i], float(scores[i]), int(pixels[kept[i]]), tuple(boxes[i].tolist()))
         for i in np.argsort(-scores, kind='stable')
     ]
+
+
+def box_regions(answers: BoxAnswers, query: int, min_area: float = 0.0) -> list[MapRegion]:
+    """The box of a query as a region with its own score; none for an empty answer.
+
+    Args:
+        answers: in pixels of the image.
+        query: which of them.
+        min_area: leave out boxes of fewer pixels.
+    """
+    x0, y0, x1, y1 = box = tuple(answers.boxes()[query].tolist())
+    area = (x1 - x0) * (y1 - y0)
+    if area <= 0 or area < min_area:
+        return []
+    return [MapRegion(shapely.box(*box), float(answers.scores[query]), round(area), (x0, y0, x1, y1))]
 
 
 def outline_polygons(strips: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:

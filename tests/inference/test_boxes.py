@@ -1,0 +1,69 @@
+"""A localizer of boxes over a large image: one box per query with its own score, in files and pictures too."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from xemap.inference import XeMapInferencer
+from xemap.models import Localizer
+from xemap.registry import MODELS
+from xemap.structures import BoxAnswers
+
+
+@MODELS.register_module(force=True)
+class SpotBoxes(Localizer):
+    """The box of the brightest color of a query's name, scored by how much of it a window shows."""
+
+    form = 'box'
+
+    def localize(self, images, texts):
+        answers = []
+        for image, queries in zip(images, texts):
+            boxes, scores = np.zeros((len(queries), 4)), np.zeros(len(queries))
+            for i, text in enumerate(queries):
+                spot = image[..., ('red', 'green', 'blue').index(text)] > 200
+                if spot.any():
+                    rows, columns = np.flatnonzero(spot.any(1)), np.flatnonzero(spot.any(0))
+                    boxes[i] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+                    scores[i] = spot.sum() / 4096
+            answers.append(BoxAnswers(boxes, image.shape[:2], scores))
+        return answers
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    return XeMapInferencer(Config(dict(model=dict(type='SpotBoxes'))))
+
+
+@pytest.fixture(scope='module')
+def image():
+    made = np.full((300, 420, 3), 90, np.uint8)
+    made[100:140, 110:150, 0] = 255  # over a seam of windows of 128
+    made[200:230, 300:340, 1] = 255
+    return made
+
+
+def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
+    result = inferencer(
+        image, ['red', 'green', 'blue'], mode='tile', tile=128, overlap=0.5, threshold='otsu', pictures=True
+    )
+    assert [len(own) for own in result.regions] == [1, 1, 0]
+    assert [list(own[0].box) for own in result.regions[:2]] == [[110, 100, 150, 140], [300, 200, 340, 230]]
+    assert [own[0].score for own in result.regions[:2]] == pytest.approx([1600 / 4096, 1200 / 4096])
+    assert result.maps[0].sum() == 1600 == result.mask(0).sum() and not result.maps[2].any()
+    for query, name in enumerate(('red', 'green', 'blue')):
+        result.save(tmp_path / f'{name}.geojson', query)
+        result.save(tmp_path / f'{name}.png', query)
+    features = json.loads((tmp_path / 'red.geojson').read_text())['features']
+    assert [feature['properties']['box_px'] for feature in features] == [[110, 100, 150, 140]]
+    assert features[0]['properties']['score'] == pytest.approx(1600 / 4096, abs=1e-4)
+    assert json.loads((tmp_path / 'blue.geojson').read_text())['features'] == []
+
+
+def test_a_box_without_the_area_asked_for_is_left_out(inferencer, image):
+    result = inferencer(image, ['red', 'green'], threshold=0.5, min_area=1500)
+    assert [len(own) for own in result.regions] == [1, 0]
