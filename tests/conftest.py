@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from mmengine.logging import MMLogger
 
 from xemap.compat import setup
 
@@ -24,3 +27,32 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f'{SHARED} is absent: real data and golden values are not part of the project')
     return SHARED
+
+
+class _Collector(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self.levels: list[int] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.levels.append(record.levelno)
+
+
+@pytest.fixture
+def log_collector() -> Iterator[_Collector]:
+    """``messages`` and ``levels`` of what is written to MMEngine's current log during a test."""
+    logger, collector = MMLogger.get_current_instance(), _Collector()
+    level = logger.level
+    logger.addHandler(collector)
+    logger.setLevel(logging.INFO)
+    yield collector
+    logger.removeHandler(collector)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def log(log_collector: _Collector) -> list[str]:
+    """Messages that are written to MMEngine's current log during a test."""
+    return log_collector.messages

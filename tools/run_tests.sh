@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the style and types of the package and runs the whole test suite in the project's environment.
+# Checks the style, types and imports of the package and runs the whole test suite in the project's environment.
 #
 #   bash tools/run_tests.sh [PYTEST ARGUMENTS]      e.g. tests/datasets -k mcmg, or -m "not slow"
 set -euo pipefail
@@ -11,4 +11,5 @@ if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,4s/^# \{0,1\}/
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 bash tools/with_env.sh ruff check xemap tools tests configs setup.py
 bash tools/with_env.sh mypy
+bash tools/with_env.sh lint-imports --no-cache --no-logo
 exec bash tools/with_env.sh python -m pytest -n 2 --dist worksteal --durations=15 "$@"

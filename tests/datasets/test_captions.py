@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import DefaultScope
 
-from xemap.datasets import captions
-from xemap.datasets.captions import CaptionDataset, CaptionedImage, caption_texts, load_captions, write_captions
+from xemap.datasets.captions import CaptionDataset
 from xemap.errors import ConfigError, DataError
 from xemap.models.retrieval import Vocabulary
 from xemap.registry import DATASETS
+from xemap.structures.captions import CaptionedImage, caption_texts, load_captions, write_captions
 
 PIPELINE = [
     dict(type='LoadImage'),
@@ -134,9 +134,7 @@ def test_broken_files(tmp_path, content, message):
     assert str(path) in str(caught.value)
 
 
-def test_empty_captions_are_left_out_with_a_warning(tmp_path, monkeypatch):
-    lines = []
-    monkeypatch.setattr(captions, 'print_log', lambda message, **kwargs: lines.append(message))
+def test_empty_captions_are_left_out_with_a_warning(tmp_path, log):
     texts = {'a': ('', 'lake'), 'b': ('', ''), 'd': ('sea',)}
     images = [CaptionedImage(name, own) for name, own in texts.items()]
     write_captions(tmp_path / 'a.json', [*images, CaptionedImage('c', ('',), 'test')])
@@ -144,9 +142,7 @@ def test_empty_captions_are_left_out_with_a_warning(tmp_path, monkeypatch):
         CaptionedImage('a', ('lake',)),
         CaptionedImage('d', ('sea',)),
     ]
-    assert lines == [
-        f'{tmp_path / "a.json"}: left out 3 empty captions, and 1 images without any other, the first of a'
-    ]
+    assert log == [f'{tmp_path / "a.json"}: left out 3 empty captions, and 1 images without any other, the first of a']
 
 
 def test_missing_files(root):

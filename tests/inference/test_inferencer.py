@@ -175,13 +175,12 @@ def test_features_say_where_they_come_from(run, inferencer, tmp_path):
     assert {key: first[key] for key in expected} == expected and first['model'] and str(run[0]) not in text
 
 
-def test_lost_resolution_is_told(inferencer, monkeypatch):
-    messages = []
-    monkeypatch.setattr('xemap.inference.inferencer.print_log', lambda text, **options: messages.append(text))
+def test_lost_resolution_is_reported(inferencer, log):
     inferencer(np.zeros((200, 40, 3), np.uint8), 'a')
-    assert not messages
+    assert not log
     inferencer(np.zeros((300, 40, 3), np.uint8), 'a')
-    assert len(messages) == 1 and '40 x 300' in messages[0] and 'give mode "tile" with tile=128' in messages[0]
+    (message,) = log
+    assert '40 x 300' in message and 'give mode "tile" with tile=128' in message
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from xemap.language.relations import RELATIONS
 from xemap.language.scene import Scene
 from xemap.language.wording import put_into_words
 from xemap.language.words import SUPERLATIVES, Words, usable
-from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions.objects import measured_scene
+from xemap.preparation.instance import Instance
 from xemap.structures import PolygonRegion
 
 

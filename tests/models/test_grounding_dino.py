@@ -124,16 +124,15 @@ def files(original, tmp_path_factory):
 
 
 @pytest.mark.parametrize('file', ['saved', 'detector', 'memory', 'IDEA'])
-def test_image_side_and_fusion_compute_what_the_original_computes(original, network, files, file, monkeypatch):
-    log = []
-    monkeypatch.setattr(checkpoint, 'print_log', lambda message, **kwargs: log.append(message))
+def test_image_side_and_fusion_compute_what_the_original_computes(original, network, files, file, log, monkeypatch):
     # The packaged text encoder has other sizes than the made-up one, so its names must not meet.
     monkeypatch.delitem(checkpoint.FROM_GROUNDING_DINO, 'language_model.language_backbone.body.model.')
     monkeypatch.setattr(network, 'text_feat_map', torch.nn.Linear(16, WIDTH))
     load_grounding_dino(network, files[file])
+    report = log[-1]
     dialect = 'IDEA' if file == 'IDEA' else 'transformers'
-    assert f'with the names of {dialect}: took ' in log[0]
-    missing = log[0].partition('missing there ')[2]
+    assert f'with the names of {dialect}: took ' in report
+    missing = report.partition('missing there ')[2]
     assert re.fullmatch(r'\d+ \(backbone 5, language_model \d+\)', missing), missing  # 5: indices, no weights
 
     torch.manual_seed(1)

@@ -29,9 +29,9 @@ def main(args: argparse.Namespace) -> None:
     from rich.progress import track
 
     from xemap.files import write_text
+    from xemap.preparation.reports.histogram_figure import format_histograms, save_histograms
     from xemap.preparation.reports.histograms import count_histograms
     from xemap.preparation.reports.statistics import count_statistics, statistics_table
-    from xemap.visualization.histograms import format_histograms, save_histograms
 
     console = Console(stderr=True)
     described = [count_histograms(file) for file in track(args.files, 'files', console=console, transient=True)]

@@ -25,6 +25,7 @@ from xemap.evaluation.provenance import describe_run
 from xemap.evaluation.report import write_summary_json
 from xemap.evaluation.scores import Row, main_score, named_scores
 from xemap.evaluation.text_controls import broken_texts, control_report, format_control
+from xemap.models.localizers.base import Localizer
 from xemap.registry import DATASETS, METRICS
 from xemap.structures import FORMS
 
@@ -89,7 +90,7 @@ def evaluate_model(
         if dump:
             evaluator.metrics.append(AnswerDump(f'{prefix}.answers'))
         metrics = runner.test()
-        _tell_of_stages(runner.model)
+        _log_stages(runner.model)
         if text_controls:
             evaluator.metrics = [metric for metric in evaluator.metrics if not isinstance(metric, AnswerDump)]
             _run_text_controls(runner, text_controls, prefix)
@@ -206,9 +207,9 @@ def set_test_options(
     return writers[0][0].outfile_prefix if writers else None
 
 
-def _tell_of_stages(model: nn.Module) -> None:
+def _log_stages(model: nn.Module) -> None:
     """Log the time of a localizer's own parts, where it measures them."""
-    stages = getattr(model.module if is_model_wrapper(model) else model, 'stage_seconds', None)
-    if stages:
-        parts = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in stages.items())
+    localizer = model.module if is_model_wrapper(model) else model
+    if isinstance(localizer, Localizer) and localizer.stage_seconds:
+        parts = ', '.join(f'{stage} {seconds:.2f}' for stage, seconds in localizer.stage_seconds.items())
         print_log(f'seconds by stage: {parts}', logger='current')

@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
 
 from xemap.errors import ConfigError
-
-if TYPE_CHECKING:
-    from xemap.engine.runner import XeMapRunner
 
 FROM_CONFIG = ('begin', 'end', 'T_max', 'total_iters')
 """State of mmengine's schedulers that follows from the config and from the number of steps per epoch."""
@@ -37,7 +35,7 @@ def same_course(schedulers: list | dict, states: list[dict]) -> bool:
     )
 
 
-def replay_schedules(runner: XeMapRunner, steps: int) -> None:
+def replay_schedules(runner: Runner, steps: int) -> None:
     """Bring rates to where they stand in a run of this config and this number of steps per epoch.
 
     Schedulers compute a rate from the one before, so a state that was written for another course ends

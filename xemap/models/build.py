@@ -112,22 +112,21 @@ def require_localizer(config: Config) -> None:
 
 def _set_pipeline(localizer: Localizer, config: Config) -> None:
     """Give a network its config's test pipeline, from behind the step that reads the image."""
-    from xemap.datasets.transforms import LoadImage, PackXeMapInputs
 
-    def is_a(step: Any, kind: type) -> bool:
-        found = TRANSFORMS.get(step['type']) if isinstance(step, dict) and isinstance(step['type'], str) else step
-        found = found['type'] if isinstance(found, dict) else found
-        return issubclass(found, kind) if inspect.isclass(found) else isinstance(found, kind)
+    def is_a(step: Any, name: str) -> bool:
+        kind, wanted = step['type'] if isinstance(step, dict) else step, TRANSFORMS.get(name)
+        kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+        return issubclass(kind, wanted) if inspect.isclass(kind) else isinstance(kind, wanted)
 
     dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
     steps = list(dataset.get('pipeline') or config.get('test_pipeline') or [])
-    read = [i for i, step in enumerate(steps) if is_a(step, LoadImage)]
+    read = [i for i, step in enumerate(steps) if is_a(step, 'LoadImage')]
     steps = steps[read[-1] + 1 :] if read else steps
     if not steps:
         return
     if isinstance(localizer, NetworkLocalizer):
         localizer.set_pipeline(steps)
-    elif others := [step['type'] for step in steps if not is_a(step, PackXeMapInputs)]:
+    elif others := [step['type'] for step in steps if not is_a(step, 'PackXeMapInputs')]:
         raise ConfigError(
             f'config {config.filename}: {type(localizer).__name__} takes images as they are; leave {others[0]} out of '
             'its test pipeline, as configs/_base_/datasets/synthetic_full.py does'

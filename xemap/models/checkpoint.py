@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -25,6 +26,22 @@ FROM_GROUNDING_DINO = {
 """Prefixes of MMDetection's Grounding DINO that have a counterpart here -> ours."""
 
 SHOWN_KEYS = 3
+
+
+class AdaptsWeights:
+    """A model, or a part of one, that has a say before a checkpoint's names and shapes are compared with its own."""
+
+    def adapt_weights(self, weights: dict) -> dict:
+        """The weights of a checkpoint by this model's names; for checkpoints of a part of it. Asked of whole models."""
+        return weights
+
+    def take_sizes(self, weights: Mapping[str, Any], prefix: str = '') -> None:
+        """Take on sizes that come with a checkpoint.
+
+        Args:
+            weights: of the whole model, by name.
+            prefix: of this module in it.
+        """
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -110,11 +127,11 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
     """
     given = weights_of(checkpoint, path)
     require_finite(given, path)
-    if callable(adapt := getattr(model, 'adapt_weights', None)):  # a SeLo localizer takes its retrieval model's
-        given = adapt(given)
+    if isinstance(model, AdaptsWeights):
+        given = model.adapt_weights(given)
     for name, module in model.named_modules():
-        if callable(take_sizes := getattr(module, 'take_sizes', None)):  # a word vocabulary comes with its checkpoint
-            take_sizes(given, f'{name}.' if name else '')
+        if isinstance(module, AdaptsWeights):
+            module.take_sizes(given, f'{name}.' if name else '')
     wanted = model.state_dict()
     shared = wanted.keys() & given.keys()
     differing = sorted(k for k in shared if wanted[k].shape != getattr(given[k], 'shape', None))
@@ -214,9 +231,7 @@ def take_weights(
         if not fitting:
             left.append(name)
     if not taken:
-        raise CheckpointError(
-            f'{source} is no {kind}: none of its {len(left)} entries fits {type(model).__name__}'
-        )
+        raise CheckpointError(f'{source} is no {kind}: none of its {len(left)} entries fits {type(model).__name__}')
     model.load_state_dict(taken, strict=False)
     missing = [name for name in own if name not in taken and not name.endswith('num_batches_tracked')]
     print_log(

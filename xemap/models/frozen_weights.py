@@ -55,9 +55,9 @@ def restore_left_out(model: nn.Module, checkpoint: dict, path: str | Path) -> No
         part = getattr(model, name, None)
         if not isinstance(part, nn.Module):
             continue  # another model, which the check of names reports
-        initialise = getattr(part, 'init_weights', None)
-        if fingerprint(part) != expected and callable(initialise):
-            initialise()
+        load_named = getattr(part, 'init_weights', None)
+        if fingerprint(part) != expected and callable(load_named):
+            load_named()
         if fingerprint(part) != expected:
             raise CheckpointError(
                 f'checkpoint {path} leaves out the frozen {name}, and the config names other weights than it was '

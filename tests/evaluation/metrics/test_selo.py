@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 from unittest import mock
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from xemap.errors import ConfigError, DataError
-from xemap.evaluation import SeLoMetric, evaluator, scoring, selo_metrics
+from xemap.evaluation import SeLoMetric, scoring, selo_metrics
 from xemap.registry import METRICS
 from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query, XeMapDataSample
 
@@ -192,9 +191,7 @@ def test_results_carry_a_prefix_only_where_one_is_given():
     assert run([image(0)], prefix='test')[0] == {f'test/{name}': value for name, value in plain.items()}
 
 
-def test_writes_rows_and_summary(tmp_path, monkeypatch):
-    logged = []
-    monkeypatch.setattr(evaluator, 'print_log', lambda text, logger, level=logging.INFO: logged.append(text))
+def test_writes_rows_and_summary(tmp_path, log):
     result, _ = run([image(1), image(0)], outfile_prefix=str(tmp_path / 'out' / 'val'))
     with (tmp_path / 'out' / 'val.queries.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -207,7 +204,7 @@ def test_writes_rows_and_summary(tmp_path, monkeypatch):
     assert summary['overall']['rmi'] == result['rmi']
     assert summary['floor']['rmi'] == result['floor/rmi']
     for name in ('all queries', 'uniform map', 'true mask', 'MCMG target', 'kind: one-hop', 'source: source-1'):
-        assert name in logged[0]
+        assert name in log[0]
 
 
 def test_nothing_to_average_is_an_error():

@@ -52,14 +52,3 @@ def samples(texts: list[list[str]], indices: list[int] | None = None) -> list[Xe
 @pytest.fixture(params=sorted(SMALL))
 def kind(request) -> str:
     return request.param
-
-
-@pytest.fixture
-def log(monkeypatch) -> list[str]:
-    """Messages that the text side writes to the log."""
-    from xemap.models.retrieval import clip, word_encoders
-
-    messages: list[str] = []
-    for module in (clip, word_encoders):
-        monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: messages.append(message))
-    return messages

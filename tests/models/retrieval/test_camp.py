@@ -9,6 +9,7 @@ from tests.models.retrieval.conftest import TEXTS, build, images, samples
 from xemap.models.retrieval import camp
 from xemap.models.retrieval.base import unit
 from xemap.models.retrieval.camp import MessagePassing
+from xemap.structures import PolygonRegion, Query
 
 WIDTH = 6
 
@@ -89,10 +90,11 @@ def test_the_metric_compares_with_the_models_weights():
     metric = RetrievalMetric()
     with torch.no_grad():
         for i in range(4):
-            predicted = model(images(4)[i : i + 1], samples([[TEXTS[i]]], [i]), mode='predict')
-            metric.process(None, [sample.to_dict() for sample in predicted])
-        rows = [(index, image, texts) for index, image, texts in metric.results]
-        table = metric._compare(torch.stack([row[1] for row in rows]), [text for row in rows for text in row[2]])
+            (predicted,) = model(images(4)[i : i + 1], samples([[TEXTS[i]]], [i]), mode='predict')
+            query = Query(TEXTS[i], PolygonRegion([]))
+            metric.process(None, [{**predicted.to_dict(), 'queries': [query], 'source': 'a'}])
+        features = torch.stack([row[2] for row in metric.results])
+        table = predicted.compare(features, [text for row in metric.results for text in row[3]])
         expected = model.similarity(model.image_features(images(4)), model.text_features(TEXTS))
     torch.testing.assert_close(table, expected, atol=1e-5, rtol=0)
     assert expected.std() > 0 and expected.min() > 0 and expected.max() < 1

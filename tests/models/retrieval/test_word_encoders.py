@@ -49,13 +49,11 @@ def test_convolution_equals_loops_over_windows():
             torch.testing.assert_close(fast[i], cnn.fc(torch.cat(best)))
 
 
-def test_reports_end(monkeypatch):
-    lines = []
-    monkeypatch.setattr(word_encoders, 'print_log', lambda message, **kwargs: lines.append(message))
+def test_reports_end(log):
     words = WordEmbedding(WORDS, 5).eval()
     for i in range(word_encoders.REPORTS + 3):
         words([f'river word{i}'])
-    assert len(lines) == word_encoders.REPORTS and lines[-1].endswith('further ones are not reported')
+    assert len(log) == word_encoders.REPORTS and log[-1].endswith('further ones are not reported')
     words.train()
     words(['river new'])
-    assert len(lines) == word_encoders.REPORTS
+    assert len(log) == word_encoders.REPORTS

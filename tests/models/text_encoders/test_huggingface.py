@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from xemap.errors import ConfigError, DataError
-from xemap.models.text_encoders import HuggingFaceTextEncoder, huggingface
+from xemap.models.text_encoders import HuggingFaceTextEncoder
 from xemap.models.text_encoders.huggingface import resolve_name
 
 TEXTS = ['the lake', 'a long row of storage tanks beside the harbour', 'roads']
@@ -37,14 +37,12 @@ def test_pretrained_weights_know_words(encoder):
     assert lake @ pond > lake @ aircraft + 0.2
 
 
-def test_a_long_text_is_cut_with_one_warning(encoder, monkeypatch):
-    messages = []
-    monkeypatch.setattr(huggingface, 'print_log', lambda message, **kwargs: messages.append(message))
+def test_a_long_text_is_cut_with_one_warning(encoder, log):
     text = 'tanks ' * 40
     for _ in range(2):
         hidden, _ = encoder([text])
     assert hidden.shape[1] == 16
-    assert [m.split(':')[0] for m in messages] == ['query of 42 tokens is cut to 16']
+    assert [message.split(':')[0] for message in log] == ['query of 42 tokens is cut to 16']
 
 
 @pytest.mark.parametrize('text', ['', '  \n'])

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from tests.preparation.expressions.evaluator import PALETTE, RasterScene
-from xemap.preparation.converters.base import Instance
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion, PolygonRegion
 
 BOXED = ('vehicle', 'storage-tank', 'ship', 'Harbor')

@@ -12,9 +12,9 @@ from tests.preparation.expressions.evaluator import read
 from tests.preparation.expressions.scenes import make_scene
 from xemap.errors import ConfigError, DataError
 from xemap.language.directions import mirror_directions
-from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions import ExpressionGenerator, Words
 from xemap.preparation.expressions.objects import measured_scene
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion, PolygonRegion
 
 SCENES = st.tuples(st.sampled_from(['boxes', 'outlines', 'masks']), st.integers(0, 2**32))

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions import objects
 from xemap.preparation.expressions.objects import MIN_PART, MaskParts, joined, measure
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion, PolygonRegion
 
 

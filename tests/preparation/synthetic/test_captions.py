@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import shapely
 
-from xemap.datasets.captions import load_captions
 from xemap.errors import ConfigError, DataError
 from xemap.language.places import EXTREMES
 from xemap.preparation.synthetic import captions as tiles
@@ -17,6 +16,7 @@ from xemap.preparation.synthetic.layout import SceneObject
 from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.render import DRAW
 from xemap.preparation.synthetic.scene import lay_out_scene
+from xemap.structures.captions import load_captions
 
 FEW = dict(seed=3, tiles=3, pixels=32, tile_sizes=(128, 256), sizes=(256,), workers=1)
 

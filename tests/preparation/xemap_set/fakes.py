@@ -11,10 +11,11 @@ from pathlib import Path
 from PIL import Image
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Instance, Item
-from xemap.preparation.converters.geometry import box_polygon
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.images import relative_name
 from xemap.preparation.converters.source import SourceConverter
+from xemap.preparation.geometry import box_polygon
+from xemap.preparation.instance import Instance
 from xemap.preparation.xemap_set import Source
 
 

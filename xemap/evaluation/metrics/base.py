@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation.report import merge_rows, query_row, region_size_bin, summarize
+from xemap.evaluation.results import report
 from xemap.evaluation.scores import Row, Score
 from xemap.evaluation.scoring import Scorer, ScoringTask, gray_map, score_task
 from xemap.evaluation.workers import ScoringPool
@@ -42,7 +43,8 @@ class QueryMetric(BaseMetric):
         scores: what it measures; a query for which the first has no value counts as unscored.
         main: name of the score that ranks runs; '' = the first.
         references: answers that any method can be compared with; column prefix -> name in tables.
-        protocols: values that ``protocol`` may have; the first is the default.
+        protocols: values that ``protocol`` may have; the first is the default. None where there is no choice.
+        protocol: the one it uses.
 
     Args:
         scorer: makes the columns of a query's row; None in a subclass that overrides :meth:`_process`.
@@ -63,6 +65,7 @@ class QueryMetric(BaseMetric):
     main: ClassVar[str] = ''
     references: Mapping[str, str] = {}
     protocols: ClassVar[tuple[str, ...]] = ()
+    protocol: str = ''
 
     def __init__(
         self,
@@ -114,8 +117,6 @@ class QueryMetric(BaseMetric):
         Raises:
             DataError: there is nothing to score.
         """
-        from xemap.evaluation.evaluator import report
-
         return report([(self, self.gather())])
 
     def gather(self) -> list[Row]:
@@ -138,8 +139,6 @@ class QueryMetric(BaseMetric):
 
     def compute_metrics(self, results: list[Row]) -> dict[str, float]:
         """Results of rows in any order, with or without duplicates, as :meth:`evaluate` returns them."""
-        from xemap.evaluation.evaluator import report
-
         return report([(self, merge_rows(results))])
 
     def summarize(self, rows: Sequence[Row], scores: Sequence[Score]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
 from xemap.errors import ConfigError
+from xemap.models.checkpoint import AdaptsWeights
 from xemap.models.localizers.contract import checked, no_answers
 from xemap.registry import MODELS, TRANSFORMS
 from xemap.structures import FORMS, Answers, PolygonRegion, Query, XeMapDataSample
@@ -38,7 +39,7 @@ class RawImages(BaseDataPreprocessor):
         return data
 
 
-class Localizer(BaseModel):
+class Localizer(BaseModel, AdaptsWeights):
     """Answers queries about images of any size.
 
     A subclass gives ``form`` and :meth:`localize`, and nothing else. Around its ``localize`` stands what the
@@ -117,10 +118,6 @@ class Localizer(BaseModel):
         for sample, answers in zip(data_samples, self.localize(images, [sample.texts for sample in data_samples])):
             sample.answers = answers
         return data_samples
-
-    def adapt_weights(self, weights: dict) -> dict:
-        """The weights of a checkpoint by this model's names; for checkpoints of a part of it."""
-        return weights
 
     def reset_stage_seconds(self) -> None:
         """Start counting the stages' times anew."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from xemap.errors import ConfigError
 from xemap.structures import FORMS, Answers, BoxAnswers, MapAnswers, MaskAnswers
-
-if TYPE_CHECKING:
-    from xemap.models.localizers.base import Localizer
 
 
 def no_answers(form: str, size: tuple[int, int]) -> Answers:
@@ -28,35 +25,35 @@ def checked(localize: Callable) -> Callable:
     """A ``localize`` that keeps the contract or says what breaks it."""
 
     @wraps(localize)
-    def wrapped(self: Localizer, images: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Answers]:
+    def wrapped(self: Any, images: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Answers]:
         images, texts = list(images), list(texts)
         name = type(self).__name__
         _check_arguments(name, images, texts)
-        asked = [i for i, queries in enumerate(texts) if len(queries)]
+        chosen = [i for i, queries in enumerate(texts) if len(queries)]
         answers = [no_answers(self.form, image.shape[:2]) for image in images]
-        if not asked:
+        if not chosen:
             return answers
         trains = self.training
         if trains:
             self.eval()
         try:
             with torch.no_grad():
-                given = list(localize(self, [images[i] for i in asked], [list(texts[i]) for i in asked]))
+                results = list(localize(self, [images[i] for i in chosen], [list(texts[i]) for i in chosen]))
         finally:
             if trains:
                 self.train()
-        if len(given) != len(asked):
-            raise ConfigError(f'{name}.localize returned {len(given)} answers for {len(asked)} images; return one each')
-        for i, given_answers in zip(asked, given):
-            if not isinstance(given_answers, Answers) or given_answers.form != self.form:
-                kind = given_answers.form if isinstance(given_answers, Answers) else type(given_answers).__name__
+        if len(results) != len(chosen):
+            raise ConfigError(
+                f'{name}.localize returned {len(results)} answers for {len(chosen)} images; return one per image'
+            )
+        for i, result in zip(chosen, results):
+            if not isinstance(result, Answers) or result.form != self.form:
+                kind = result.form if isinstance(result, Answers) else type(result).__name__
                 right = FORMS[self.form].__name__
                 raise ConfigError(f'{name}.localize returned a {kind}; its form is "{self.form}", return {right}')
-            if len(given_answers) != len(texts[i]):
-                raise ConfigError(
-                    f'{name}.localize gave {len(given_answers)} answers to {len(texts[i])} queries of an image'
-                )
-            answers[i] = given_answers
+            if len(result) != len(texts[i]):
+                raise ConfigError(f'{name}.localize gave {len(result)} answers to {len(texts[i])} queries of an image')
+            answers[i] = result
         return answers
 
     return wrapped

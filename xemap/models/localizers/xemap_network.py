@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xemap.errors import ConfigError
 from xemap.models.backbones import build_neck
+from xemap.models.checkpoint import load_grounding_dino
 from xemap.models.freezing import freeze, is_frozen, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.models.heads import FusedTokens
@@ -100,8 +101,6 @@ class XeMapNetwork(FusingLocalizer):
         nn.init.xavier_uniform_(self.text_feat_map.weight)
         nn.init.zeros_(self.text_feat_map.bias)
         if self.grounding_dino:
-            from xemap.models.checkpoint import load_grounding_dino
-
             load_grounding_dino(self, self.grounding_dino)
 
     def train(self, mode: bool = True) -> XeMapNetwork:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from xemap.datasets.captions import caption_texts
 from xemap.errors import CheckpointError, ConfigError
+from xemap.structures.captions import caption_texts
 
 PAD, UNKNOWN = 0, 1
 """Indices of ``<pad>``, which fills up shorter texts, and of ``<unk>``, which stands for every other word."""
@@ -77,7 +77,7 @@ class Vocabulary:
     def from_file(
         cls, ann_file: str | Path, split: str = 'train', min_count: int = MIN_COUNT, drop_stop_words: bool = False
     ) -> Vocabulary:
-        """The words of one split of a captions file, see :func:`xemap.datasets.captions.load_captions`."""
+        """The words of one split of a captions file, see :func:`xemap.structures.captions.load_captions`."""
         return cls.from_captions(caption_texts(ann_file, split), min_count, drop_stop_words)
 
     @cached_property

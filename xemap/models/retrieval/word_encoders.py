@@ -14,13 +14,14 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from xemap.errors import CheckpointError, ConfigError, DataError
+from xemap.models.checkpoint import AdaptsWeights
 from xemap.models.retrieval.vocabulary import PAD, SPECIAL, STOP_WORDS, UNKNOWN, Vocabulary
 
 REPORTS = 10
 """Lines about unknown words that a model writes; a validation would fill the log with them."""
 
 
-class WordEmbedding(nn.Module):
+class WordEmbedding(nn.Module, AdaptsWeights):
     """A vocabulary and a vector for each of its words.
 
     The vocabulary is saved with the weights (as JSON in a uint8 tensor, which every safe reader takes),
@@ -94,9 +95,9 @@ class WordEmbedding(nn.Module):
         new: dict[str, None] = {}
         for text, row in zip(texts, rows):
             unknown = self.vocabulary.unknown_words(text)
-            said = ' '.join(sorted(unknown))  # SeLo v2 asks with the words in several orders
-            if set(row) == {UNKNOWN} and said not in self._warned:
-                self._warned.add(said)
+            words = ' '.join(sorted(unknown))  # SeLo v2 gives the words in several orders
+            if set(row) == {UNKNOWN} and words not in self._warned:
+                self._warned.add(words)
                 print_log(
                     f'query "{text[:60]}" has no word of the vocabulary of {len(self.vocabulary.words)} words: its '
                     'vector is that of unknown words and says nothing about it; use other words',

@@ -1,7 +1,7 @@
 """From other formats to annotation files: one source a file, all on the skeleton of ``base``."""
 
 from xemap.preparation.converters.airslt import AirSltConverter
-from xemap.preparation.converters.base import Converter, Instance, Item
+from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.boxes_csv import BoxesCsvConverter
 from xemap.preparation.converters.class_table import ClassTable
 from xemap.preparation.converters.coco import CocoConverter
@@ -20,6 +20,7 @@ from xemap.preparation.converters.report import ConversionReport
 from xemap.preparation.converters.source import SourceConverter
 from xemap.preparation.converters.splits import SplitRule
 from xemap.preparation.converters.visdrone import VisDroneConverter
+from xemap.preparation.instance import Instance
 
 __all__ = [
     'AirSltConverter',

@@ -6,20 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from xemap.errors import ConfigError, DataError, LayoutError
-from xemap.preparation.converters.geometry import as_polygon, box_polygon, clip_polygon, region_area, unite
 from xemap.preparation.converters.images import IMAGE_SUFFIXES, check_whole, relative_name
 from xemap.preparation.converters.phrases import PhraseTable
 from xemap.preparation.converters.report import ConversionReport
+from xemap.preparation.expressions import ExpressionGenerator
+from xemap.preparation.geometry import as_polygon, box_polygon, clip_polygon, region_area, unite
+from xemap.preparation.instance import Instance
 from xemap.raster.image_io import image_size, read_image
-from xemap.structures import ImageRecord, PolygonRegion, Query, Region
-
-if TYPE_CHECKING:
-    from xemap.preparation.expressions import ExpressionGenerator
+from xemap.structures import ImageRecord, PolygonRegion, Query
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,6 @@ class Item:
     name: str
     annotation: Any
     split: str | None = None
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One annotated object, or all regions of a class in a mask.
-
-    Args:
-        category: class name as the source gives it.
-        region: where it lies, inside the image.
-        count: number of objects it stands for; None = several, number unknown.
-    """
-
-    category: str
-    region: Region
-    count: int | None = 1
 
 
 def stem_of(path: Path) -> str:

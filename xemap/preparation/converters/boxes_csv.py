@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Converter, Instance, Item
+from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.images import IMAGE_SUFFIXES
+from xemap.preparation.instance import Instance
 
 MAX_GEOMETRY_CHARACTERS = 100_000
 """A longer geometry is refused before it is parsed: about 8000 vertices."""

@@ -10,9 +10,10 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Converter, Instance, Item
-from xemap.preparation.converters.geometry import rle_counts
+from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.reading import check_size, load_json
+from xemap.preparation.geometry import rle_counts
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion
 
 

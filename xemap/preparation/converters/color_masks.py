@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from xemap.errors import ConfigError
-from xemap.preparation.converters.base import Converter, Instance, Item
+from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.class_table import ClassTable
-from xemap.preparation.converters.geometry import count_components
 from xemap.preparation.converters.masks import MIN_AREA, class_pixels, load_mask
+from xemap.preparation.geometry import count_components
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion
 
 

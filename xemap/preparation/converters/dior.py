@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xemap.errors import ConfigError, DataError, LayoutError
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.reading import check_size, numbered_lines
 from xemap.preparation.converters.source import SourceConverter
 from xemap.preparation.converters.splits import SplitRule
 from xemap.preparation.converters.voc import dior_category, read_voc
+from xemap.preparation.instance import Instance
 
 BOXES = {
     'oriented': ('Oriented Bounding Boxes', 'robndbox'),

@@ -11,11 +11,12 @@ import numpy as np
 
 from xemap.errors import ConfigError, DataError, LayoutError
 from xemap.language.nouns import category_words
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
-from xemap.preparation.converters.geometry import as_polygon, clip_polygon, region_area
 from xemap.preparation.converters.reading import numbered_lines
 from xemap.preparation.converters.source import SourceConverter
+from xemap.preparation.geometry import as_polygon, clip_polygon, region_area
+from xemap.preparation.instance import Instance
 from xemap.raster.image_io import image_size
 from xemap.structures import PolygonRegion, Query
 

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.class_table import ClassTable, LabelError
 from xemap.preparation.converters.crops import CropWriter, Window, crop_windows
-from xemap.preparation.converters.geometry import count_components
 from xemap.preparation.converters.masks import MIN_AREA, class_pixels, load_mask
 from xemap.preparation.converters.source import SourceConverter
+from xemap.preparation.geometry import count_components
+from xemap.preparation.instance import Instance
 from xemap.raster.image_io import image_size
 from xemap.structures import ImageRecord, MaskRegion
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xemap.errors import DataError, LayoutError
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.coco import CocoConverter
-from xemap.preparation.converters.geometry import unite
 from xemap.preparation.converters.reading import checked_flag, checked_text, load_json
 from xemap.preparation.converters.verbatim import (
     DrawnImage,
@@ -19,6 +18,8 @@ from xemap.preparation.converters.verbatim import (
     exact_polygon,
     outside,
 )
+from xemap.preparation.geometry import unite
+from xemap.preparation.instance import Instance
 from xemap.structures import PolygonRegion, Query
 
 FORMAT, VERSION = 'xemap-polygons', 1

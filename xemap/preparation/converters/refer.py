@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from xemap.errors import DataError, LayoutError
 from xemap.language.nouns import category_words
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.coco import checked_rle
 from xemap.preparation.converters.reading import check_fields, check_size, load_json, load_plain_pickle
 from xemap.preparation.converters.source import SourceConverter
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion, Query
 
 REF_FIELDS = {'ref_id': int, 'ann_id': int, 'image_id': int, 'split': str, 'sentences': list}

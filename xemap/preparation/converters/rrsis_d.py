@@ -8,10 +8,11 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.coco import checked_rle
 from xemap.preparation.converters.masks import fit_mask
 from xemap.preparation.converters.refer import Referent, ReferSource
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xemap.errors import DataError
-from xemap.preparation.converters.base import Converter, Instance, Item
-from xemap.preparation.converters.geometry import region_area
+from xemap.preparation.converters.base import Converter, Item
+from xemap.preparation.geometry import region_area
+from xemap.preparation.instance import Instance
 from xemap.structures import Query
 
 

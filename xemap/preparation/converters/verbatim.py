@@ -11,9 +11,9 @@ import numpy as np
 
 from xemap.errors import DataError
 from xemap.preparation.converters.base import Converter, Item
-from xemap.preparation.converters.geometry import as_polygon
 from xemap.preparation.converters.images import IMAGE_SUFFIXES, relative_name
 from xemap.preparation.converters.reading import check_size, checked_text
+from xemap.preparation.geometry import as_polygon
 from xemap.structures import PolygonRegion, Query
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xemap.errors import DataError, LayoutError
-from xemap.preparation.converters.base import Instance, Item
+from xemap.preparation.converters.base import Item
 from xemap.preparation.converters.reading import numbered_lines
 from xemap.preparation.converters.source import SourceConverter
+from xemap.preparation.instance import Instance
 
 SPLITS = ('train', 'val')
 FIELDS = 'left,top,width,height,score,category,truncation,occlusion'

@@ -19,8 +19,8 @@ from xemap.language.scene import Scene
 from xemap.language.verdicts import YES
 from xemap.language.wording import Choice, put_into_words
 from xemap.language.words import Words
-from xemap.preparation.converters.base import Instance
 from xemap.preparation.expressions.objects import joined, measured_scene
+from xemap.preparation.instance import Instance
 from xemap.structures import QUERY_KINDS, Query, Region
 
 KINDS = ('attribute', 'position', 'multi-hop')

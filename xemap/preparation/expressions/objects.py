@@ -14,8 +14,8 @@ from xemap.language.colors import color_verdicts, inner_pixels
 from xemap.language.nouns import category_key
 from xemap.language.scene import Scene
 from xemap.language.words import Words
-from xemap.preparation.converters.base import Instance
-from xemap.preparation.converters.geometry import unite
+from xemap.preparation.geometry import unite
+from xemap.preparation.instance import Instance
 from xemap.structures import MaskRegion, PolygonRegion, Region
 
 MIN_PART = 2e-4

@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import shapely
 
-from xemap.datasets.captions import CaptionedImage, write_captions
 from xemap.errors import ConfigError, DataError
 from xemap.files import remove_parts, replacing, write_text
 from xemap.language.expression import Expression
@@ -29,6 +28,7 @@ from xemap.preparation.synthetic.layout import SceneObject
 from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, lay_out_scene
 from xemap.preparation.synthetic.writer import JPEG_QUALITY, is_whole_jpeg, scene_seed, show_progress
+from xemap.structures.captions import CaptionedImage, write_captions
 
 TILE_SIZES = (256, 512, 768)
 """SeLo's scales, pixels of the scene."""

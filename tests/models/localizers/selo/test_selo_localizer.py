@@ -13,7 +13,7 @@ from tests.models.localizers.localizer_tester import TEXTS, LocalizerTester, mak
 from tests.models.localizers.selo import slow
 from tests.models.localizers.selo.toy import ToyRetrieval, raw_images, similarity_of
 from xemap.errors import ConfigError, DataError
-from xemap.models.localizers.selo import STAGES, SeLoLocalizer, selo_localizer
+from xemap.models.localizers.selo import STAGES, SeLoLocalizer
 from xemap.models.localizers.selo.selo_localizer import cut_slices
 from xemap.registry import MODELS
 
@@ -139,14 +139,12 @@ def test_weights_of_the_retrieval_model_fit(tmp_path: Path):
         assert torch.equal(model.retrieval.mix, trained.mix)
 
 
-def test_an_image_that_is_one_slice_has_an_empty_map_and_one_warning(monkeypatch):
-    lines = []
-    monkeypatch.setattr(selo_localizer, 'print_log', lambda line, **kwargs: lines.append((line, kwargs['level'])))
+def test_an_image_that_is_one_slice_has_an_empty_map_and_one_warning(log_collector):
     model = build(dict(type='SeLoV1Generator'))
     for _ in range(2):
         maps = localize(model, raw_images(1, (200, 180))[0], TEXTS[:2])
         assert maps.shape == (2, 200, 180) and maps.max() == 0
-    assert len(lines) == 1 and '180 x 200 pixels' in lines[0][0] and lines[0][1] == logging.WARNING
+    assert '180 x 200 pixels' in log_collector.messages[0] and log_collector.levels == [logging.WARNING]
 
 
 def test_misuse_is_named():

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
 from xemap.errors import ConfigError, DataError
+from xemap.models.checkpoint import read_state_dict
 from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.localizers.base import NetworkLocalizer
 from xemap.models.localizers.mlcm.decoder import CrossModalDecoder, ImageSide, Memory
 from xemap.models.localizers.mlcm.fusion import TokenFusion
 from xemap.models.localizers.mlcm.layers import detr_layer, fuse_attention
 from xemap.models.localizers.mlcm.levels import AddedLevels
+from xemap.models.localizers.mlcm.weights import load_detr_weights
 from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS
 from xemap.structures import BoxAnswers, XeMapDataSample
@@ -219,9 +221,6 @@ class MLCM(NetworkLocalizer):
                 if parameter.dim() > 1:
                     nn.init.xavier_uniform_(parameter)
         if self.detr:
-            from xemap.models.checkpoint import read_state_dict
-            from xemap.models.localizers.mlcm.weights import load_detr_weights
-
             load_detr_weights(self, read_state_dict(self.detr), decoder=self.detr_decoder)
 
     def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from xemap.preparation.reports.histograms import HISTOGRAMS
 WORDS_A_BAR = 5
 """Width of the bars of the last histogram, as in the paper."""
 MIN_BARS, MAX_BARS, MAX_LETTERS = 6, 24, 36
-COLOUR = '#3b6ea5'
+COLOR = '#3b6ea5'
 LABELS = {
     'queries_per_image': ('queries per image', 'images'),
     'multi_hop_per_image': ('multi-hop queries per image', 'images'),
@@ -97,7 +97,7 @@ def _draw(axes: Axes, name: str, numbers: dict[str, Any]) -> None:
     edges, heights = bars(name, numbers['counts'])
     ranges = zip(edges[:-1], edges[1:] - 1)
     labels = [f'{low}' if low == high else f'{low}–{high}' for low, high in ranges]
-    axes.bar(np.arange(len(heights)), heights, color=COLOUR)
+    axes.bar(np.arange(len(heights)), heights, color=COLOR)
     axes.set_xlim(-0.6, max(len(heights), MIN_BARS) - 0.4)
     axes.set_xticks(np.arange(len(heights)), labels, rotation=90 if len(''.join(labels)) > MAX_LETTERS else 0)
     axes.yaxis.set_major_locator(MaxNLocator('auto', integer=True))

@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 
 from xemap.errors import DataError
-from xemap.preparation.converters.geometry import (
+from xemap.preparation.geometry import (
     as_polygon,
     box_polygon,
     clip_polygon,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xemap.preparation.reports.histogram_figure import MAX_BARS, bars, format_histograms, save_histograms
 from xemap.preparation.reports.histograms import HISTOGRAMS
-from xemap.visualization.histograms import MAX_BARS, bars, format_histograms, save_histograms
 
 
 @pytest.mark.parametrize(
