@@ -25,6 +25,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('file', help='annotation file (*.arrow)')
     parser.add_argument('--data-root', required=True, help='folder that the image paths in the file are relative to')
     parser.add_argument('--out', required=True, type=Path, help='folder for pages or pictures')
+    parser.add_argument('--config', help='draw the target maps with its grids and sigma (default: those of MCMG)')
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--html', action='store_true', help='write OUT/page-001.html and on (default)')
     form.add_argument('--pictures', action='store_true', help='write a PNG a query')
@@ -43,6 +44,8 @@ def main(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
+    from xemap.config import load_config
+    from xemap.datasets.transforms.targets import target_options
     from xemap.visualization.browse import browse
 
     filters = {
@@ -63,6 +66,7 @@ def main(args: argparse.Namespace) -> None:
         written = browse(
             args.file, args.data_root, args.out, filters,
             pictures=args.pictures, per_page=args.per_page, progress=progress,
+            target_options=target_options(load_config(args.config)) if args.config else None,
         )  # fmt: skip
     for problem in written['problems']:
         print(f'warning: {problem}', file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -104,8 +105,10 @@ def test_metrics_equal_one_rank_and_count_each_query_once(tmp_path, on_one_rank,
     on_two_ranks(evaluate, padded, checkpoint, tmp_path / 'results' / 'padded', 2)
     one = (tmp_path / 'results' / 'one.queries.csv').read_bytes()
     assert len(one.splitlines()) == 1 + 9
-    for name in ('two', 'padded'):
+    summaries = {}
+    for name in ('one', 'two', 'padded'):
         assert (tmp_path / 'results' / f'{name}.queries.csv').read_bytes() == one
-        assert (tmp_path / 'results' / f'{name}.summary.json').read_bytes() == (
-            tmp_path / 'results' / 'one.summary.json'
-        ).read_bytes()
+        summaries[name] = json.loads((tmp_path / 'results' / f'{name}.summary.json').read_text())
+    assert summaries['padded'].pop('run')['config'] == str(padded)
+    assert summaries['one'].pop('run') == summaries['two'].pop('run')
+    assert summaries['one'] == summaries['two'] == summaries['padded']

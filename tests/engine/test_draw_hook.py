@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import IterTimerHook
 from PIL import Image
 
 from tests.engine.toy import ToyDataset, write_config
 from xemap.datasets.mcmg import correlation_map
-from xemap.engine import evaluate_model, load_config
-from xemap.engine.draw_hook import draw_query, even_choice, picture_of, to_rgb
+from xemap.datasets.transforms.targets import target_options
+from xemap.engine import draw_hook, evaluate_model, load_config
+from xemap.engine.draw_hook import draw_query, even_choice, picture_of, to_rgb, values_of
+from xemap.errors import DataError
+from xemap.evaluation import BoxMetric, SeLoMetric
+from xemap.evaluation.paired import read_rows
 from xemap.structures import MapAnswers
 
 
@@ -37,8 +44,67 @@ def test_every_query_of_a_test_is_drawn_on_demand(tmp_path):
     config = write_config(tmp_path)
     evaluate_model(load_config(config), None, tmp_path / 'run')
     assert not list(tmp_path.glob('**/*.png'))
-    evaluate_model(load_config(config), None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
-    assert len(list((tmp_path / 'pictures').iterdir())) == 1 + 2 + 3 + 1 + 2
+    out, pictures = tmp_path / 'a', tmp_path / 'pictures'
+    evaluate_model(load_config(config), None, tmp_path / 'run', out=out, show_dir=pictures)
+    rows = read_rows(f'{out}.queries.csv')
+    assert len(rows) == 1 + 2 + 3 + 1 + 2
+    worst_first = sorted(rows, key=lambda row: (f'{float(row["rmi"]):.4f}', int(row['sample_idx']), row['query_id']))
+    expected = [f'{float(r["rmi"]):.4f}_{int(r["sample_idx"]):05d}_q0{r["query_id"]}' for r in worst_first]
+    assert [path.name.rsplit('_img', 1)[0] for path in sorted(pictures.iterdir())] == expected
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_test_pictures_are_drawn_beside_the_test(tmp_path, monkeypatch, workers):
+    threads = set()
+
+    def noted(*words, **options):
+        threads.add(threading.current_thread())
+        return draw_query(*words, **options)
+
+    monkeypatch.setattr(draw_hook, 'draw_query', noted)
+    config = load_config(write_config(tmp_path), [f'test_evaluator.workers={workers}'])
+    evaluate_model(config, None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
+    assert len(threads) == 1 and threading.main_thread() not in threads
+    assert len(list((tmp_path / 'pictures').glob('0.*.png'))) == 1 + 2 + 3 + 1 + 2
+
+
+def test_a_picture_that_cannot_be_drawn_ends_the_test(tmp_path, monkeypatch):
+    def broken(*words, **options):
+        raise DataError('no ink')
+
+    monkeypatch.setattr(draw_hook, 'draw_query', broken)
+    with pytest.raises(DataError, match='no ink'):
+        evaluate_model(load_config(write_config(tmp_path)), None, tmp_path / 'run', show_dir=tmp_path / 'pictures')
+
+
+def test_drawing_is_before_the_timer():
+    assert draw_hook.DrawHook.priority == 'ABOVE_NORMAL' and IterTimerHook.priority == 'NORMAL'
+
+
+def test_targets_are_those_of_the_config(tmp_path, monkeypatch):
+    given = []
+
+    def noted(mask, **options):
+        given.append(options)
+        return correlation_map(mask, **options)
+
+    monkeypatch.setattr(draw_hook, 'correlation_map', noted)
+    config = load_config(write_config(tmp_path))
+    step = dict(type='GenerateMaps', grids=[4], sigma=0.05)
+    config.merge_from_dict({'train_dataloader.dataset.pipeline': [dict(type='LoadImage'), step]})
+    assert target_options(config) == {'grids': [4], 'sigma': 0.05}
+    sample = ToyDataset(test_mode=True)[0]['data_samples']
+    sample.answers = MapAnswers(torch.zeros(1, 16, 16))
+    image = np.zeros((16, 16, 3), np.uint8)
+    own, default = draw_query(image, sample, 0, target_options(config)), draw_query(image, sample, 0)
+    assert given == [{'grids': [4], 'sigma': 0.05}, {}] and not np.array_equal(own, default)
+
+
+def test_scores_above_a_limit_are_drawn_as_numbers():
+    row = {'sample_idx': 1, 'query_id': 0, 'box_iou': 0.3}
+    assert values_of([row], BoxMetric()) == {(1, 0): (0.3, 'box iou')}
+    assert values_of([{**row, 'box_iou': None}], BoxMetric()) == {(1, 0): (None, 'box iou')}
+    assert values_of([{'sample_idx': 1, 'query_id': 0, 'a_rmi': 0.4}], SeLoMetric(prefix='a')) == {(1, 0): (0.4, 'Rmi')}
 
 
 @pytest.mark.parametrize('with_target', [True, False])

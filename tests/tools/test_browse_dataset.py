@@ -42,3 +42,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and '--multi-ref' in done.stdout and done.stdout.endswith('[]\n')
+
+
+def test_targets_are_those_of_a_config(tmp_path) -> None:
+    ann_file, config = write_toy(tmp_path), tmp_path / 'config.py'
+    config.write_text("train_dataloader = dict(dataset=dict(pipeline=[dict(type='GenerateMaps', grids=[2], sigma=0)]))")
+    common = (ann_file, '--data-root', tmp_path, '--limit', 1, '--pictures', '--out')
+    assert tool(*common, tmp_path / 'default').returncode == 0
+    assert tool(*common, tmp_path / 'own', '--config', config).returncode == 0
+    (default,), (own,) = (list((tmp_path / name).glob('*.png')) for name in ('default', 'own'))
+    assert default.name == own.name and default.read_bytes() != own.read_bytes()

@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from xemap.compat.distributed import close_distributed
+from xemap.engine.draw_hook import DrawHook
 from xemap.engine.runner import XeMapRunner
 from xemap.engine.runner_setup import build_runner, default_work_dir
 from xemap.errors import ConfigError
@@ -140,9 +141,10 @@ def _run_text_controls(runner: XeMapRunner, controls: Sequence[str], prefix: str
     whole: list[Row] = evaluator.rows
     reports = {}
     hooks = list(runner._hooks)
+    others = [hook for hook in hooks if not isinstance(hook, DrawHook)]  # pictures show the whole texts
     for control in controls:
         texts = broken_texts(infos, control)
-        runner._hooks = [*hooks, TextControlHook(texts)]
+        runner._hooks = [*others, TextControlHook(texts)]
         for metric in queries:
             metric.outfile_prefix = None if prefix is None else f'{prefix}.{control}'
         runner.test()

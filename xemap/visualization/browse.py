@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def browse(
     *,
     pictures: bool = False,
     per_page: int = 100,
+    target_options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write HTML pages, or a picture a query.
@@ -46,7 +47,9 @@ def browse(
         out_dir: folder to write to.
         filters: arguments of :func:`~xemap.datasets.selection.select_queries`.
         pictures: pictures in place of pages.
-        per_page: queries a page.
+        per_page: queries per page.
+        target_options: ``grids`` and ``sigma`` of the target maps, see
+            :func:`~xemap.datasets.transforms.targets.target_options`; None = the defaults.
         progress: called with (queries read, queries in all).
 
     Returns:
@@ -67,7 +70,7 @@ def browse(
     first = [Path(data_root, image.as_py()) for image in images[:FIRST_LOOK]]
     if not any(path.is_file() for path in first):
         raise DataError(f'none of the first {len(first)} images exists, as {first[0]}; check the data root')
-    examples = read_examples(annotations, Path(data_root), chosen, PICTURE if pictures else THUMBNAIL)
+    examples = read_examples(annotations, Path(data_root), chosen, PICTURE if pictures else THUMBNAIL, target_options)
     problems: dict[int, str] = {}
 
     def watched() -> Iterator[Example]:

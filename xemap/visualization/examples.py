@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,6 +32,7 @@ class Example:
         record: its image.
         image: (h, w, 3) uint8 RGB, the image made smaller; plain grey where it cannot be read.
         problem: why it cannot be read, else None.
+        target_options: of :func:`~xemap.datasets.mcmg.correlation_map`.
     """
 
     row: int
@@ -38,6 +40,7 @@ class Example:
     record: ImageRecord
     image: np.ndarray
     problem: str | None
+    target_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def query(self) -> Query:
@@ -55,10 +58,17 @@ class Example:
 
     def target(self) -> np.ndarray:
         """The MCMG target at the size of :attr:`image`, (h, w) float32 in [0, 1]."""
-        return correlation_map(self.query.region.coverage(self.record.size, self.image.shape[:2]))
+        covered = self.query.region.coverage(self.record.size, self.image.shape[:2])
+        return correlation_map(covered, **self.target_options)
 
 
-def read_examples(annotations: AnnotationFile, data_root: Path, chosen: np.ndarray, side: int) -> Iterator[Example]:
+def read_examples(
+    annotations: AnnotationFile,
+    data_root: Path,
+    chosen: np.ndarray,
+    side: int,
+    target_options: Mapping[str, Any] | None = None,
+) -> Iterator[Example]:
     """Examples one after another; each image is read once and only the last is kept.
 
     Args:
@@ -66,6 +76,7 @@ def read_examples(annotations: AnnotationFile, data_root: Path, chosen: np.ndarr
         data_root: folder that its image paths are relative to.
         chosen: positions of queries in the file, rising; see :func:`~xemap.datasets.selection.select_queries`.
         side: pixels of the longer side of the images; smaller ones are not enlarged.
+        target_options: see :class:`Example`.
     """
     ends = np.cumsum(annotations.query_counts())
     rows = np.searchsorted(ends, chosen, side='right')
@@ -78,7 +89,8 @@ def read_examples(annotations: AnnotationFile, data_root: Path, chosen: np.ndarr
             except DataError as error:
                 problem = str(error)
                 image = np.full((*fit_size(record.size, side), 3), GREY, np.uint8)
-        yield Example(row, position - int(ends[row]) + len(record.queries), record, image, problem)
+        query_id = position - int(ends[row]) + len(record.queries)
+        yield Example(row, query_id, record, image, problem, target_options or {})
 
 
 def _read_small(path: Path, size: tuple[int, int], side: int) -> np.ndarray:

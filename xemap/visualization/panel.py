@@ -27,18 +27,16 @@ def query_panel(
     prediction: np.ndarray | Mapping[str, np.ndarray] | None = None,
     target: np.ndarray | None = None,
     polygons: Sequence[np.ndarray] = (),
-    rmi: float | None = None,
     max_side: int = 384,
 ) -> np.ndarray:
     """Picture "image with outline | target | prediction" under the query's text, with a 0..1 colour bar.
 
     Args:
         image: (H, W, 3) uint8 RGB of any size; shrunk before anything is drawn.
-        query: the text; long ones are wrapped.
+        query: its text, as the title; long ones are wrapped.
         prediction, target: (h, w) float in [0, 1] or uint8, any size; None leaves the column out. Several
             predictions by name make a column each.
         polygons: outlines of the referent, (V, 2) x, y pixels of ``image``.
-        rmi: score to print with the text.
         max_side: pixels of the longer side of each of the columns; very small images are enlarged.
 
     Returns:
@@ -56,8 +54,7 @@ def query_panel(
 
     height, width = small.shape[0], max(small.shape[1], MIN_COLUMN)
     total = len(columns) * (width + GAP) + GAP + BAR_WIDTH + TICKS_WIDTH
-    title = query if rmi is None else f'{query}   (Rmi {rmi:.3f})'
-    lines = wrap(title, total - 2 * GAP, TITLE_SIZE)
+    lines = wrap(query, total - 2 * GAP, TITLE_SIZE)
     captions = [wrap(name, width, CAPTION_SIZE) for name, _ in columns]
     line_height, caption_line = TITLE_SIZE + 5, CAPTION_SIZE + 6
     caption_height = max(map(len, captions)) * caption_line

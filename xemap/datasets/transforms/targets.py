@@ -5,7 +5,8 @@ They come last before packing. A query without a referent has an all-zero target
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -21,6 +22,29 @@ PREFIX = 'gt_'
 def targets_in(results: dict) -> list[str]:
     """Names of the targets that a pipeline has made so far."""
     return [key for key in results if key.startswith(PREFIX)]
+
+
+def target_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``grids`` and ``sigma`` of the target maps that a config trains with, as far as it gives them.
+
+    Args:
+        config: the first :class:`GenerateMaps` of its training data set counts, else that of its other data.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for step in _entries(config.get(name)):
+            if step.get('type') in (GenerateMaps, GenerateMaps.__name__, f'xemap.{GenerateMaps.__name__}'):
+                return {key: step[key] for key in ('grids', 'sigma') if key in step}
+    return {}
+
+
+def _entries(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every dictionary in nested ones and lists."""
+    if isinstance(value, Mapping):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _entries(item)
 
 
 def refuse_after_targets(step: BaseTransform, results: dict) -> None:
