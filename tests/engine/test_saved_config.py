@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from tests.tools.small_run import write_run
-from xemap.engine.saved_config import config_of_checkpoint, parse_config
+from xemap.engine.saved_config import config_of_checkpoint, model_differences, parse_config
 from xemap.errors import CheckpointError, ConfigError
 
 
@@ -55,3 +55,16 @@ def test_modules_that_a_file_names_are_not_imported(tmp_path):
 def test_checkpoints_without_a_config(tmp_path):
     with pytest.raises(CheckpointError, match='holds no config; give --config'):
         config_of_checkpoint(save(tmp_path, None))
+
+
+def test_models_differ_where_answers_would():
+    head = {'type': 'HMSAHead', 'pooling': 'mean', 'loss_map': {'type': 'L1Loss'}}
+    first = {'type': 'XeMapNetwork', 'head': head, 'sizes': [1, 2.0], 'init_cfg': {'checkpoint': 'a.pth'}, 'frozen': []}
+    same = {'type': 'XeMapNetwork', 'head': {'type': 'HMSAHead', 'loss_map': {'type': 'MSELoss'}}, 'sizes': (1, 2)}
+    assert list(model_differences(first, same)) == []  # mean is the default
+    other = {**first, 'head': {**head, 'pooling': 'max'}, 'sizes': [1, 3], 'extra': True}
+    assert list(model_differences(first, other)) == [
+        ('model.head.pooling', "'mean'", "'max'"),
+        ('model.sizes.1', '2.0', '3'),
+        ('model.extra', 'not set', 'True'),
+    ]

@@ -50,3 +50,30 @@ def test_summaries_of_different_queries_are_not_compared(tmp_path):
         compare_summaries(write(tmp_path / 'a.json', 0.6), write(tmp_path / 'b.json', 0.2, queries=5))
     with pytest.raises(DataError, match='does not exist'):
         compare_summaries(tmp_path / 'a.json', tmp_path / 'none.json')
+
+
+def test_text_controls_are_told_in_one_place(tmp_path):
+    def entry(difference, queries):
+        return {'difference': difference, 'low': difference - 0.01, 'high': difference + 0.02, 'queries': queries}
+
+    path = write(tmp_path / 'a.json', 0.6)
+    report = {'overall': entry(0.5, 9), 'by_kind': {'multi-hop': entry(0.4, 8)}}
+    hard = {'overall': entry(0.3, 7), 'by_kind': {'multi-hop': entry(0.1, 6)}}
+    controls = {
+        'target-only': {**report, 'with_distractors': hard},
+        'category': {'overall': entry(0.2, 5), 'by_kind': {}},
+        'rotate': report,
+    }
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'text_controls': controls}))
+    results = compare_summaries(path, write(tmp_path / 'b.json', 0.2))
+    assert results['text_controls'] == {
+        'target-only': {**entry(0.1, 6), 'of': 'multi-hop queries with distractors'},
+        'category': {**entry(0.2, 5), 'of': 'all queries that it changes'},
+    }
+    assert 'Rmi of whole texts minus category, all queries that it changes: +0.2000 [+0.1900, +0.2200], 5 queries' in (
+        format_comparison(results).splitlines()
+    )
+    del controls['target-only']['with_distractors']
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'text_controls': controls}))
+    told = compare_summaries(path, tmp_path / 'b.json')['text_controls']['target-only']
+    assert told['difference'] is None and told['queries'] == 0

@@ -13,6 +13,7 @@ from tests.models.tiny import tiny_network
 from tests.tools.small_run import write_run
 from tests.tools.test_train import load_tool
 from xemap.cli import run
+from xemap.engine import load_config
 from xemap.registry import MODELS
 from xemap.structures import MapAnswers
 
@@ -107,6 +108,16 @@ def test_checkpoints_that_do_not_fit(tmp_path, score, checkpoint, capsys, keep, 
     assert score(config, checkpoint, '--work-dir', tmp_path / 'run', *options) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error:')]
     assert str(checkpoint) in line and message in line
+
+
+def test_a_model_that_was_trained_with_other_settings_is_told_of(tmp_path, score, capsys):
+    config, path = write_run(tmp_path), tmp_path / 'trained.pth'
+    weights = MODELS.build(tiny_network()).state_dict()
+    torch.save({'state_dict': weights, 'meta': {'cfg': load_config(config).pretty_text}}, path)
+    assert score(config, path, '--work-dir', tmp_path / 'run') == 0
+    assert 'was trained' not in ''.join(capsys.readouterr())
+    assert score(config, path, '--work-dir', tmp_path / 'run', '--cfg-options', 'model.head.pooling=max') == 0
+    assert "model.head.pooling is 'max' here and was 'mean' when" in ''.join(capsys.readouterr())
 
 
 def test_dumped_answers_score_the_same_without_the_model(tmp_path, score, checkpoint, capsys):

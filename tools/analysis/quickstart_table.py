@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Put a trained and an untrained model's scores and the metrics' bounds into one table.
+"""Put the scores of a trained and an untrained model, of reference answers and of text controls into one table.
 
     python tools/analysis/quickstart_table.py MODEL.summary.json UNTRAINED.summary.json --out results.json
 

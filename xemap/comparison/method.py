@@ -17,6 +17,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 
 from xemap.engine import load_config
+from xemap.engine.saved_config import warn_of_other_model
 from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
 from xemap.evaluation.scores import Row
@@ -180,6 +181,8 @@ def run_method(
     dataset = test_set(cfg, ann_file, data_root)
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)  # of what has no weights
     model = build_localizer(cfg, method.checkpoint, device)
+    if method.checkpoint is not None:
+        warn_of_other_model(cfg, method.checkpoint)
     metric = SeLoMetric(protocol=protocol, with_bounds=with_bounds)
     batch_size = cfg.test_dataloader.get('batch_size', 1)
     outcome = Outcome(method, [], {}, len(dataset), 0.0, 0.0)

@@ -19,6 +19,7 @@ from xemap.compat.distributed import close_distributed
 from xemap.engine.draw_hook import DrawHook
 from xemap.engine.runner import XeMapRunner
 from xemap.engine.runner_setup import build_runner, default_work_dir
+from xemap.engine.saved_config import warn_of_other_model
 from xemap.errors import ConfigError
 from xemap.evaluation import QueryEvaluator, QueryMetric
 from xemap.evaluation.dump import AnswerDump, read_answers
@@ -86,6 +87,8 @@ def evaluate_model(
         runner = build_runner(cfg, checkpoint=checkpoint, resume=False, **options)
         if checkpoint is None:
             runner._init_model_weights()
+        else:
+            warn_of_other_model(cfg, checkpoint)
         evaluator = runner.test_loop.evaluator
         evaluator.run = describe_run(cfg.filename, checkpoint, _data_of(cfg))
         if dump:

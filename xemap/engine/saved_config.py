@@ -1,16 +1,25 @@
-"""The config that a training checkpoint holds, read as data."""
+"""The config that a training checkpoint holds, read as data, and how another one differs from it."""
 
 from __future__ import annotations
 
 import ast
+import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from xemap.compat import setup
 from xemap.errors import CheckpointError, ConfigError
+from xemap.registry import MODELS
+
+_OF_TRAINING = ('init_cfg', 'frozen', 'train_cfg')
+"""Keys of a model that do not change its answers; so are those that begin with ``loss``."""
+NOT_SET = 'not set'
 
 
 def config_of_checkpoint(path: str | Path) -> Config:
@@ -41,6 +50,65 @@ def config_of_checkpoint(path: str | Path) -> Config:
         raise ConfigError(f'the config in checkpoint {path} is no plain data ({error}); give --config') from error
     values.pop('custom_imports', None)
     return Config(values, cfg_text=text, filename=str(path))
+
+
+def warn_of_other_model(config: Mapping[str, Any], checkpoint: str | Path) -> None:
+    """Warn where the model of a config is not the one that a checkpoint was trained as, though the weights may fit.
+
+    Args:
+        config: the config that the checkpoint is used with.
+        checkpoint: one that holds no config, or none of plain data, cannot be compared and is passed over.
+    """
+    try:
+        trained = config_of_checkpoint(checkpoint)
+    except (CheckpointError, ConfigError):
+        return
+    for key, here, there in model_differences(config.get('model') or {}, trained.get('model') or {}):
+        print_log(
+            f'{key} is {here} here and was {there} when {checkpoint} was trained; scores are not of the model as '
+            'trained', logger='current', level=30,
+        )  # fmt: skip
+
+
+def model_differences(
+    first: Mapping[str, Any], second: Mapping[str, Any], key: str = 'model'
+) -> Iterator[tuple[str, str, str]]:
+    """Settings in which two models differ, but for those of training alone: dotted key and both values, written out.
+
+    A setting that only one of them has is compared with the default of the class that it is an argument of.
+    """
+    defaults = _defaults(first) if first.get('type') == second.get('type') else {}
+    for name in {**first, **second}:
+        if name in _OF_TRAINING or str(name).startswith('loss'):
+            continue
+        here, there = (side[name] if name in side else defaults.get(name, NOT_SET) for side in (first, second))
+        yield from _differences(here, there, f'{key}.{name}')
+
+
+def _differences(here: Any, there: Any, key: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        yield from model_differences(here, there, key)
+    elif isinstance(here, (list, tuple)) and isinstance(there, (list, tuple)) and len(here) == len(there):
+        for i, pair in enumerate(zip(here, there)):
+            yield from _differences(*pair, f'{key}.{i}')
+    elif _written(here) != _written(there) and not (isinstance(here, (int, float)) and here == there):
+        yield key, _written(here), _written(there)
+
+
+def _defaults(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Default arguments of the class or function that a part of a model names."""
+    kind = part.get('type')
+    with DefaultScope.overwrite_default_scope('xemap'):
+        kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    try:
+        parameters = inspect.signature(kind).parameters.values() if callable(kind) else ()
+    except ValueError:
+        return {}
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def _written(value: Any) -> str:
+    return NOT_SET if value is NOT_SET else value.__name__ if inspect.isclass(value) else repr(value)
 
 
 def parse_config(text: str) -> dict[str, Any]:

@@ -11,6 +11,12 @@ from xemap.evaluation.report import format_cell
 REFERENCES = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG target'}
 """Key in results -> name in the table."""
 
+TOLD_OF_CONTROLS = {
+    'target-only': (('with_distractors', 'by_kind', 'multi-hop'), 'multi-hop queries with distractors'),
+    'category': (('overall',), 'all queries that it changes'),
+}
+"""Text control -> where its result stands in the report, and of which queries that is."""
+
 
 def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
     """Combine two summaries that ``tools/test.py`` wrote for the same queries.
@@ -21,7 +27,9 @@ def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
     Returns:
         ``model``, ``untrained``, and ``floor``, ``ceiling``, ``target`` as far as they were scored, each with the
         scores that the metrics declare, ``queries`` and ``intervals``; ``by_kind``: the same of the model for each kind
-        of query; ``scores``: the declarations.
+        of query; ``scores``: the declarations; ``text_controls``, where the model was scored with some of
+        :data:`TOLD_OF_CONTROLS`: ``difference`` of the first score (whole minus broken texts), its 95 % interval
+        ``low`` and ``high``, the number of ``queries`` and ``of`` which they are.
 
     Raises:
         DataError: a file is missing, or they are not of the same queries.
@@ -39,11 +47,22 @@ def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
     def chosen(row: dict) -> dict:
         return {key: row[key] for key in kept if row.get(key) is not None}
 
-    return {
+    results = {
         **{name: chosen(row) for name, row in rows.items()},
         'by_kind': {kind: chosen(row) for kind, row in trained['by_kind'].items()},
         'scores': trained['scores'],
     }
+    controls = trained.get('text_controls', {})
+    told = {name: _told(controls[name], name) for name in TOLD_OF_CONTROLS if name in controls}
+    return results | ({'text_controls': told} if told else {})
+
+
+def _told(report: dict, control: str) -> dict:
+    place, queries = TOLD_OF_CONTROLS[control]
+    for key in place:
+        report = report.get(key, {})
+    numbers = {key: report.get(key) for key in ('difference', 'low', 'high')}
+    return {**numbers, 'queries': report.get('queries', 0), 'of': queries}
 
 
 def format_comparison(results: dict) -> str:
@@ -57,6 +76,11 @@ def format_comparison(results: dict) -> str:
     for name, row in rows.items():
         cells = ' | '.join(format_cell(row.get(key), row.get('intervals', {}).get(key)) for key in scores)
         lines.append(f'| {name} | {cells} | {row["queries"]} |')
+    for control, told in results.get('text_controls', {}).items():
+        if told['difference'] is not None:
+            bounds = '' if told['low'] is None else f' [{told["low"]:+.4f}, {told["high"]:+.4f}]'
+            number = f'{told["difference"]:+.4f}{bounds}, {told["queries"]} queries'
+            lines += ['', f'{next(iter(labels))} of whole texts minus {control}, {told["of"]}: {number}']
     return '\n'.join(lines)
 
 
