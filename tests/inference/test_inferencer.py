@@ -175,12 +175,14 @@ def test_features_say_where_they_come_from(run, inferencer, tmp_path):
     assert {key: first[key] for key in expected} == expected and first['model'] and str(run[0]) not in text
 
 
-def test_lost_resolution_is_reported(inferencer, log):
-    inferencer(np.zeros((200, 40, 3), np.uint8), 'a')
-    assert not log
-    inferencer(np.zeros((300, 40, 3), np.uint8), 'a')
-    (message,) = log
-    assert '40 x 300' in message and 'give mode "tile" with tile=128' in message
+def test_what_the_user_should_know(inferencer):
+    assert not inferencer(np.zeros((200, 40, 3), np.uint8), 'a').notes
+    (note,) = inferencer(np.zeros((300, 40, 3), np.uint8), 'a').notes
+    assert '40 x 300' in note and 'give mode "tile" with tile=128' in note
+    image = np.zeros((40, 40, 3), np.uint8)
+    assert not inferencer(image, 'a', 'tile', tile=32).notes
+    (note,) = inferencer(image, 'a', 'tile', tile=32, overlap=0).notes
+    assert 'hard seams' in note
 
 
 @pytest.mark.parametrize(

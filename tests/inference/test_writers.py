@@ -11,8 +11,9 @@ import shapely
 from xemap.errors import ConfigError, DataError
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import find_regions, outline_polygons
-from xemap.inference.writers import output_nodata, require_writable, small_map, write_geojson, write_geotiff, write_npy
+from xemap.inference.writers import require_writable, small_map, write_geojson, write_npy
 from xemap.raster.georeference import Georeference, areas_m2, place_polygons, target_crs
+from xemap.raster.geotiff import write_geotiff
 from xemap.raster.raster_file import open_raster
 
 MAP = np.zeros((300, 400), np.float32)
@@ -41,42 +42,6 @@ def geopandas():
 @pytest.fixture(scope='module')
 def utm(rasterio):
     return Georeference(rasterio.Affine(0.5, 0, 733601, 0, -0.5, 3725139), rasterio.crs.CRS.from_epsg(32616), 0.0, '')
-
-
-def test_geotiff_round_trip(tmp_path, rasterio, utm):
-    map = MAP.copy()
-    map[:10] = np.nan
-    path = tmp_path / 'deep' / 'a.tif'
-    write_geotiff(path, store_of(map), 0, utm, True, {'query': 'the “lake” — 湖', 'model': 'm'})
-    with rasterio.open(path) as dataset:
-        assert dataset.crs == utm.crs and dataset.transform == utm.transform and dataset.nodata == 0
-        assert dataset.dtypes == ('float32',) and dataset.tags()['query'] == 'the “lake” — 湖'
-        assert dataset.descriptions == ('the “lake” — 湖',)
-        assert dataset.tags(ns='IMAGE_STRUCTURE')['LAYOUT'] == 'COG'
-        values, valid = dataset.read(1), dataset.dataset_mask() > 0
-    assert np.array_equal(valid, ~np.isnan(map))  # zeros are data, though 0 means no data
-    assert np.allclose(values[valid], map[valid], atol=1e-30)
-    assert [file.name for file in path.parent.iterdir()] == ['a.tif']
-
-
-def test_large_geotiff_has_tiles_and_overviews(tmp_path, rasterio, utm):
-    map = np.random.default_rng(0).random((1100, 1300), dtype=np.float32)
-    write_geotiff(tmp_path / 'a.tif', store_of(map), 0, utm, False, {})
-    with rasterio.open(tmp_path / 'a.tif') as dataset:
-        assert dataset.block_shapes == [(512, 512)] and dataset.overviews(1)
-        assert np.array_equal(dataset.read(1), map)
-
-
-def test_nodata_of_a_map():
-    assert output_nodata(0, False) == 0 and output_nodata(-9999.0, True) == -9999
-    assert output_nodata(None, False) is None and np.isnan(output_nodata(None, True))
-    assert np.isnan(output_nodata(-1.7e308, True)) and np.isnan(output_nodata(float('nan'), True))
-
-
-def test_image_without_place(tmp_path, rasterio):
-    write_geotiff(tmp_path / 'a.tif', store_of(MAP), 0, Georeference(), False, {'query': 'a'})
-    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(tmp_path / 'a.tif') as dataset:
-        assert dataset.crs is None and np.array_equal(dataset.read(1), MAP)
 
 
 @pytest.mark.parametrize('crs, code', [('image', 32616), ('wgs84', 4326), ('EPSG:3857', 3857)])
@@ -108,9 +73,6 @@ def test_true_areas_on_degrees(rasterio, geopandas):
 def test_turned_and_sheared_transform(tmp_path, rasterio, geopandas):
     turned = rasterio.Affine(1.7, 1.1, 700000, 1.0, -1.6, 3800000)
     place = Georeference(turned, rasterio.crs.CRS.from_epsg(32616), None, '')
-    write_geotiff(tmp_path / 'a.tif', store_of(MAP), 0, place, False, {})
-    with rasterio.open(tmp_path / 'a.tif') as dataset:
-        assert dataset.transform.almost_equals(turned)
     regions = find_regions(store_of(MAP), 0, 0.8, simplify=0)
     write_geojson(tmp_path / 'a.geojson', regions, place, 'image', {})
     (polygon,) = geopandas.read_file(tmp_path / 'a.geojson').geometry
@@ -170,7 +132,7 @@ def test_an_error_leaves_no_file(tmp_path, monkeypatch, utm, rasterio):
     monkeypatch.setattr(MapStore, 'read', fail)
     for write in (
         lambda: write_npy(tmp_path / 'a.npy', store, 0),
-        lambda: write_geotiff(tmp_path / 'a.tif', store, 0, utm, False, {}),
+        lambda: write_geotiff(tmp_path / 'a.tif', store.strips(0), store.size, utm, False, {}),
     ):
         with pytest.raises(OSError, match='disk full'):
             write()

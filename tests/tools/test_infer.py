@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.models.tiny import tiny_network
 from tests.tools.small_run import ROOT, write_run
@@ -264,3 +265,15 @@ def test_default_model_is_the_quickstarts(tmp_path, infer, model, monkeypatch, c
     settings = json.loads((tmp_path / 'out/0/result.json').read_text())['settings']
     assert settings['checkpoint'][0].endswith('epoch_10.pth')
     assert infer(*words, model_words=('--config', model[1])) == 2 and 'belong together' in error_of(capsys)
+
+
+def test_notes_are_printed_once(tmp_path, infer, capsys):
+    for name in 'ab':
+        Image.fromarray(np.zeros((300, 40, 3), np.uint8)).save(tmp_path / f'{name}.png')
+    assert infer(tmp_path / 'a.png', tmp_path / 'b.png', '--query', 'the lake', '--out', tmp_path / 'out') == 0
+    printed = capsys.readouterr()
+    assert printed.err.count('note: ') == 1 and 'note: a: mode "resize" shrinks 40 x 300' in printed.err
+    assert 'notes about 2 images are in their result.json' in printed.out
+    for name in 'ab':
+        (note,) = json.loads((tmp_path / f'out/{name}/result.json').read_text())['notes']
+        assert 'give mode "tile" with tile=128' in note

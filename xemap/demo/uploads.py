@@ -12,7 +12,7 @@ from PIL import Image
 from rasterio.errors import RasterioIOError
 
 from xemap.errors import DataError
-from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
+from xemap.raster.gdal import GDAL_OPTIONS, quiet_about_missing_place
 
 PLAIN = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG', '.bmp': 'BMP', '.webp': 'WEBP'}
 TIFF = ('.tif', '.tiff')

@@ -8,9 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from xemap.cli import printable
 from xemap.errors import ConfigError, DataError
@@ -21,6 +19,7 @@ from xemap.inference.parts import PartsInferencer
 from xemap.inference.progress import ShownProgress, progress_bars
 from xemap.inference.sources import find_images, read_lines
 from xemap.language.decompose import Part, whole_and_parts
+from xemap.terminal import PlainConsole
 
 QUICKSTART = ('xemap_small_synthetic', Path(__file__).resolve().parents[2] / 'work_dirs/quickstart')
 
@@ -45,8 +44,6 @@ def infer(args: Namespace) -> None:
         queries, parts = whole_and_parts(queries, args.decompose)
     images = find_images(args.images, args.images_from)
     config, checkpoint = choose_model(args.config, args.checkpoint)
-    if args.mode == 'tile' and args.overlap == 0:
-        print('warning: --overlap 0 leaves hard seams between windows; 0.25 blends them', file=sys.stderr)
     if args.max_pixels is not None and args.max_pixels < 1:
         raise ConfigError(f'--max-pixels {args.max_pixels}; give a number of pixels, as 1e9')
     job = InferenceJob(
@@ -96,9 +93,8 @@ def _show(summary: dict[str, Any], out: str | Path) -> None:
             regions = answer.get('regions', [])
             best = f'{regions[0]["score"]:.3f}' if regions else '-'
             threshold = f'{answer["threshold"]:.3f}' if 'threshold' in answer else '-'
-            name, query = (Text(printable(text)) for text in (Path(record['image']).name, answer['query']))  # no markup
-            table.add_row(name, query, threshold, str(len(regions)), best)
-    Console().print(table)
+            table.add_row(Path(record['image']).name, answer['query'], threshold, str(len(regions)), best)
+    PlainConsole().print(table)
     unplaced = [record for record in summary['images'] if record['georeference'] != 'kept']
     if unplaced:
         first = unplaced[0]
@@ -106,6 +102,9 @@ def _show(summary: dict[str, Any], out: str | Path) -> None:
         print(f'{printable(names)}: {first["georeference"]}; see "coordinates_are" in GeoJSON files')
     size, seconds = summary['megapixels'], summary['seconds']
     speed = f'; {size:.2f} Mpx in {seconds:.1f} s, {size / max(seconds, 1e-9):.2f} Mpx/s' if summary['written'] else ''
+    noted = [record for record in summary['images'] if record.get('notes')]
+    if noted[1:]:
+        print(f'notes about {len(noted)} images are in their result.json')
     print(f'{summary["written"]} images written, {summary["kept"]} kept, in {printable(str(out))}{speed}')
 
 

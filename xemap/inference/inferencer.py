@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import shapely
-from mmengine.logging import print_log
 
 from xemap.engine.saved_config import config_of_checkpoint
 from xemap.errors import ConfigError
@@ -126,7 +124,6 @@ class XeMapInferencer:
             try:
                 answered: Sequence[Answers | None] = [None]
                 if mode == 'resize':
-                    self._warn_of_lost_resolution(rasters)
                     answered = answer_whole(self._answer, rasters, texts, fixed_size)
                 elif self.localizer.form == BoxAnswers.form:
                     answered = [
@@ -142,6 +139,7 @@ class XeMapInferencer:
                         raster.name, texts, store, raster.georeference, raster.masked,
                         {**self.tags, 'mode': mode}, raster.limits,
                         box_answers=answers.resized(raster.size) if isinstance(answers, BoxAnswers) else None,
+                        notes=self._notes(raster, mode, overlap),
                     )  # fmt: skip
                     if rule is not None:
                         self._add_regions(result, rule, min_area, simplify)
@@ -155,16 +153,16 @@ class XeMapInferencer:
                     raster.close()
         return results if several else results[0]
 
-    def _warn_of_lost_resolution(self, rasters: Sequence[Raster]) -> None:
+    def _notes(self, raster: Raster, mode: str, overlap: float) -> list[str]:
         given = self.localizer.input_size
-        for raster in rasters:
-            if given is not None and max(raster.size) > LOST * max(given):
-                print_log(
-                    f'{Path(raster.name).name}: mode "resize" shrinks {raster.size[1]} x {raster.size[0]} pixels to '
-                    f'{given[1]} x {given[0]}, and small objects vanish; give mode "tile" with tile={4 * max(given)}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+        if mode == 'tile':
+            return ['overlap 0 leaves hard seams between windows; 0.25 blends them'] if overlap == 0 else []
+        if given is None or max(raster.size) <= LOST * max(given):
+            return []
+        return [
+            f'mode "resize" shrinks {raster.size[1]} x {raster.size[0]} pixels to {given[1]} x {given[0]}, and small '
+            f'objects vanish; give mode "tile" with tile={4 * max(given)}'
+        ]
 
     def _check_tiles(self, tile: int, overlap: float, scales: Sequence[float]) -> None:
         check_tiling(tile, overlap)

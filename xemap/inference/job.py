@@ -97,7 +97,7 @@ class InferenceJob:
         folders = self._folders(images)
         settings = {**model, **self.options, 'queries': list(queries), 'formats': self.formats, 'crs': self.crs}
         settings = json.loads(json.dumps(settings))
-        records = [
+        records: list[Any] = [
             self._finished(folder, {**settings, 'image': _identity(path)}) for path, folder in zip(images, folders)
         ]
         kept = sum(record is not None for record in records)
@@ -120,6 +120,8 @@ class InferenceJob:
                 raise
             except DataError as error:
                 errors[i] = str(error)
+            else:
+                progress.notes(folders[i].name, records[i]['notes'])
             progress.finished(i not in errors)
         failed = [{'image': printable(str(images[i])), 'error': printable(errors[i])} for i in sorted(errors)]
         if failed:
@@ -224,6 +226,7 @@ class InferenceJob:
             'crs': str(result.georeference.crs) if result.georeference.crs else None,
             'georeference': result.georeference.problem or 'kept',
             'stretch': result.stretch,
+            'notes': result.notes,
             'queries': answers,
             'settings': settings,
         }

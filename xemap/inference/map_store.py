@@ -16,6 +16,9 @@ IN_MEMORY = 1 << 29
 STRIP = 512
 """Rows that are handled at a time."""
 
+BLOCK = 512
+"""Columns that are left out of the file together where they have no data."""
+
 
 class MapStore:
     """(Q, H, W) float32, written and read by bands of rows.
@@ -33,7 +36,7 @@ class MapStore:
         self, queries: int, size: tuple[int, int], folder: str | Path | None = None, in_memory: int | None = None
     ) -> None:
         self.shape = (queries, *size)
-        self._skipped = np.zeros((queries, size[0]), bool)
+        self._skipped = np.zeros((queries, size[0], -(-size[1] // BLOCK)), bool)
         self._file: Any = None
         self._array: np.ndarray | None = None
         if 4 * queries * size[0] * size[1] > (IN_MEMORY if in_memory is None else in_memory):
@@ -47,20 +50,31 @@ class MapStore:
         """(H, W)."""
         return self.shape[1:]
 
-    def write(self, query: int, top: int, rows: np.ndarray) -> None:
-        """Set rows of one map: (n, W), from row ``top`` on."""
-        if self._array is not None:
-            self._array[query, top : top + len(rows)] = rows
-        else:
-            self._seek(query, top)
-            self._file.write(np.ascontiguousarray(rows, np.float32).data)
+    def write(self, query: int, top: int, rows: np.ndarray, valid: np.ndarray | None = None) -> None:
+        """Set rows of one map.
 
-    def skip(self, query: int, top: int, bottom: int) -> None:
-        """Rows without data: NaN, and nothing is written to the file."""
+        Args:
+            top: y of the first row.
+            rows: (n, W).
+            valid: (n, W) bool, where there is data; elsewhere the map becomes NaN. Blocks of :data:`BLOCK` columns
+                without data in all these rows are not written to the file. None = everywhere.
+        """
         if self._array is not None:
-            self._array[query, top:bottom] = np.nan
-        else:
-            self._skipped[query, top:bottom] = True
+            own = self._array[query, top : top + len(rows)]
+            own[...] = rows
+            if valid is not None:
+                own[~valid] = np.nan
+            return
+        if valid is None:
+            self._skipped[query, top : top + len(rows)] = False
+            self._put(query, top, 0, rows)
+            return
+        used = np.logical_or.reduceat(valid.any(0), np.arange(0, self.shape[2], BLOCK))
+        self._skipped[query, top : top + len(rows)] = ~used
+        changes = np.flatnonzero(np.diff(used, prepend=False, append=False)) * BLOCK
+        for left, right in changes.reshape(-1, 2).tolist():
+            part = np.where(valid[:, left:right], rows[:, left:right], np.float32(np.nan))
+            self._put(query, top, left, part)
 
     def read(self, query: int, top: int, bottom: int) -> np.ndarray:
         """Rows ``top`` up to ``bottom`` of one map, (n, W) float32; do not write to it."""
@@ -69,10 +83,12 @@ class MapStore:
         skipped = self._skipped[query, top:bottom]
         if skipped.all():
             return np.full((bottom - top, self.shape[2]), np.nan, np.float32)
-        self._seek(query, top)
+        self._file.seek(self._place(query, top))
         content = self._file.read(4 * (bottom - top) * self.shape[2])
         rows = np.frombuffer(content, np.float32).reshape(bottom - top, -1)
-        return np.where(skipped[:, None], np.float32(np.nan), rows) if skipped.any() else rows
+        if skipped.any():
+            rows = np.where(skipped.repeat(BLOCK, 1)[:, : self.shape[2]], np.float32(np.nan), rows)
+        return rows
 
     def strips(self, query: int, rows: int = STRIP) -> Iterator[tuple[int, np.ndarray]]:
         """One map from top to bottom: y of the first row, and the rows."""
@@ -94,11 +110,20 @@ class MapStore:
         """All maps; those in a file are mapped into memory, read-only, page by page as they are used."""
         if self._array is not None:
             return self._array
-        for query, top in zip(*np.nonzero(self._skipped)):
-            self.write(int(query), int(top), np.full((1, self.shape[2]), np.nan, np.float32))
-        self._skipped[:] = False
+        for query in range(self.shape[0]):
+            for top, rows in self.strips(query):
+                if self._skipped[query, top : top + len(rows)].any():
+                    self.write(query, top, rows)
         self._file.flush()
         return np.memmap(self._file, np.float32, 'r', shape=self.shape)
 
-    def _seek(self, query: int, top: int) -> None:
-        self._file.seek(4 * (query * self.shape[1] + top) * self.shape[2])
+    def _put(self, query: int, top: int, left: int, part: np.ndarray) -> None:
+        part = np.ascontiguousarray(part, np.float32)
+        whole_rows = part.shape[1] == self.shape[2]
+        for y, content in [(top, part)] if whole_rows else enumerate(part, start=top):
+            self._file.seek(self._place(query, y) + 4 * left)
+            self._file.write(content.data)
+
+    def _place(self, query: int, top: int) -> int:
+        """First byte of a row in the file."""
+        return 4 * (query * self.shape[1] + top) * self.shape[2]

@@ -210,12 +210,8 @@ def _stored(raster: Raster, queries: int, parts: Iterable[tuple[int, Bands]], sc
     for first, bands in parts:
         for top, rows in bands:
             valid = raster.valid(top, top + rows.shape[1])
-            if valid is not None and not valid.any():
-                for query in range(first, first + len(rows)):
-                    store.skip(query, top, top + rows.shape[1])
-                continue
             for query, own in enumerate(rows, start=first):
-                store.write(query, top, own if valid is None else np.where(valid, own, np.float32(np.nan)))
+                store.write(query, top, own, valid)
     return store
 
 

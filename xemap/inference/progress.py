@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from xemap.cli import printable
+from xemap.terminal import PlainConsole, description_column
 
 
 class JobProgress:
@@ -37,6 +36,9 @@ class JobProgress:
     def windows(self, done: int, total: int) -> None:
         """Some windows of the present image are done."""
 
+    def notes(self, name: str, texts: Sequence[str]) -> None:
+        """What the user should know of the answers about an image."""
+
     def finished(self, written: bool) -> None:
         """The present image is done; ``written`` = without an error."""
         self.done_images += 1
@@ -52,14 +54,21 @@ class ShownProgress(JobProgress):
         self._bars = bars
         self._all = bars.add_task('images', total=images, speed_text='')
         self._one = bars.add_task('', total=None, speed_text='')
-        self._passed = 0
+        self._noted = False
 
     def image(self, name: str, pixels: int) -> None:
         super().image(name, pixels)
-        self._bars.update(self._one, description=escape(printable(name))[-40:], completed=0, total=None)
+        self._bars.update(self._one, description=printable(name)[-40:], completed=0, total=None)
 
     def windows(self, done: int, total: int) -> None:
         self._bars.update(self._one, completed=done, total=total)
+
+    def notes(self, name: str, texts: Sequence[str]) -> None:
+        """Prints those of the first image that has some; all are in the images' records."""
+        if texts and not self._noted:
+            self._noted = True
+            for text in texts:
+                self._bars.console.print(f'note: {name}: {text}', soft_wrap=True)
 
     def finished(self, written: bool) -> None:
         super().finished(written)
@@ -71,9 +80,9 @@ class ShownProgress(JobProgress):
 def progress_bars() -> Iterator[Progress]:
     """Bars on stderr, where it is a terminal."""
     columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[speed_text]}'),
+        description_column(), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[speed_text]}'),
         TimeRemainingColumn(),
     )  # fmt: skip
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         yield bars

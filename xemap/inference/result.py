@@ -12,8 +12,9 @@ import numpy as np
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion, region_mask
-from xemap.inference.writers import write_geojson, write_geotiff, write_mask, write_npy
+from xemap.inference.writers import write_geojson, write_mask, write_npy
 from xemap.raster.georeference import Georeference
+from xemap.raster.geotiff import BLOCK, write_geotiff
 from xemap.structures import BoxAnswers
 
 FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
@@ -36,6 +37,7 @@ class Result:
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
         box_answers: of a localizer that predicts boxes, these in pixels of the image; maps are the filled boxes.
+        notes: what the user should know of these answers, one sentence each; empty where there is nothing to say.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Result:
     regions: list[list[MapRegion]] | None = None
     pictures: list[np.ndarray] | None = None
     box_answers: BoxAnswers | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def maps(self) -> np.ndarray:
@@ -87,7 +90,8 @@ class Result:
 
             save_picture(path, self._asked(self.pictures)[query])
         elif path.suffix == '.tif':
-            write_geotiff(path, self.store, query, self.georeference, self.masked, {**self.tags, 'query': text})
+            strips, tags = self.store.strips(query, BLOCK), {**self.tags, 'query': text}
+            write_geotiff(path, strips, self.store.size, self.georeference, self.masked, tags)
         elif path.suffix == '.npy':
             write_npy(path, self.store, query)
         elif path.suffix == '.geojson':

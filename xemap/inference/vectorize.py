@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from xemap.errors import ConfigError
 from xemap.inference.map_store import STRIP, MapStore
-from xemap.raster.raster_file import GDAL_OPTIONS, quiet_about_missing_place
+from xemap.raster.gdal import GDAL_OPTIONS, quiet_about_missing_place
 from xemap.structures import BoxAnswers
 
 LEVELS = 1 << 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,72 +10,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rasterio
-import rasterio.shutil
 from PIL import Image
-from rasterio.windows import Window
 
-from xemap.files import out_of_space, replacing, space_needed, write_text
+from xemap.files import replacing, write_text
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion
 from xemap.raster.georeference import WGS84, Georeference, areas_m2, place_polygons, target_crs
-from xemap.raster.raster_file import GDAL_ERRORS, GDAL_OPTIONS, quiet_about_missing_place
-
-BLOCK = 512
 
 PIXEL_CRS = 'LOCAL_CS["pixels, y down",UNIT["pixel",1],AXIS["X",EAST],AXIS["Y",SOUTH]]'
 UNKNOWN_CRS = 'LOCAL_CS["unknown",UNIT["unknown",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
 """Names of coordinates without a CRS; GeoJSON without any name is read as degrees."""
-
-
-def output_nodata(nodata: float | None, masked: bool) -> float | None:
-    """Value that marks pixels without data in a map's file: the image's own, NaN where float32 has none of it."""
-    if nodata is not None and abs(nodata) <= float(np.finfo(np.float32).max):
-        return float(np.float32(nodata))
-    return float('nan') if masked or nodata is not None else None
-
-
-def write_geotiff(
-    path: str | Path, store: MapStore, query: int, georeference: Georeference, masked: bool, tags: dict[str, str]
-) -> None:
-    """One map as a Cloud-Optimised GeoTIFF, float32, deflated, with overviews.
-
-    Pixels without data get the image's nodata value. A map may have that value too (0, for instance); it is then
-    moved to the next float32 towards 0.5.
-
-    Args:
-        masked: pixels without data are possible.
-        tags: metadata; the value of ``query`` is the band's description too.
-
-    Raises:
-        OutOfSpaceError: the disk is full.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    height, width = store.size
-    nodata = output_nodata(georeference.nodata, masked)
-    profile = dict(
-        driver='GTiff', dtype='float32', count=1, height=height, width=width, nodata=nodata, BIGTIFF='IF_SAFER',
-        crs=georeference.crs, transform=georeference.transform, tiled=height > BLOCK and width > BLOCK,
-    )  # fmt: skip
-    # The driver's own temporary files go into the folder, and with it.
-    with space_needed(path), tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
-        plain, optimised = Path(folder, 'plain.tif'), Path(folder, 'optimised.tif')
-        try:
-            with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
-                with rasterio.open(plain, 'w', **profile) as dataset:
-                    dataset.update_tags(**tags)
-                    dataset.set_band_description(1, tags.get('query', ''))
-                    for top, rows in store.strips(query, BLOCK):
-                        window = Window(0, top, width, len(rows))
-                        dataset.write(_with_nodata(rows, nodata), 1, window=window)
-                rasterio.shutil.copy(
-                    plain, optimised, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),
-                    OVERVIEW_RESAMPLING='AVERAGE', BIGTIFF='IF_SAFER', NUM_THREADS='ALL_CPUS',
-                )  # fmt: skip
-        except GDAL_ERRORS as error:  # GDAL does not say why a write failed
-            raise out_of_space(path) from error
-        os.replace(optimised, path)
 
 
 def write_npy(path: str | Path, store: MapStore, query: int) -> None:
@@ -152,13 +95,6 @@ def small_map(store: MapStore, query: int, max_side: int) -> np.ndarray:
         size = width, -(-len(rows) // step)
         strips.append(cv2.resize(np.nan_to_num(rows), size, interpolation=cv2.INTER_AREA))
     return np.concatenate(strips)
-
-
-def _with_nodata(rows: np.ndarray, nodata: float | None) -> np.ndarray:
-    if nodata is None or np.isnan(nodata):
-        return rows
-    beside = max(np.nextafter(np.float32(nodata), np.float32(0.5)), np.finfo(np.float32).tiny, key=abs)
-    return np.where(np.isnan(rows), np.float32(nodata), np.where(rows == np.float32(nodata), beside, rows))
 
 
 def _rings(polygon: Any) -> list[np.ndarray]:

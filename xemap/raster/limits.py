@@ -33,9 +33,7 @@ def check_pixels(name: str, size: tuple[int, int], limit: int, whole: bool) -> N
         DataError: it is larger.
     """
     if size[0] * size[1] > limit:
-        other = (
-            'convert it to a tiled TIFF (gdal_translate -co TILED=YES), read by windows, or ' if whole else ''
-        )
+        other = 'convert it to a tiled TIFF (gdal_translate -co TILED=YES), read by windows, or ' if whole else ''
         raise DataError(
             f'{name} declares {size[1]} x {size[0]} pixels, more than the {limit / 1e6:.0f} million allowed; '
             f'{other}raise the limit (--max-pixels of tools/infer.py) if it is what it claims to be'
