@@ -85,6 +85,54 @@ def test_a_part_of_a_top_level_value_reaches_all_that_copied_it():
     assert cfg.test_dataloader.dataset.pipeline[1].size == (64, 64)
 
 
+@pytest.mark.parametrize(
+    'options, target',
+    [
+        ([], dict(type='GenerateMaps')),
+        (['target.sigma=0.02'], dict(type='GenerateMaps', sigma=0.02)),
+        (['target=dict(grids=[4])'], dict(type='GenerateMaps', grids=[4])),
+        (['target.type=GenerateBoxes'], dict(type='GenerateBoxes')),
+        (['train_pipeline.4.sigma=0.03'], dict(type='GenerateMaps', sigma=0.03)),
+        (['train_dataloader.dataset.pipeline.4.size=(9,9)'], dict(type='GenerateMaps', size=(9, 9))),
+        (['train_pipeline.4.type=GenerateMasks'], dict(type='GenerateMasks')),
+    ],
+)
+def test_the_target_is_made_where_the_pipeline_says(options, target):
+    steps = load_config('xemap_small_synthetic', options).to_dict()['train_dataloader']['dataset']['pipeline']
+    assert steps[4] == target and [step['type'] for step in steps].count('GenerateTargets') == 0
+
+
+def test_a_pipeline_without_its_target_names_the_remedy():
+    with pytest.raises(ConfigError, match=r'train_pipeline\.2: GenerateTargets .* target is None; add a base'):
+        load_config(CONFIGS / '_base_/datasets/xemap_set_512.py')
+
+
+def test_a_task_validates_nothing_in_a_config_for_testing():
+    cfg = load_config('selo_v2_amfmn')
+    assert 'val_evaluator' not in cfg and cfg.test_evaluator.type == 'SeLoMetric'
+
+
+@pytest.mark.parametrize(
+    'config, options, message',
+    [
+        ('selo_v2_amfmn', ['target.sigma=0.02'], 'target: nothing in config .* is made from it; give the part'),
+        ('xemap_small_synthetic', ['train_pipeline.4.sigma=1', 'target.sigma=2'], 'target: nothing in'),
+        ('written.py', ['data_root=x'], 'data_root: nothing .*; give test_dataloader.dataset.data_root or'),
+        ('written.py', ['train_pipeline.1.size=(9,9)'], 'train_pipeline: nothing in config written.py'),
+        ('written.py', ['target.type=GenerateMasks'], 'target: nothing in config written.py'),
+    ],
+)
+def test_overrides_that_nothing_is_made_from_are_refused(tmp_path, monkeypatch, config, options, message):
+    monkeypatch.chdir(tmp_path)
+    load_config('xemap_small_synthetic').dump('written.py')
+    with pytest.raises(ConfigError, match=message):
+        load_config(config, options)
+
+
+def test_an_override_with_the_value_that_is_there_is_kept():
+    assert load_config('xemap_small_synthetic', ['data_root=data/synthetic/']).data_root == 'data/synthetic/'
+
+
 def test_a_value_that_stands_elsewhere_is_named():
     with pytest.raises(ConfigError, match='no "data_root"; give test_dataloader.dataset.data_root$'):
         load_config(CONFIGS / 'selo/selo_v2_amfmn.py', ['data_root=x'])

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 
 from tests.models.localizers.localizer_tester import TEXTS, make_images, make_samples
 from xemap.engine import load_config
+from xemap.evaluation import main_score
 from xemap.registry import DATASETS, METRICS, MODELS
 
 ROOT = Path(__file__).parents[1] / 'configs'
@@ -56,6 +58,22 @@ def test_pipelines_have_no_unknown_key(path):
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         with DefaultScope.overwrite_default_scope('xemap'):
             DATASETS.build({**config[name].dataset, 'lazy_init': True})
+
+
+TASKS = {
+    'xemap': ('GenerateMaps', 'SeLoMetric', 'rmi'), 'crobim': ('GenerateMasks', 'MaskMetric', 'oiou'),
+    'lavt': ('GenerateMasks', 'MaskMetric', 'oiou'), 'mlcm': ('GenerateBoxes', 'BoxMetric', 'pr@0.5'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('path', [p for p in CONFIGS if p.parent.name in TASKS], ids=lambda p: p.stem)
+def test_a_task_is_target_metric_and_main_score(path):
+    config, (target, metric, main) = load_config(path), TASKS[path.parent.name]
+    types = [step.type for step in config.train_dataloader.dataset.pipeline]
+    assert types[-2:] == [target, 'PackXeMapInputs'] and 'save_best' not in path.read_text()
+    evaluator = Evaluator([{**config.val_evaluator, '_scope_': 'xemap'}])
+    assert config.val_evaluator.type == metric and main_score(evaluator)[0] == main
+    assert config.default_hooks.checkpoint.save_best == 'auto'
 
 
 def test_the_paper_recipe():

@@ -19,6 +19,7 @@ from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.datasets import XeMapDataset
 from xemap.demo.answer import Answerer
+from xemap.demo.request import Request
 from xemap.inference import XeMapInferencer
 from xemap.models import build_localizer
 from xemap.raster.image_io import read_image
@@ -89,7 +90,7 @@ def test_a_localizer_runs_over_images(mine, tool, mode) -> None:
 
 def test_a_localizer_stands_behind_the_web_page(mine, tmp_path) -> None:
     answerer = Answerer(XeMapInferencer(mine / 'mine/green_config.py', None, 'cpu'), max_pixels=10_000)
-    answer = answerer.answer(mine / '0.png', 'a green field\nthe meadow', tmp_path)
+    answer = answerer.answer(Request(str(mine / '0.png'), ('a green field', 'the meadow')), tmp_path)
     assert answer.ok and answer.html.count('class="xm-map"') == 2 and len(answer.files) == 4
 
 

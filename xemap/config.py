@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mmengine.runner import Runner
 
 from xemap.config_options import assigning, is_literal, parse_options
 from xemap.errors import ConfigError
-from xemap.registry import check_config, suggestion
+from xemap.registry import check_config, suggestion, typed_parts
 
 RUNNER_KEYS = {
     *(set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}),
@@ -36,6 +37,9 @@ HOOKS = {
     'checkpoint', 'constant_maps', 'draw', 'logger', 'param_scheduler', 'runtime_info', 'sampler_seed', 'seed', 'timer',
 }  # fmt: skip
 """Names of default hooks, those of MMEngine and of configs/_base_/default_runtime.py."""
+
+TARGET_STEP = 'GenerateTargets'
+"""Type of the pipeline step that stands for the config's ``target``."""
 
 _MISSPELT = 0.8  # two letters swapped in a word of five, as in modle
 
@@ -69,17 +73,27 @@ def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -
     """Read a config file, apply overrides, and look for misspelt keys.
 
     An override of a top-level name that the config computes with (``data_root``, ``image_size``) takes
-    effect wherever the config and its bases use it.
+    effect wherever the config and its bases use it. A pipeline step of type ``GenerateTargets`` becomes the config's
+    ``target``, which a base file of ``tasks/`` gives.
 
     Args:
         path: a Python config file of MMEngine, or the name of one of the project's.
         options: overrides as on a command line (``['model.num_levels=4', …]``) or as a dictionary.
 
     Raises:
-        ConfigError: the file is missing or broken, an override does not fit, or a key is misspelt.
+        ConfigError: the file is missing or broken, an override does not fit or has no effect, or a key is misspelt.
     """
     path = find_config(path)
     values = dict(options) if isinstance(options, dict) else parse_options(options or [])
+    cfg = _assemble(path, values)
+    _refuse_without_effect(cfg, path, values)
+    cfg.setdefault('default_scope', 'xemap')
+    check_keys(cfg)
+    check_config(cfg)
+    return cfg
+
+
+def _assemble(path: Path, values: dict[str, Any]) -> Config:
     names = {key: value for key, value in values.items() if '.' not in key and is_literal(value)}
     names = {key: value for key, value in names.items() if not isinstance(value, dict)}  # these are merged
     cfg, assigned = _read(path, names)
@@ -92,13 +106,45 @@ def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -
             names[name] = own.to_dict()[name]
     if names.keys() - values.keys():
         cfg, assigned = _read(path, names)
+    if not cfg.get('val_dataloader'):
+        cfg.pop('val_evaluator', None)  # of a task, in a config for testing
     merge_options(
         cfg, {key: value for key, value in values.items() if key.partition('.')[0] not in assigned & {*names}}
     )
-    cfg.setdefault('default_scope', 'xemap')
-    check_keys(cfg)
-    check_config(cfg)
+    _place_target(cfg)
     return cfg
+
+
+def _place_target(cfg: Config) -> None:
+    """Make the steps that stand for the target what the task says; keys that a step has itself win."""
+    for place, step in list(typed_parts(cfg)):
+        if step['type'] != TARGET_STEP:
+            continue
+        target = cfg.get('target')
+        if not isinstance(target, dict) or 'type' not in target:
+            raise ConfigError(
+                f"{place}: {TARGET_STEP} stands for the config's target, and target is {target!r}; "
+                "add a base of _base_/tasks, or target = dict(type='GenerateMaps')"
+            )
+        step.update({**deepcopy(target), **{key: value for key, value in step.items() if key != 'type'}})
+
+
+def _refuse_without_effect(cfg: Config, path: Path, values: dict[str, Any]) -> None:
+    """Refuse overrides of names that nothing is computed from, as in a config that a run has written.
+
+    Raises:
+        ConfigError: the first one, with the places that have a key of its name.
+    """
+    for name in dict.fromkeys(key.partition('.')[0] for key in values):
+        if name in RUNNER_KEYS:
+            continue
+        others = {key: value for key, value in values.items() if key.partition('.')[0] != name}
+        before, after = _assemble(path, others).to_dict(), cfg.to_dict()
+        if before.pop(name, None) != after.pop(name, None) and before == after:
+            raise ConfigError(
+                f'--cfg-options {name}: nothing in config {path} is made from it; '
+                f'give {" or ".join(_places(after, name)) or "the part of the config that is to change"}'
+            )
 
 
 def _read(path: Path, names: dict[str, Any]) -> tuple[Config, set[str]]:

@@ -108,14 +108,15 @@ def check_config(cfg: dict | Config, path: str = '') -> None:
     Raises:
         ConfigError: the first one found, with its place and the nearest known keyword.
     """
-    for place, part in _typed_parts(cfg, path):
+    for place, part in typed_parts(cfg, path):
         kind = part['type']
         classes = [kind] if inspect.isclass(kind) else [r.get(kind) for r in BY_NAME.values() if isinstance(kind, str)]
         for cls in classes:
             _reject_unknown_keys(cls, part, place)
 
 
-def _typed_parts(part, path: str) -> Iterator[tuple[str, dict]]:
+def typed_parts(part, path: str = '') -> Iterator[tuple[str, dict]]:
+    """Every dictionary of a config with a ``type``, and its place, outermost first."""
     if isinstance(part, (dict, Config)):
         if 'type' in part:
             yield path, part
@@ -125,7 +126,7 @@ def _typed_parts(part, path: str) -> Iterator[tuple[str, dict]]:
     else:
         return
     for key, value in children:
-        yield from _typed_parts(value, f'{path}.{key}' if path else str(key))
+        yield from typed_parts(value, f'{path}.{key}' if path else str(key))
 
 
 def _reject_unknown_keys(cls, cfg: dict, place: str = '') -> None:

@@ -2,10 +2,10 @@
 _base_ = [
     '../_base_/models/crobim_swin-b.py',
     '../_base_/datasets/referring_480.py',
+    '../_base_/tasks/mask.py',
     '../_base_/schedules/adamw_poly_40e.py',
     '../_base_/default_runtime.py',
 ]
-default_hooks = dict(checkpoint=dict(save_best='oiou', rule='greater'))
 train_dataloader = dict(dataset=dict(ann_file='refsegrs/train.arrow'))
 val_dataloader = dict(dataset=dict(ann_file='refsegrs/val.arrow'))
 test_dataloader = dict(dataset=dict(ann_file='refsegrs/test.arrow'))

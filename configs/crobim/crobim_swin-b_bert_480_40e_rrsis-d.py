@@ -2,10 +2,10 @@
 _base_ = [
     '../_base_/models/crobim_swin-b.py',
     '../_base_/datasets/referring_480.py',
+    '../_base_/tasks/mask.py',
     '../_base_/schedules/adamw_poly_40e.py',
     '../_base_/default_runtime.py',
 ]
-default_hooks = dict(checkpoint=dict(save_best='oiou', rule='greater'))
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/mlcm_r50_bert.py',
     '../_base_/datasets/dior_rsvg_640.py',
+    '../_base_/tasks/box.py',
     '../_base_/schedules/adamw_150e.py',
     '../_base_/default_runtime.py',
 ]
-default_hooks = dict(checkpoint=dict(save_best='pr@0.5', rule='greater'))

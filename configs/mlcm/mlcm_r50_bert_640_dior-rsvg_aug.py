@@ -11,7 +11,7 @@ train_pipeline = [
     ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PhotometricAugment', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0, noise=0.0),
-    dict(type='GenerateBoxes'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -2,22 +2,8 @@
 _base_ = [
     '../_base_/models/mlcm_small.py',
     '../_base_/datasets/synthetic_128.py',
+    '../_base_/tasks/box.py',
     '../_base_/schedules/adamw_small.py',
     '../_base_/default_runtime.py',
 ]
-image_size = (128, 128)
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='ResizeImage', size=image_size),
-    dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
-    dict(type='PhotometricAugment'),
-    dict(type='GenerateBoxes'),
-    dict(type='PackXeMapInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_evaluator = dict(_delete_=True, type='BoxMetric', with_bounds=False)
-test_evaluator = dict(_delete_=True, type='BoxMetric')
-default_hooks = dict(checkpoint=dict(save_best='pr@0.5', rule='greater'))
-
-max_epochs = 12
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+train_cfg = dict(max_epochs=12, val_interval=4)

@@ -2,6 +2,7 @@
 # torchvision's, model.backbone_weights=/path/to/resnet18-f37072fd.pth; None starts from random weights.
 _base_ = [
     '../_base_/datasets/captions_256.py',
+    '../_base_/tasks/retrieval.py',
     '../_base_/schedules/adam_50e.py',
     '../_base_/default_runtime.py',
 ]

@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/models/amfmn_small.py',
     '../_base_/datasets/captions_256.py',
+    '../_base_/tasks/retrieval.py',
     '../_base_/schedules/adam_50e.py',
     '../_base_/default_runtime.py',
 ]

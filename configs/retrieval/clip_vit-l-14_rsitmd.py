@@ -3,6 +3,7 @@
 # GeoRSCLIP file: --cfg-options model.weights=/path/to/RemoteCLIP-ViT-L-14.pt
 _base_ = [
     '../_base_/datasets/captions_256.py',
+    '../_base_/tasks/retrieval.py',
     '../_base_/schedules/adam_50e.py',
     '../_base_/default_runtime.py',
 ]

@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/models/xemap_network_small.py',
     '../_base_/datasets/synthetic_128.py',
+    '../_base_/tasks/map.py',
     '../_base_/schedules/adamw_small.py',
     '../_base_/default_runtime.py',
 ]
@@ -14,7 +15,7 @@ train_pipeline = [
     dict(type='ResizeImage', size=image_size),
     dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
     dict(type='PhotometricAugment'),
-    dict(type='GenerateMaps'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [

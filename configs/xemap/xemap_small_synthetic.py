@@ -2,6 +2,7 @@
 _base_ = [
     '../_base_/models/xemap_network_small.py',
     '../_base_/datasets/synthetic_128.py',
+    '../_base_/tasks/map.py',
     '../_base_/schedules/adamw_small.py',
     '../_base_/default_runtime.py',
 ]

@@ -106,7 +106,7 @@ def test_names_that_several_metrics_give_get_the_metric_in_front():
 
 @pytest.mark.parametrize(
     'metrics, main',
-    [([SeLoMetric()], 'rmi'), ([MaskMetric(), SeLoMetric()], 'miou'), ([BoxMetric()], 'pr@0.5'),
+    [([SeLoMetric()], 'rmi'), ([MaskMetric(), SeLoMetric()], 'oiou'), ([BoxMetric()], 'pr@0.5'),
      ([BoxMetric(), MaskMetric()], 'box/pr@0.5')],
 )  # fmt: skip
 def test_the_first_metric_ranks_runs(metrics, main):

@@ -46,5 +46,3 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='RetrievalMetric')
-test_evaluator = dict(type='RetrievalMetric')

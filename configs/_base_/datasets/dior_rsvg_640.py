@@ -7,7 +7,7 @@ image_size = (640, 640)
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='Letterbox', size=image_size),
-    dict(type='GenerateBoxes'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [
@@ -56,5 +56,3 @@ test_dataloader = dict(
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='BoxMetric', with_bounds=False)
-test_evaluator = dict(type='BoxMetric')

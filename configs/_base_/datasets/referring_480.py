@@ -7,7 +7,7 @@ image_size = (480, 480)
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='ResizeImage', size=image_size),
-    dict(type='GenerateMasks'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [
@@ -44,5 +44,3 @@ test_dataloader = dict(
         type='XeMapDataset', data_root=data_root, ann_file='rrsis_d/test.arrow', pipeline=test_pipeline, test_mode=True
     ),
 )
-val_evaluator = dict(type='MaskMetric', with_bounds=False)
-test_evaluator = dict(type='MaskMetric')

@@ -16,5 +16,4 @@ test_dataloader = dict(
         test_mode=True,
     ),
 )
-test_evaluator = dict(type='SeLoMetric')
 test_cfg = dict(type='TestLoop')

@@ -7,7 +7,7 @@ image_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImage', at_least=2 * max(image_size)),  # large JPEG and TIFF files at a fraction of their size
     dict(type='ResizeImage', size=image_size),
-    dict(type='GenerateMaps'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [
@@ -56,5 +56,3 @@ test_dataloader = dict(
         test_mode=True,
     ),
 )
-val_evaluator = dict(type='SeLoMetric', with_bounds=False)
-test_evaluator = dict(type='SeLoMetric')

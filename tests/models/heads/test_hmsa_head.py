@@ -117,6 +117,15 @@ def test_a_loss_of_a_user_with_one_value_for_all_pairs_is_refused():
         HMSAHead(loss=dict(type='Averaged')).loss(two_pairs(), samples(2))
 
 
+def test_another_target_than_the_head_learns_is_refused():
+    wrong = XeMapDataSample()
+    wrong.gt_boxes = torch.zeros(1, 4)
+    with pytest.raises(ConfigError, match=r"learns gt_maps .* makes gt_boxes; .* = dict\(type='GenerateMaps'\)"):
+        HMSAHead().loss(two_pairs(), [*samples(1), wrong])
+    with pytest.raises(ConfigError, match='makes no target; set'):
+        HMSAHead().loss(two_pairs(), [XeMapDataSample()])
+
+
 def test_answers_belong_to_their_images():
     answers = HMSAHead().predict(two_pairs(), samples(2))
     assert [len(own) for own in answers] == [1, 1] and answers[0].maps().tolist() == [[[0.75, 0.25]]]

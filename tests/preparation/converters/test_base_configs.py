@@ -19,8 +19,8 @@ CONFIGS = Path(__file__).parents[3] / 'configs'
 @pytest.mark.parametrize(
     'config, tree, format_name, key, side',
     [
-        ('_base_/datasets/dior_rsvg_640', dior_rsvg, 'dior-rsvg', 'gt_boxes', 640),
-        ('_base_/datasets/referring_480', rrsis_d, 'rrsis-d', 'gt_masks', 480),
+        ('mlcm/mlcm_r50_bert_640_dior-rsvg', dior_rsvg, 'dior-rsvg', 'gt_boxes', 640),
+        ('crobim/crobim_swin-b_bert_480_40e_rrsis-d', rrsis_d, 'rrsis-d', 'gt_masks', 480),
         ('crobim/crobim_swin-b_bert_480_40e_refsegrs', refsegrs, 'refsegrs', 'gt_masks', 480),
         ('crobim/crobim_swin-b_bert_480_40e_risbench', risbench, 'risbench', 'gt_masks', 480),
     ],

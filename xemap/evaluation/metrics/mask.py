@@ -29,7 +29,7 @@ class MaskMetric(QueryMetric):
     name = 'mask'
     title = 'Masks'
     form = 'mask'
-    main = 'miou'
+    main = 'oiou'
     scores = (
         Score('oiou', 'oIoU', 'mask_intersection', over='mask_union'),
         Score('miou', 'mIoU', 'mask_iou'),

@@ -58,6 +58,29 @@ class Head(nn.Module, ABC):
         """Answers to ``fused.counts[i]`` queries of each sample i, in the frame of the network's input."""
 
 
+def batch_targets(samples: Sequence[XeMapDataSample], name: str) -> Tensor:
+    """A target of all pairs of a batch.
+
+    Args:
+        samples: Q_i queries each.
+        name: ``gt_maps``, ``gt_masks`` or ``gt_boxes``.
+
+    Returns:
+        (N, …), N = the sum of Q_i.
+
+    Raises:
+        ConfigError: the pipeline makes another target than the head learns.
+    """
+    for sample in samples:
+        if name not in sample:
+            made = ', '.join(key for key in sample.all_keys() if key.startswith('gt_'))
+            raise ConfigError(
+                f'the head learns {name} and the training pipeline makes {made or "no target"}; set '
+                f"target = dict(type='Generate{name.removeprefix('gt_').capitalize()}') in the config"
+            )
+    return torch.cat([sample.get(name) for sample in samples])
+
+
 def mean_over_pairs(values: Tensor) -> Tensor:
     """Mean of one value per pair over the pairs of all ranks, which may hold different numbers of pairs.
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.models.heads.base import FusedTokens, Head, loss_per_pair, mean_over_pairs
+from xemap.models.heads.base import FusedTokens, Head, batch_targets, loss_per_pair, mean_over_pairs
 from xemap.models.heads.pooling import find_pooling
 from xemap.registry import MODELS
 from xemap.structures import MapAnswers, XeMapDataSample
@@ -92,7 +92,7 @@ class HMSAHead(Head):
 
     def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
         """``loss_map``, against ``gt_maps`` (Q, h, w) of the samples, at their size."""
-        targets = torch.cat([sample.gt_maps for sample in samples])
+        targets = batch_targets(samples, 'gt_maps')
         maps = self(fused, (targets.shape[-2], targets.shape[-1]))
         return {'loss_map': mean_over_pairs(loss_per_pair(self.map_loss, maps, targets.to(maps.dtype)))}
 

@@ -6,10 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from xemap.models.heads.base import Head, loss_per_pair, mean_over_pairs
+from xemap.models.heads.base import Head, batch_targets, loss_per_pair, mean_over_pairs
 from xemap.registry import MODELS
 from xemap.structures import MaskAnswers, XeMapDataSample
 
@@ -34,7 +33,7 @@ class PixelHead(Head):
 
     def loss(self, fused: Any, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
         """``loss_mask``, against ``gt_masks`` (Q, h, w) of the samples, at their size."""
-        targets = torch.cat([sample.gt_masks for sample in samples])
+        targets = batch_targets(samples, 'gt_masks')
         logits = self(fused, (targets.shape[-2], targets.shape[-1]))
         return {'loss_mask': mean_over_pairs(loss_per_pair(self.mask_loss, logits, targets))}
 

@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.models.heads.base import mean_over_pairs
+from xemap.models.heads.base import batch_targets, mean_over_pairs
 from xemap.registry import MODELS
 from xemap.structures import BoxAnswers, XeMapDataSample
 
@@ -97,7 +97,7 @@ class BoxHead(BaseModule):
             samples: with ``gt_boxes`` (Q, 4) x0, y0, x1, y1 in pixels of the input; a box without area, of a query
                 without a referent, has no part in the losses of boxes.
         """
-        targets = torch.cat([sample.gt_boxes for sample in samples]).to(features.box)
+        targets = batch_targets(samples, 'gt_boxes').to(features.box)
         present = (targets[:, 2:] > targets[:, :2]).all(1)
         losses = {name: each[present] for name, each in self.losses(features.box, targets, features.size).items()}
         if self.score is not None:
