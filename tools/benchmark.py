@@ -7,11 +7,17 @@
         --cfg-options model.language_model.name=minilm train_dataloader.batch_sampler.pairs_per_batch=4
 
   train   pairs/s of whole training steps, and peak memory
-  infer   queries/s at 1, 4 and 9 queries an image, together and one by one
+  infer   queries/s at 1, 4, 9 and 32 queries an image, together and one by one
   naive   both against the same network composed naively from MMDetection's parts
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
-  large_sources  only where asked for: training samples of 10,000 px sources, decoded whole and at a fraction
+
+and only where asked for:
+
+  pairs     training steps of 1 to 64 pairs: pairs/s, memory a pair, share of what the device multiplies
+  sampling  back ends of deformable sampling, forward and backward
+  scenario  1,129 queries on 300 images of 2,000 px: the config's network against SeLo v1 and v2 on CLIP ViT-L/14
+  large_sources  training samples of 10,000 px sources, decoded whole and at a fraction
 
     python tools/benchmark.py annotations [--help]
 
@@ -26,7 +32,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import DEVICES, OPTIONAL_PARTS, PARTS
+from benchmarks import DEVICES, NAIVE, OPTIONAL_PARTS, PARTS
 
 from xemap.cli import make_parser, run
 
@@ -61,6 +67,21 @@ def parse_args(argv: list[str] | None = None):
     parser.add_argument('--scenes', type=int, default=6, help='images of part data (default: 6)')
     parser.add_argument('--map-size', type=int, default=3000, help='side of the map of part metric (default: 3000)')
     parser.add_argument('--source-size', type=int, default=10000, help='side of large_sources (default: 10000)')
+    parser.add_argument(
+        '--queries', nargs='+', type=int, metavar='N', help='an image, in part infer (default: 1 4 9 32)'
+    )
+    parser.add_argument(
+        '--naive', nargs='+', choices=NAIVE, default=NAIVE, help='what part naive compares (default: both)'
+    )
+    parser.add_argument(
+        '--pairs', nargs='+', type=int, metavar='N', help='a training step, in part pairs (default: 1 2 4 8 16 32 64)'
+    )
+    parser.add_argument(
+        '--scenario-images', nargs=2, type=int, metavar=('NETWORK', 'SELO'),
+        help='images that are answered in part scenario, by the network and by each SeLo; times are extrapolated '
+        'to 300 (default: 300 3)',
+    )  # fmt: skip
+    parser.add_argument('--scenario-side', type=int, metavar='PX', help='of these images (default: 2000)')
     parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
@@ -86,6 +107,7 @@ def parse_annotations_args(argv: list[str]):
 def measure_config(args):
     from benchmarks import format_report, run_benchmark
 
+    given = {name: getattr(args, name) for name in ('queries', 'pairs', 'scenario_images', 'scenario_side')}
     report = run_benchmark(
         args.config,
         args.cfg_options,
@@ -97,6 +119,8 @@ def measure_config(args):
         scenes=args.scenes,
         map_size=args.map_size,
         source_size=args.source_size,
+        naive=args.naive,
+        **{name: value for name, value in given.items() if value is not None},
     )
     return report, format_report(report)
 

@@ -122,6 +122,7 @@ class TestBatches:
         if pairs is None:
             cfg.train_dataloader.batch_sampler = None
         assert queries_of_a_step(cfg) == expected
+        assert queries_of_a_step(cfg, 1) == [1]
 
     def test_batch(self):
         batch = make_batch([3, 1], SIZE)
@@ -202,9 +203,10 @@ class TestModel:
             return test_step(batch)
 
         monkeypatch.setattr(model, 'test_step', spy)
-        rows = benchmark_inference(model, SIZE, 1, 'cpu')
-        assert [row['queries_per_image'] for row in rows] == list(GROUPS) == [1, 4, 9]
-        for number in GROUPS:
+        rows = benchmark_inference(model, SIZE, 1, 'cpu', groups=(1, 4, 9))
+        assert GROUPS == (1, 4, 9, 32)
+        assert [row['queries_per_image'] for row in rows] == [1, 4, 9]
+        for number in (1, 4, 9):
             for _ in range(WARMUP + 1 + 1):  # and once more for the difference
                 (images, grouped), *single = seen[: 1 + number]
                 del seen[: 1 + number]
@@ -221,7 +223,9 @@ class TestModel:
     def test_other_pairs_would_show_in_the_difference(self, model, monkeypatch):
         monkeypatch.setattr(timing, 'WARMUP', 0)
         monkeypatch.setattr(model_part, 'split_pairs', lambda batch: split_pairs(batch)[::-1])
-        one, four, nine = (row['max_difference'] for row in benchmark_inference(model, SIZE, 1, 'cpu'))
+        one, four, nine = (
+            row['max_difference'] for row in benchmark_inference(model, SIZE, 1, 'cpu', groups=(1, 4, 9))
+        )
         assert one < 1e-5 < 1e-3 < min(four, nine)
 
     def test_maps_are_in_the_order_of_the_pairs(self, model):
@@ -288,7 +292,9 @@ class TestNaive:
     def test_another_model_is_refused(self):
         cfg = config()
         cfg.model.type = 'SeLoLocalizer'
-        with pytest.raises(ConfigError, match='compares an XeMapNetwork or MLCM, the config has a SeLoLocalizer'):
+        with pytest.raises(
+            ConfigError, match='compares one of XeMapNetwork, CroBIM, MLCM; the config has a SeLoLocalizer'
+        ):
             benchmark_naive(cfg, SIZE, 1, 'cpu')
 
 
@@ -385,7 +391,7 @@ def write(cfg: Config, path) -> str:
         ({}, dict(repeats=0), '--repeats 0: give at least 1'),
         ({}, dict(threads=0), '--threads 0: give at least 1'),
         ({}, dict(image_size=(0, 4)), '--image-size 0 4: give at least 1'),
-        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer naive data metric large_sources'),
+        ({}, dict(parts=['speed']), '--parts speed: unknown; parts are train infer naive data metric pairs sampling'),
         ({}, dict(options=['model.num_level=3']), 'did you mean "num_levels"'),
         ({}, dict(options=['model.backbone.type=ResNett'], parts=['infer']), 'did you mean "ResNet"'),
         ({}, dict(options=['model.language_model.name=/no/folder'], parts=['infer']), 'text encoder "/no/folder"'),
@@ -406,7 +412,8 @@ def test_report(tmp_path):
     path = write(config(), tmp_path / 'own.py')
     options = ['train_dataloader.batch_sampler.pairs_per_batch=2']
     threads = torch.get_num_threads()
-    report = run_benchmark(path, options, repeats=1, scenes=1, scene_sizes=(256,), map_size=64, threads=1)
+    small = dict(repeats=1, scenes=1, scene_sizes=(256,), map_size=64, threads=1, queries=(1, 4, 9))
+    report = run_benchmark(path, options, **small)
     assert list(report) == ['date', 'config', 'environment', 'settings', *PARTS]
     assert report['config'] == 'own' and report['train']['pairs_per_step'] == 2
     assert report['settings'] == {

@@ -10,7 +10,11 @@ module             what it holds
 ``model``          parts ``train`` and ``infer``
 ``flops``          work of a training step against the device's ceiling
 ``naive``          part ``naive``
+``naive_crobim``   the other side of it for CroBIM
 ``naive_mlcm``     the other side of it for MLCM
+``pairs``          part ``pairs``
+``sampling``       part ``sampling``
+``scenario``       part ``scenario``
 ``data``           part ``data``
 ``metric``         part ``metric``
 ``large_sources``  part ``large_sources``
@@ -32,12 +36,15 @@ if TYPE_CHECKING:
 PARTS = ('train', 'infer', 'naive', 'data', 'metric')
 """In the order in which they run: training first, because the peak of resident memory never falls."""
 
-OPTIONAL_PARTS = ('large_sources',)
-"""Measured only where asked for: it writes 2 GB into the temporary folder and takes minutes."""
+OPTIONAL_PARTS = ('pairs', 'sampling', 'scenario', 'large_sources')
+"""Measured only where asked for: they take minutes, or memory; the last writes 2 GB into the temporary folder."""
+
+NAIVE = ('infer', 'train')
+"""What part ``naive`` compares."""
 
 DEVICES = ('auto', 'cpu', 'cuda')
 
-__all__ = ['DEVICES', 'OPTIONAL_PARTS', 'PARTS', 'format_report', 'run_benchmark']
+__all__ = ['DEVICES', 'NAIVE', 'OPTIONAL_PARTS', 'PARTS', 'format_report', 'run_benchmark']
 
 
 def __getattr__(name: str) -> Any:

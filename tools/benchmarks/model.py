@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -23,7 +24,7 @@ from xemap.structures import XeMapDataSample
 
 QUERIES = 9
 """An image where the config sets no ``max_queries``: the mean of the paper's XeMap-Set."""
-GROUPS = (1, 4, 9)
+GROUPS = (1, 4, 9, 32)
 """Queries an image at which inference is measured."""
 _OUT_OF_MEMORY = torch.cuda.OutOfMemoryError
 
@@ -51,8 +52,12 @@ def without_pretrained(part: Any) -> Any:
     return [without_pretrained(item) for item in part] if isinstance(part, (list, tuple)) else part
 
 
-def queries_of_a_step(cfg: Config) -> list[int]:
+def queries_of_a_step(cfg: Config, pairs: int | None = None) -> list[int]:
     """Queries of each image of one training step, as the config's batch sampler makes them on average.
+
+    Args:
+        cfg: with ``train_dataloader``.
+        pairs: of the step; None = as many as the config says.
 
     Raises:
         ConfigError: the config has no ``train_dataloader``.
@@ -62,7 +67,8 @@ def queries_of_a_step(cfg: Config) -> list[int]:
         raise ConfigError(f'config {cfg.filename} has no "train_dataloader", which says how many pairs a step has')
     dataset = loader.get('dataset', {})
     queries = 1 if dataset.get('flat') else dataset.get('max_queries') or QUERIES
-    pairs = (loader.get('batch_sampler') or {}).get('pairs_per_batch') or loader.get('batch_size', 1) * queries
+    if pairs is None:
+        pairs = (loader.get('batch_sampler') or {}).get('pairs_per_batch') or loader.get('batch_size', 1) * queries
     whole, rest = divmod(pairs, queries)
     return [queries] * whole + [rest] * (rest > 0)
 
@@ -142,7 +148,13 @@ def precision(optimizer: OptimWrapper) -> torch.dtype:
 
 
 def benchmark_training(
-    model: BaseModel, cfg: Config, size: tuple[int, int], repeats: int, device: str, seed: int = 0
+    model: BaseModel,
+    cfg: Config,
+    size: tuple[int, int],
+    repeats: int,
+    device: str,
+    seed: int = 0,
+    pairs: int | None = None,
 ) -> dict[str, Any]:
     """Time whole training steps: copy to the device, normalisation, forward, backward, optimizer.
 
@@ -153,11 +165,12 @@ def benchmark_training(
         repeats: timed steps.
         device: where the model is.
         seed: of data and dropout.
+        pairs: of a step; None = as many as the config says.
 
     Raises:
         ConfigError: a key that is missing or does not fit, or more pairs a step than the GPU holds.
     """
-    queries = queries_of_a_step(cfg)
+    queries = queries_of_a_step(cfg, pairs)
     optimizer = make_optimizer(model, cfg)
     batch = make_batch(queries, size, seed)
     torch.manual_seed(seed)
@@ -191,7 +204,12 @@ def benchmark_training(
 
 
 def benchmark_inference(
-    model: BaseModel, size: tuple[int, int], repeats: int, device: str, seed: int = 0
+    model: BaseModel,
+    size: tuple[int, int],
+    repeats: int,
+    device: str,
+    seed: int = 0,
+    groups: Sequence[int] = GROUPS,
 ) -> list[dict[str, Any]]:
     """Time one image with all its queries against the same pairs one by one, in turn.
 
@@ -201,13 +219,14 @@ def benchmark_inference(
         repeats: timed rounds.
         device: where the model is.
         seed: of image and texts.
+        groups: numbers of queries.
 
     Returns:
-        a row for each of :data:`GROUPS`; ``gain`` is single's median over grouped's, ``max_difference``
+        a row for each of ``groups``; ``gain`` is single's median over grouped's, ``max_difference``
         the largest difference between their answers (maps in [0, 1], boxes in pixels).
     """
     rows = []
-    for number in GROUPS:
+    for number in groups:
         grouped = make_batch([number], size, seed)
         single = split_pairs(grouped)
         calls = {'grouped': lambda g=grouped: predict(model, [g]), 'single': lambda s=single: predict(model, s)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ from mmengine.config import ConfigDict
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from benchmarks import NAIVE
 from benchmarks.model import Batch, build_model, make_batch, make_optimizer, predict
+from benchmarks.naive_crobim import NaiveCroBIM
 from benchmarks.naive_mlcm import NaiveMLCM
 from benchmarks.timing import measure
 from xemap.errors import ConfigError
@@ -88,11 +90,13 @@ class NaiveNetwork(XeMapNetwork):
         yield FusedTokens(vision, shapes, text, padding, size, [len(queries) for queries in texts])
 
 
-COMPOSITIONS = {'XeMapNetwork': NaiveNetwork, 'MLCM': NaiveMLCM}
+COMPOSITIONS = {'XeMapNetwork': NaiveNetwork, 'CroBIM': NaiveCroBIM, 'MLCM': NaiveMLCM}
 """Networks that have a naive composition."""
 
 
-def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, seed: int = 0) -> dict[str, Any]:
+def benchmark_naive(
+    cfg: Any, size: tuple[int, int], repeats: int, device: str, seed: int = 0, compared: Collection[str] = NAIVE
+) -> dict[str, Any]:
     """Time the project's network against its naive composition with the same weights, in turn.
 
     Args:
@@ -101,18 +105,20 @@ def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, 
         repeats: timed rounds.
         device: ``'cpu'`` or ``'cuda'``.
         seed: of weights, image and texts.
+        compared: of :data:`~benchmarks.NAIVE`.
 
     Returns:
-        for ``infer`` (queries/s) and ``train`` (pairs/s, whole steps) of one image with :data:`QUERIES`
-        queries: both sides, and ``gain``; ``max_difference`` of their maps, or of their boxes in pixels.
+        for each of ``compared``, ``infer`` (queries/s) and ``train`` (pairs/s, whole steps), of one image with
+        :data:`QUERIES` queries: both sides, and ``gain``; ``max_difference`` of their maps, or of their boxes in
+        pixels.
 
     Raises:
         ConfigError: the model is of another type.
     """
     if cfg.model.type not in COMPOSITIONS:
         raise ConfigError(
-            f'--parts naive compares an {" or ".join(COMPOSITIONS)}, the config has a {cfg.model.type}; leave the part '
-            'out'
+            f'--parts naive compares one of {", ".join(COMPOSITIONS)}; the config has a {cfg.model.type}, leave '
+            'the part out'
         )
     torch.manual_seed(seed)
     ours = build_model(cfg, device)
@@ -124,18 +130,16 @@ def benchmark_naive(cfg: Any, size: tuple[int, int], repeats: int, device: str, 
     models = {'xemap': ours, 'naive': naive}
     with _without_missing_operator():
         difference = (predict(ours, [batch]) - predict(naive, [batch])).abs().max()
-        infer = measure(
-            {name: partial(predict, model, [batch]) for name, model in models.items()},
-            repeats, device, f'against the naive composition, inference, {QUERIES} queries',
-        )  # fmt: skip
-        steps = {name: _training_step(model, cfg, batch) for name, model in models.items()}
-        train = measure(steps, repeats, device, f'against the naive composition, training, {QUERIES} pairs')
-    return {
-        'queries_per_image': QUERIES,
-        'infer': _rates(infer, 'queries_per_s'),
-        'train': _rates(train, 'pairs_per_s'),
-        'max_difference': float(difference),
-    }
+        results: dict[str, Any] = {}
+        if 'infer' in compared:
+            calls = {name: partial(predict, model, [batch]) for name, model in models.items()}
+            title = f'against the naive composition, inference, {QUERIES} queries'
+            results['infer'] = _rates(measure(calls, repeats, device, title), 'queries_per_s')
+        if 'train' in compared:
+            steps = {name: _training_step(model, cfg, batch) for name, model in models.items()}
+            title = f'against the naive composition, training, {QUERIES} pairs'
+            results['train'] = _rates(measure(steps, repeats, device, title), 'pairs_per_s')
+    return {'queries_per_image': QUERIES, **results, 'max_difference': float(difference)}
 
 
 def _rates(times: dict[str, dict[str, float]], unit: str) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 
-from benchmarks import OPTIONAL_PARTS, PARTS
+from benchmarks import NAIVE, OPTIONAL_PARTS, PARTS
 from benchmarks.data import benchmark_data, pipeline_size
 from benchmarks.environment import choose_device, describe_environment
 from benchmarks.large_sources import benchmark_large_sources
 from benchmarks.metric import benchmark_metric
-from benchmarks.model import benchmark_inference, benchmark_training, build_model
+from benchmarks.model import GROUPS, benchmark_inference, benchmark_training, build_model
 from benchmarks.naive import benchmark_naive
+from benchmarks.pairs import PAIRS, benchmark_pairs
+from benchmarks.sampling import benchmark_sampling
+from benchmarks.scenario import IMAGES, SIDE, benchmark_scenario
 from benchmarks.timing import WARMUP, limited_threads
 from xemap.engine import load_config
 from xemap.errors import ConfigError
@@ -35,6 +38,11 @@ def run_benchmark(
     scene_sizes: tuple[int, ...] = SIZES,
     map_size: int = 3000,
     source_size: int = 10_000,
+    queries: Sequence[int] = GROUPS,
+    pairs: Sequence[int] = PAIRS,
+    naive: Collection[str] = NAIVE,
+    scenario_images: tuple[int, int] = IMAGES,
+    scenario_side: int = SIDE,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measure and report; progress goes to stderr, nothing to stdout but the libraries' own messages.
@@ -51,6 +59,11 @@ def run_benchmark(
         scene_sizes: sides that these may have, in pixels.
         map_size: side of the map of part ``metric``.
         source_size: side of the images of part ``large_sources``.
+        queries: of an image, in part ``infer``.
+        pairs: of a training step, in part ``pairs``.
+        naive: what part ``naive`` compares, of :data:`~benchmarks.NAIVE`.
+        scenario_images: that the network and that each SeLo answers in part ``scenario``.
+        scenario_side: of these images, pixels.
         seed: of everything made up.
 
     Returns:
@@ -62,7 +75,8 @@ def run_benchmark(
     """
     numbers: dict[str, tuple[int | None, ...]] = {
         '--repeats': (repeats,), '--threads': (threads,), '--scenes': (scenes,), '--map-size': (map_size,),
-        '--source-size': (source_size,), '--image-size': image_size or (),
+        '--source-size': (source_size,), '--image-size': image_size or (), '--queries': tuple(queries),
+        '--pairs': tuple(pairs), '--scenario-images': scenario_images, '--scenario-side': (scenario_side,),
     }  # fmt: skip
     for name, values in numbers.items():
         if any(value is not None and value < 1 for value in values):
@@ -77,14 +91,21 @@ def run_benchmark(
     results: dict[str, Any] = {}
     with limited_threads(threads) as threads:
         torch.manual_seed(seed)
-        if {'train', 'infer'} & set(parts):
+        if {'train', 'infer', 'pairs'} & set(parts):
             model = build_model(cfg, device)
             if 'train' in parts:
                 results['train'] = benchmark_training(model, cfg, size, repeats, device, seed)
             if 'infer' in parts:
-                results['infer'] = benchmark_inference(model, size, repeats, device, seed)
+                results['infer'] = benchmark_inference(model, size, repeats, device, seed, queries)
+            if 'pairs' in parts:
+                results['pairs'] = benchmark_pairs(model, cfg, size, repeats, device, pairs, seed)
+            del model  # its memory is another part's
         if 'naive' in parts:
-            results['naive'] = benchmark_naive(cfg, size, repeats, device, seed)
+            results['naive'] = benchmark_naive(cfg, size, repeats, device, seed, naive)
+        if 'sampling' in parts:
+            results['sampling'] = benchmark_sampling(size, repeats, device, seed)
+        if 'scenario' in parts:
+            results['scenario'] = benchmark_scenario(cfg, device, *scenario_images, scenario_side, seed=seed)
         if 'data' in parts:
             results['data'] = benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed)
         if 'metric' in parts:

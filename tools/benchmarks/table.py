@@ -37,10 +37,29 @@ def format_report(report: dict[str, Any]) -> Table:
         add('', 'gain', f'{row["gain"]:.2f} x')
     if naive := report.get('naive'):
         for kind, unit in (('infer', 'queries'), ('train', 'pairs')):
+            if kind not in naive:
+                continue
             for name, words in (('xemap', 'this network'), ('naive', 'composed naively')):
                 side = naive[kind][name]
                 add('naive', f'{kind}, {words}', f'{side[f"{unit}_per_s"]:.2f} {unit}/s', side)
             add('', 'gain', f'{naive[kind]["gain"]:.2f} x')
+    for row in report.get('pairs', {}).get('rows', ()):
+        what = _counted(row['pairs_per_step'], 'pair') + ' a step'
+        if not row['fits']:
+            add('pairs', what, 'does not fit')
+            continue
+        share = f'{row["pairs_per_s"]:.2f} pairs/s, {100 * row["share_of_ceiling"]:.0f} %'
+        add('pairs', what, share, row['step'])
+        add('', f'peak memory, {row["peak_memory_of"]}', f'{row["peak_memory_bytes"] / 2**30:.2f} GiB')
+    if each := report.get('pairs', {}).get('memory_per_pair_bytes'):
+        add('', 'memory of one pair more', f'{each / 2**20:.0f} MiB')
+    for dtype, sides in report.get('sampling', {}).get('dtypes', {}).items():
+        for backend, row in sides.items():
+            for way in ('forward', 'with_backward'):
+                add('sampling', f'{backend}, {dtype}, {way}', f'{1000 * row[way]["median_s"]:.2f} ms', row[way])
+    for name, row in report.get('scenario', {}).get('methods', {}).items():
+        add('scenario', f'{name}, all images', f'{row["seconds"]:.1f} s')
+        add('', f'{name}, in the model', f'{row["model_seconds"]:.1f} s')
     if data := report.get('data'):
         what = f'{data["queries_per_sample"]:.1f} queries, one core'
         add('data', what, f'{data["samples_per_s"]:.2f} samples/s', data['pass'])
