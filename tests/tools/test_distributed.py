@@ -1,4 +1,4 @@
-"""The launch scripts, with two processes on the CPU. What they compute is tested in tests/engine."""
+"""The launch scripts, with two processes on the CPU, or on one GPU. What they compute is tested in tests/engine."""
 
 from __future__ import annotations
 
@@ -9,27 +9,38 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.engine.toy import write_config
 from tests.tools.small_run import ROOT
 
 
-def launch(script: str, *words) -> subprocess.CompletedProcess:
+def launch(script: str, *words, gpus: str = '') -> subprocess.CompletedProcess:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    env = {**os.environ, 'XEMAP_ENV': sys.prefix, 'PORT': str(port), 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    env = {
+        **os.environ,
+        'XEMAP_ENV': sys.prefix,
+        'PORT': str(port),
+        'CUDA_VISIBLE_DEVICES': gpus,
+        'OMP_NUM_THREADS': '1',
+    }
     command = ['bash', str(ROOT / 'tools' / script), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT)
 
 
 @pytest.mark.slow
-def test_train_and_test_on_two_processes(tmp_path):
+@pytest.mark.parametrize('gpus', ['', pytest.param('0', marks=pytest.mark.gpu)])
+def test_train_and_test_on_two_processes(tmp_path, gpus):
+    """On the CPU, or sharing one GPU."""
+    if gpus and not torch.cuda.is_available():
+        pytest.skip('no GPU')
     config, work_dir = write_config(tmp_path, epochs=1), tmp_path / 'run'
-    done = launch('dist_train.sh', config, 2, '--work-dir', work_dir, '--seed', '3')
+    done = launch('dist_train.sh', config, 2, '--work-dir', work_dir, '--seed', '3', gpus=gpus)
     assert done.returncode == 0, done.stderr
     assert 'GPU number: 2' in done.stdout + done.stderr
-    done = launch('dist_test.sh', config, work_dir / 'epoch_1.pth', 2, '--work-dir', work_dir)
+    done = launch('dist_test.sh', config, work_dir / 'epoch_1.pth', 2, '--work-dir', work_dir, gpus=gpus)
     assert done.returncode == 0, done.stderr
     with open(work_dir / 'test.queries.csv', newline='') as file:
         rows = [(row['sample_idx'], row['query_id']) for row in csv.DictReader(file)]
