@@ -1,0 +1,90 @@
+"""Run the tests marked gpu, benchmarks and trainings on this machine, as far as the time of a call carries.
+
+    bash tools/gpu_report.sh
+    bash tools/gpu_report.sh work_dirs/gpu_report --wheels wheels --minutes 9
+    bash tools/gpu_report.sh --steps tests sampling
+    bash tools/gpu_report.sh --carry wheels          (on a machine with a network)
+
+Everything lies in one folder: results/*.json, logs/STEP.txt, steps/STEP.json (state, seconds, commands),
+environment.json, trainings, and report.tar.gz, which holds all of that but scenes and checkpoints. The next
+call goes on where this one stopped: steps that are done are passed over, trainings resume, a step that failed is
+tried again behind the others. A step for which too little time is left is left for the next call.
+
+The Python on the path is used as it is (XEMAP_PYTHON names another): its torch fits the machine's GPU. What it
+lacks is installed from --wheels into OUT_FOLDER/site, without a network and without replacing what is there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from xemap.cli import ending_cleanly, make_parser, run
+
+MINUTES = 9.0
+
+
+def parse_args(argv: list[str] | None = None):
+    parser = make_parser(__doc__, prog='gpu_report.sh')
+    parser.add_argument(
+        'out', nargs='?', type=Path, default=Path('work_dirs/gpu_report'), metavar='OUT_FOLDER',
+        help='of the report (default: %(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--wheels', type=Path, metavar='FOLDER',
+        help='wheels, and unpacked packages, of what this Python lacks (default: $XEMAP_WHEELS)',
+    )  # fmt: skip
+    parser.add_argument('--minutes', type=float, default=MINUTES, help='of this call (default: %(default)s)')
+    parser.add_argument('--steps', nargs='+', metavar='STEP', help='only these, in the order of the plan')
+    parser.add_argument('--list', action='store_true', help='show the steps and their states, and end')
+    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda', help='of models (default: cuda)')
+    parser.add_argument(
+        '--scenes', type=int, metavar='N', help='synthetic scenes of 512 px to train on (default: 20000)'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help="override the trainings' config entries"
+    )
+    parser.add_argument('--carry', type=Path, metavar='FOLDER', help='fill a folder for --wheels, and end')
+    parser.add_argument(
+        '--carry-python', default='3.12', metavar='X.Y', help="with --carry: the other machine's (default: %(default)s)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(args) -> int:
+    from gpu_report.plan import SCENES, make_plan
+    from gpu_report.step import DONE, read_record, run_steps
+    from xemap.errors import ConfigError
+
+    if args.carry:
+        from gpu_report.carry import fill
+
+        fill(args.carry, args.carry_python)
+        return 0
+    out = args.out.resolve()
+    scenes = SCENES if args.scenes is None else args.scenes
+    if args.minutes <= 0 or scenes < 1:
+        raise ConfigError(f'--minutes {args.minutes:g}, --scenes {scenes}: give more than 0')
+    plan = make_plan(out, args.device, scenes, args.cfg_options)
+    if args.list:
+        for step in plan:
+            print(f'{step.name}: {read_record(out, step.name).get("state", "not yet")}')
+        return 0
+    from benchmarks.environment import choose_device
+
+    from gpu_report.archive import pack, write_environment
+
+    choose_device(args.device)
+    write_environment(out, args.device)
+    try:
+        records = run_steps(plan, out, 60 * args.minutes, args.steps)
+    finally:
+        pack(out, out / 'report.tar.gz')
+    left = [step.name for step in plan if records.get(step.name, {}).get('state') != DONE]
+    print(f'left: {" ".join(left)}' if left else 'all steps are done')
+    return 0
+
+
+if __name__ == '__main__':
+    with ending_cleanly():
+        sys.exit(run(main, parse_args()))
