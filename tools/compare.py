@@ -7,7 +7,8 @@
 A method is [NAME=]CONFIG[:CHECKPOINT]; its test pipeline is its config's, the queries are the same for all.
 Columns are those of the paper's Table 2; the three pooling configs make its Table 3. Times are of reading
 images and of the model, in this run; loading models and scoring maps are left out. OUT gets compare.md, .csv
-and .json, the scores of every query by method, and index.html with pictures side by side.
+and .json, the scores of every query by method, and index.html with pictures side by side, those of --query
+where it is given; --decompose puts the parts of multi-hop queries below them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ def parse_args():
     parser.add_argument('--data-root', help='folder that its image paths are relative to')
     parser.add_argument('--device', choices=['auto', 'cpu', 'cuda'], default='auto', help='default: a GPU if any')
     parser.add_argument('--protocol', choices=['reference', 'paper'], default='reference', help='of the metrics')
+    parser.add_argument(
+        '--normalize', action='store_true', help='stretch every map to [0, 1] before scoring, as SeLo does'
+    )
     parser.add_argument('--pictures', type=int, default=12, metavar='N', help='queries to draw (default: %(default)s)')
+    parser.add_argument(
+        '--query', action='append', default=[], metavar='TEXT|IMAGE:QUERY',
+        help='draw the queries with this text, or that of these numbers in a .queries.csv; repeat for more',
+    )  # fmt: skip
+    parser.add_argument(
+        '--decompose', nargs='*', metavar='PART', help='draw the one-hop parts, too, found by rules or given'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override entries of every config'
     )
@@ -41,6 +52,8 @@ def main(args) -> None:
 
     if args.pictures < 0:
         raise ConfigError(f'--pictures {args.pictures}; give 0 or more')
+    if args.decompose is not None and not (args.pictures or args.query):
+        raise ConfigError('--decompose draws parts below pictures; give --query, or --pictures above 0')
     report = compare(
         [Method.parse(text) for text in args.methods],
         args.out,
@@ -48,12 +61,16 @@ def main(args) -> None:
         args.data_root,
         device=choose_device(args.device),
         protocol=args.protocol,
+        normalize=args.normalize,
         pictures=args.pictures,
+        queries=args.query,
+        parts=args.decompose,
         options=args.cfg_options,
         show_progress=True,
     )
     show(as_text(report))
-    print(f'written to {args.out}: compare.md, compare.csv, compare.json' + (', index.html' if args.pictures else ''))
+    page = ', index.html' if args.pictures or args.query else ''
+    print(f'written to {args.out}: compare.md, compare.csv, compare.json{page}')
 
 
 if __name__ == '__main__':

@@ -61,16 +61,16 @@ def test_text_controls_are_told_in_one_place(tmp_path):
     hard = {'overall': entry(0.3, 7), 'by_kind': {'multi-hop': entry(0.1, 6)}}
     controls = {
         'target-only': {**report, 'with_distractors': hard},
-        'category': {'overall': entry(0.2, 5), 'by_kind': {}},
+        'category': {'overall': entry(0.5, 9), 'by_kind': {}, 'with_distractors': {'overall': entry(0.2, 5)}},
         'rotate': report,
     }
     path.write_text(json.dumps({**json.loads(path.read_text()), 'text_controls': controls}))
     results = compare_summaries(path, write(tmp_path / 'b.json', 0.2))
     assert results['text_controls'] == {
         'target-only': {**entry(0.1, 6), 'of': 'multi-hop queries with distractors'},
-        'category': {**entry(0.2, 5), 'of': 'all queries that it changes'},
+        'category': {**entry(0.2, 5), 'of': 'queries with distractors'},
     }
-    assert 'Rmi of whole texts minus category, all queries that it changes: +0.2000 [+0.1900, +0.2200], 5 queries' in (
+    assert 'Rmi of whole texts minus category, queries with distractors: +0.2000 [+0.1900, +0.2200], 5 queries' in (
         format_comparison(results).splitlines()
     )
     del controls['target-only']['with_distractors']

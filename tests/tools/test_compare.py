@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,13 @@ from tests.models.tiny import tiny_network
 from tests.tools.small_run import write_run
 from tests.tools.test_train import load_tool
 from xemap.cli import run
+from xemap.comparison import page
+from xemap.models import build_localizer
+from xemap.raster.image_io import read_image
+from xemap.raster.resize import resize
 from xemap.registry import MODELS
+from xemap.structures import MapAnswers
+from xemap.visualization import query_panel
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = 1 + 2 + 3 + 1 + 2
@@ -76,6 +83,44 @@ def test_scores_are_those_of_the_test_tool(tmp_path, compare, checkpoint, monkey
     assert not (tmp_path / 'out' / 'index.html').exists()
 
 
+def test_chosen_queries_are_drawn_with_their_parts(tmp_path, compare, checkpoint, monkeypatch):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    drawn = []
+    monkeypatch.setattr(page, 'query_panel', lambda *words, **options: drawn.append(words) or query_panel(*words))
+    assert compare(f'a={config}:{checkpoint}', f'b={config}', '--out', out, '--query', '2:2', '--decompose') == 0
+    (whole, target, anchor) = drawn
+    assert whole[1] == 'the meadow next to the river' and [name[:1] for name in whole[2]] == ['a', 'b']
+    assert (target[1], anchor[1]) == ('part: the meadow', 'part: the river')
+    image = read_image(tmp_path / '2.png')
+    (answers,) = build_localizer(config, checkpoint).localize([image], [['the river']])
+    assert np.abs(answers.maps()[0] - resize(anchor[2]['a'] / np.float32(255), answers.size)).max() < 0.01
+    figure = (out / 'index.html').read_text()
+    assert figure.count('<figure>') == 1 and figure.count('<img') == 3
+    drawn.clear()
+    assert compare(f'a={config}', '--out', out, '--query', 'GREEN', '--query', 'the meadow next to the river.') == 0
+    assert sorted(words[1] for words in drawn) == ['a green field'] * 3 + ['the meadow next to the river']
+    assert compare(f'a={config}', '--out', out, '--query', 'the meadow next', '--decompose', 'one', 'two') == 0
+    assert [words[1] for words in drawn[-2:]] == ['part: one', 'part: two']
+
+
+def test_stretched_maps_are_scored_where_asked_for(tmp_path, compare, checkpoint):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    for name, words in (('plain', []), ('stretched', ['--normalize'])):
+        assert compare(f'{name}={config}:{checkpoint}', '--out', out, '--pictures', 0, *words) == 0
+        assert json.loads((out / 'compare.json').read_text())['normalize'] == bool(words)
+    plain, stretched = (json.loads((out / f'{name}.summary.json').read_text()) for name in ('plain', 'stretched'))
+    assert plain['overall']['rsu'] != stretched['overall']['rsu'] and plain['floor'] == stretched['floor']
+    assert plain['run']['checkpoint'] == str(checkpoint) and plain['run']['data'] == str(tmp_path / 'all.arrow')
+
+
+def test_one_map_at_a_time_has_full_size(tmp_path, compare, checkpoint, monkeypatch):
+    made = []
+    resized = MapAnswers.resized
+    monkeypatch.setattr(MapAnswers, 'resized', lambda self, size: made.append(len(self)) or resized(self, size))
+    assert compare(f'{write_run(tmp_path)}:{checkpoint}', '--out', tmp_path / 'out', '--pictures', 0) == 0
+    assert made.count(1) >= QUERIES and max(made[-QUERIES:]) == 1
+
+
 def test_an_untrained_model_is_the_same_every_time(tmp_path, compare):
     config = write_run(tmp_path)
     for out in ('one', 'two'):
@@ -94,6 +139,9 @@ def test_an_untrained_model_is_the_same_every_time(tmp_path, compare):
         (['{c}:gone.pth'], 'checkpoint gone.pth does not exist'),
         (['{c}', '--ann-file', 'gone.arrow'], 'gone.arrow does not exist'),
         (['{c}', '--pictures', '-1'], '--pictures -1; give 0 or more'),
+        (['{c}', '--pictures', '0', '--decompose'], '--decompose draws parts below pictures'),
+        (['{c}', '--query', '7:0'], 'query "7:0" is not among the 9 of the test set'),
+        (['{c}', '--query', 'a boat'], 'query "a boat" is not among the 9 of the test set'),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, compare, capsys, words, message):

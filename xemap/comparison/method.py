@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from xemap.engine import load_config
 from xemap.engine.saved_config import warn_of_other_model
 from xemap.errors import CheckpointError, ConfigError
 from xemap.evaluation import SeLoMetric
+from xemap.evaluation.provenance import annotation_file_of, describe_run
 from xemap.evaluation.scores import Row
 from xemap.models.build import build_localizer, require_localizer
 from xemap.models.localizers import Localizer
+from xemap.raster.image_io import read_image
 from xemap.raster.resize import fit_size, resize
 from xemap.registry import DATASETS
 from xemap.structures import Answers, BoxAnswers
@@ -87,6 +89,7 @@ class Outcome:
         scoring_seconds: bringing maps to a row of scores, not in ``total_seconds``.
         peak_gpu_bytes: most GPU memory held by tensors, None without a GPU.
         maps: by (image, query), the maps kept for pictures, (h, w) uint8.
+        parts: likewise, by text, the maps of the query's parts.
     """
 
     method: Method
@@ -99,6 +102,7 @@ class Outcome:
     peak_gpu_bytes: int | None = None
     scoring_seconds: float = 0.0
     maps: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+    parts: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def total_seconds(self) -> float:
@@ -157,20 +161,24 @@ def run_method(
     *,
     device: str = 'cpu',
     protocol: str = 'reference',
+    normalize: bool = False,
     with_bounds: bool = False,
-    keep: Set[tuple[int, int]] = frozenset(),
+    keep: Mapping[tuple[int, int], Sequence[str]] | None = None,
     options: list[str] | dict | None = None,
     advance=lambda images: None,
 ) -> Outcome:
-    """Run a method over the test set. Loading the model and scoring its maps are not in the times.
+    """Run a method over the test set. Loading the model, scoring its maps and the parts are not in the times.
+
+    Memory holds a batch of answers as the model gives them, and one map at full size.
 
     Args:
         method: which.
         ann_file, data_root: of the test set; default the config's own.
         device: ``'cpu'`` or ``'cuda'``.
-        protocol: of the SeLo metrics.
-        with_bounds: score floor and ceiling as well.
-        keep: (image, query) whose maps to keep for pictures.
+        protocol, normalize: of :class:`~xemap.evaluation.SeLoMetric`.
+        with_bounds: score the reference answers as well.
+        keep: (image, query) whose maps to keep for pictures, with the texts of its parts, which are asked after the
+            test set.
         options: overrides of the config.
         advance: called with the number of images done, for progress.
 
@@ -183,7 +191,8 @@ def run_method(
     model = build_localizer(cfg, method.checkpoint, device)
     if method.checkpoint is not None:
         warn_of_other_model(cfg, method.checkpoint)
-    metric = SeLoMetric(protocol=protocol, with_bounds=with_bounds)
+    metric = SeLoMetric(protocol=protocol, normalize=normalize, with_bounds=with_bounds)
+    keep = keep or {}
     batch_size = cfg.test_dataloader.get('batch_size', 1)
     outcome = Outcome(method, [], {}, len(dataset), 0.0, 0.0)
     _predict(model, [dataset[0]], device)  # kernels are chosen, buffers filled
@@ -195,23 +204,45 @@ def run_method(
         batch = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
         read = time.perf_counter()
         samples = _predict(model, batch, device)
-        answers = [_at_full_size(sample) for sample in samples]
-        done = time.perf_counter()
         outcome.read_seconds += read - begun
-        outcome.model_seconds += done - read
-        metric.process(None, answers)
-        outcome.scoring_seconds += time.perf_counter() - done
+        outcome.model_seconds += time.perf_counter() - read
         for sample in samples:
+            for number in range(len(sample.queries)):
+                begun = time.perf_counter()
+                resized = _at_full_size(sample, number)
+                done = time.perf_counter()
+                outcome.model_seconds += done - begun
+                metric.process(None, [resized])
+                outcome.scoring_seconds += time.perf_counter() - done
             for query_id, answer in zip(sample.query_ids, sample.answers):
                 if (sample.sample_idx, query_id) in keep:
                     outcome.maps[sample.sample_idx, query_id] = _small(answer)
         advance(len(batch))
     outcome.rows = metric.gather()
-    outcome.summary = {'protocol': protocol, **metric.summarize(outcome.rows, metric.scores)}
+    run = describe_run(cfg.filename, method.checkpoint, annotation_file_of(cfg))
+    outcome.summary = {'protocol': protocol, 'run': run, **metric.summarize(outcome.rows, metric.scores)}
     outcome.stages = dict(model.stage_seconds)
     if device == 'cuda':
         outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()
+    outcome.parts = _ask_parts(model, dataset, keep)
     return outcome
+
+
+def _ask_parts(
+    localizer: Localizer, dataset: Any, keep: Mapping[tuple[int, int], Sequence[str]]
+) -> dict[tuple[int, int], dict[str, np.ndarray]]:
+    """Maps of the parts of kept queries; every image is read once."""
+    made: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+    for i in range(len(dataset)) if any(keep.values()) else ():
+        info = dataset.get_data_info(i)
+        keys = [(int(info['sample_idx']), int(query_id)) for query_id in info['query_ids']]
+        wanted = {key: keep[key] for key in keys if keep.get(key)}
+        texts = list(dict.fromkeys(text for parts in wanted.values() for text in parts))
+        if texts:
+            (answers,) = localizer.localize([read_image(Path(info['img_path']))], [texts])
+            maps = {text: _small(answer) for text, answer in zip(texts, answers)}
+            made |= {key: {text: maps[text] for text in parts} for key, parts in wanted.items()}
+    return made
 
 
 def _predict(localizer: Localizer, batch: list[dict], device: str) -> list:
@@ -222,9 +253,15 @@ def _predict(localizer: Localizer, batch: list[dict], device: str) -> list:
     return samples
 
 
-def _at_full_size(sample) -> dict:
-    """The sample with its answers as users get them: in the image's original size."""
-    return {**sample.to_dict(), 'answers': sample.answers.resized(tuple(sample.ori_shape[:2]))}
+def _at_full_size(sample, number: int) -> dict:
+    """The sample of one query, with its answer as users get it: in the image's original size."""
+    chosen = slice(number, number + 1)
+    return {
+        **sample.to_dict(),
+        'queries': sample.queries[chosen],
+        'query_ids': sample.query_ids[chosen],
+        'answers': sample.answers[chosen].resized(tuple(sample.ori_shape[:2])),
+    }
 
 
 def _small(answer: Answers) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from xemap.datasets.mcmg import correlation_map
 from xemap.files import write_text
 from xemap.raster.image_io import read_image
 from xemap.raster.resize import fit_size, resize
+from xemap.structures import Query
 from xemap.visualization import query_panel, save_panels, scale_polygons
 from xemap.visualization.contact_sheet import data_uri
 
@@ -27,14 +29,21 @@ figcaption { color: GrayText; }
 """
 
 
-def write_page(path: str | Path, outcomes: Sequence[Outcome], infos: Sequence[dict], table: str) -> None:
-    """Write ``path`` (self-contained HTML) and beside it ``figure.png``, the paper's Figure 5.
+def write_page(
+    path: str | Path,
+    outcomes: Sequence[Outcome],
+    infos: Sequence[dict],
+    table: str,
+    target_options: Mapping[str, Any],
+) -> None:
+    """Write ``path`` (self-contained HTML) and beside it ``figure.png``, as the paper's Figures 5 to 8.
 
     Args:
         path: of the page.
         outcomes: of the methods, with the same kept maps.
         infos: of the test set's images: ``img_path``, ``ori_shape``, ``sample_idx``, ``query_ids``, ``queries``.
         table: Markdown to put above the pictures.
+        target_options: of :func:`~xemap.datasets.mcmg.correlation_map`.
     """
     panels, figures = [], []
     for info in infos:
@@ -44,12 +53,14 @@ def write_page(path: str | Path, outcomes: Sequence[Outcome], infos: Sequence[di
         size = tuple(info['ori_shape'])
         image = _shrunk(read_image(Path(info['img_path'])), FIGURE_SIDE)
         for i in kept:
-            panel = _panel(image, size, info['queries'][i], (info['sample_idx'], info['query_ids'][i]), outcomes)
-            panels.append(panel)
-            caption = f'{Path(info["img_path"]).name}, {info["source"]}, {info["queries"][i].kind or "kind unknown"}'
+            query, key = info['queries'][i], (info['sample_idx'], info['query_ids'][i])
+            own = [_panel(image, size, query, key, outcomes, target_options), *_part_panels(image, key, outcomes)]
+            panels += own
+            caption = f'{Path(info["img_path"]).name}, {info["source"]}, {query.kind or "kind unknown"}'
             figures.append(
-                f'<figure><img src="{data_uri(panel)}" alt="{escape(info["queries"][i].text)}">'
-                f'<figcaption>{escape(caption)}</figcaption></figure>'
+                '<figure>'
+                + '<br>'.join(f'<img src="{data_uri(panel)}" alt="{escape(query.text)}">' for panel in own)
+                + f'<figcaption>{escape(caption)}</figcaption></figure>'
             )
     save_panels(Path(path).with_name('figure.png'), panels)
     write_text(
@@ -63,8 +74,28 @@ def write_page(path: str | Path, outcomes: Sequence[Outcome], infos: Sequence[di
     )
 
 
-def _panel(image: np.ndarray, size: tuple[int, int], query, key: tuple[int, int], outcomes: Sequence[Outcome]):
-    target = correlation_map(query.region.coverage(size, image.shape[:2]))
+def _part_panels(image: np.ndarray, key: tuple[int, int], outcomes: Sequence[Outcome]) -> list[np.ndarray]:
+    """A panel for each part of a query, by all methods."""
+    return [
+        query_panel(
+            image,
+            f'part: {text}',
+            {outcome.method.name: outcome.parts[key][text] for outcome in outcomes},
+            max_side=FIGURE_SIDE,
+        )
+        for text in outcomes[0].parts.get(key, {})
+    ]
+
+
+def _panel(
+    image: np.ndarray,
+    size: tuple[int, int],
+    query: Query,
+    key: tuple[int, int],
+    outcomes: Sequence[Outcome],
+    target_options: Mapping[str, Any],
+) -> np.ndarray:
+    target = correlation_map(query.region.coverage(size, image.shape[:2]), **target_options)
     predictions = {}
     for outcome in outcomes:
         row = next(row for row in outcome.rows if (row['sample_idx'], row['query_id']) == key)

@@ -11,11 +11,12 @@ from benchmarks.environment import describe_environment
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from xemap.comparison.chosen import choose_queries, parts_of
 from xemap.comparison.method import Method, Outcome, run_method, test_set
 from xemap.comparison.page import write_page
 from xemap.comparison.table import as_csv, as_markdown
+from xemap.datasets.transforms.targets import target_options
 from xemap.engine import load_config
-from xemap.engine.draw_hook import even_choice
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation import SeLoMetric
 from xemap.evaluation.paired import paired_difference
@@ -31,7 +32,10 @@ def compare(
     *,
     device: str = 'cpu',
     protocol: str = 'reference',
+    normalize: bool = False,
     pictures: int = 12,
+    queries: Sequence[str] = (),
+    parts: Sequence[str] | None = None,
     options: list[str] | None = None,
     show_progress: bool = False,
 ) -> dict[str, Any]:
@@ -46,8 +50,10 @@ def compare(
         out: folder, made if needed.
         ann_file, data_root: the test set; default that of the first method's config.
         device: ``'cpu'`` or ``'cuda'``.
-        protocol: of the SeLo metrics.
+        protocol, normalize: of :class:`~xemap.evaluation.SeLoMetric`.
         pictures: how many queries to draw, spread evenly over the test set.
+        queries: to draw in their place, see :func:`~xemap.comparison.chosen.choose_queries`.
+        parts: draw the parts of multi-hop queries, too, see :func:`~xemap.comparison.chosen.parts_of`.
         options: overrides for every config, see :func:`xemap.engine.load_config`.
         show_progress: draw a bar on stderr.
 
@@ -67,9 +73,8 @@ def compare(
     first = load_config(methods[0].config, options)
     dataset = test_set(first, ann_file, data_root)
     ann_file, data_root = dataset.ann_file, dataset.data_root
-    infos = [dataset.get_data_info(i) for i in range(len(dataset))] if pictures else []
-    every = [(info['sample_idx'], query_id) for info in infos for query_id in info['query_ids']]
-    keep = {every[i] for i in even_choice(len(every), pictures)}
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))] if pictures or queries else []
+    keep = parts_of(choose_queries(infos, queries, pictures), parts)
 
     outcomes: list[Outcome] = []
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -78,8 +83,9 @@ def compare(
         for method in methods:
             task = progress.add_task(method.name, total=len(dataset))
             outcome = run_method(
-                method, ann_file, data_root, device=device, protocol=protocol, with_bounds=not outcomes,
-                keep=keep, options=options, advance=lambda n, task=task: progress.advance(task, n),
+                method, ann_file, data_root, device=device, protocol=protocol, normalize=normalize,
+                with_bounds=not outcomes, keep=keep, options=options,
+                advance=lambda n, task=task: progress.advance(task, n),
             )  # fmt: skip
             if outcomes and _asked(outcome) != _asked(outcomes[0]):
                 raise DataError(f'{method.name} was asked other queries than {names[0]}; compare on one --ann-file')
@@ -93,14 +99,15 @@ def compare(
         'bounds': [{'name': name, **bounds[key]} for key, name in SeLoMetric.references.items() if key in bounds],
         'best': best_methods(outcomes),
         'protocol': protocol,
+        'normalize': normalize,
         'ann_file': str(ann_file),
         'environment': describe_environment(device),
     }
     write_text(out / 'compare.json', json.dumps(report, indent=2) + '\n')
     write_text(out / 'compare.md', as_markdown(report))
     write_text(out / 'compare.csv', as_csv(report))
-    if pictures:
-        write_page(out / 'index.html', outcomes, infos, as_markdown(report))
+    if keep:
+        write_page(out / 'index.html', outcomes, infos, as_markdown(report), target_options(first))
     return report
 
 

@@ -23,7 +23,7 @@ from xemap.engine.saved_config import warn_of_other_model
 from xemap.errors import ConfigError
 from xemap.evaluation import QueryEvaluator, QueryMetric
 from xemap.evaluation.dump import AnswerDump, read_answers
-from xemap.evaluation.provenance import describe_run
+from xemap.evaluation.provenance import annotation_file_of, describe_run
 from xemap.evaluation.report import write_summary_json
 from xemap.evaluation.scores import Row, main_score, named_scores
 from xemap.evaluation.text_controls import broken_texts, control_report, format_control
@@ -90,7 +90,7 @@ def evaluate_model(
         else:
             warn_of_other_model(cfg, checkpoint)
         evaluator = runner.test_loop.evaluator
-        evaluator.run = describe_run(cfg.filename, checkpoint, _data_of(cfg))
+        evaluator.run = describe_run(cfg.filename, checkpoint, annotation_file_of(cfg))
         if dump:
             evaluator.metrics.append(AnswerDump(f'{prefix}.answers'))
         metrics = runner.test()
@@ -125,7 +125,7 @@ def score_dump(
     with DefaultScope.overwrite_default_scope('xemap'):
         dataset: Any = DATASETS.build(cfg.test_dataloader.dataset)
         evaluator = QueryEvaluator(cfg.test_evaluator)
-    evaluator.run = describe_run(cfg.filename, None, _data_of(cfg), answers=str(folder))
+    evaluator.run = describe_run(cfg.filename, None, annotation_file_of(cfg), answers=str(folder))
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
         texts = [query.text for query in info['queries']]
@@ -157,12 +157,6 @@ def _run_text_controls(runner: XeMapRunner, controls: Sequence[str], prefix: str
     if prefix is not None and is_main_process():
         path = Path(f'{prefix}.summary.json')
         write_summary_json({**json.loads(path.read_text()), 'text_controls': reports}, path)
-
-
-def _data_of(cfg: Config) -> str | None:
-    dataset = cfg.test_dataloader.dataset
-    parts = [dataset.get(key) for key in ('data_root', 'ann_file')]
-    return str(Path(*(str(part) for part in parts if part))) if any(parts) else None
 
 
 def set_test_options(

@@ -13,7 +13,7 @@ REFERENCES = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG ta
 
 TOLD_OF_CONTROLS = {
     'target-only': (('with_distractors', 'by_kind', 'multi-hop'), 'multi-hop queries with distractors'),
-    'category': (('overall',), 'all queries that it changes'),
+    'category': (('with_distractors', 'overall'), 'queries with distractors'),
 }
 """Text control -> where its result stands in the report, and of which queries that is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ def describe_run(config: str | Path | None, checkpoint: str | Path | None, data:
     """
     named = {'config': config, 'checkpoint': checkpoint, 'data': data}
     return {**{key: None if value is None else str(value) for key, value in named.items()}, 'commit': commit(), **more}
+
+
+def annotation_file_of(config: Mapping[str, Any]) -> str | None:
+    """Path of the annotation file that a config tests on; None where its data set has none."""
+    dataset = config['test_dataloader']['dataset']
+    parts = [dataset.get(key) for key in ('data_root', 'ann_file')]
+    return str(Path(*(str(part) for part in parts if part))) if any(parts) else None
 
 
 def commit() -> str | None:

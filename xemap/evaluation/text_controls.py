@@ -130,4 +130,6 @@ def _shuffled(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return ' '.join(text.split()).strip(' .?!').lower()
+    """Without what changes no meaning: case, end of the sentence, article at the beginning."""
+    words = text.strip(' .?!').lower().split()
+    return ' '.join(words[1:] if words[:1] in (['the'], ['a'], ['an']) else words)

@@ -1,0 +1,73 @@
+"""Which queries a comparison draws, and the parts that it draws with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xemap.engine.draw_hook import even_choice
+from xemap.errors import ConfigError
+from xemap.language.decompose import whole_and_parts
+from xemap.structures import Query
+
+Key = tuple[int, int]
+"""``sample_idx`` and query number."""
+
+
+def choose_queries(infos: Sequence[Mapping[str, Any]], wanted: Sequence[str], number: int) -> dict[Key, Query]:
+    """Queries to draw.
+
+    Args:
+        infos: of the test set's images, with ``sample_idx``, ``query_ids`` and ``queries``.
+        wanted: each ``IMAGE:QUERY``, numbers as ``sample_idx`` and ``query_id`` of a ``*.queries.csv``; or a text, all
+            queries that are it or, where there is none, that contain it, letters of any case.
+        number: how many to take, spread evenly over the test set, where nothing is wanted.
+
+    Raises:
+        ConfigError: the test set has no such query.
+    """
+    every = {
+        (int(info['sample_idx']), int(query_id)): query
+        for info in infos
+        for query_id, query in zip(info['query_ids'], info['queries'])
+    }
+    if not wanted:
+        keys = list(every)
+        return {keys[i]: every[keys[i]] for i in even_choice(len(keys), number)}
+    chosen: dict[Key, Query] = {}
+    for text in wanted:
+        match = re.fullmatch(r'(\d+):(\d+)', text)
+        if match:
+            found = {key: query for key, query in every.items() if key == (int(match[1]), int(match[2]))}
+        else:
+            plain = _plain(text)
+            found = {key: query for key, query in every.items() if _plain(query.text) == plain}
+            found = found or {key: query for key, query in every.items() if plain in _plain(query.text)}
+        if not found:
+            raise ConfigError(
+                f'query "{text}" is not among the {len(every)} of the test set; give a part of its text, or '
+                'IMAGE:QUERY as in the columns sample_idx and query_id of a .queries.csv'
+            )
+        chosen |= found
+    return chosen
+
+
+def parts_of(chosen: Mapping[Key, Query], parts: Sequence[str] | None) -> dict[Key, list[str]]:
+    """Texts of the parts of each chosen query; none for queries of one hop.
+
+    Args:
+        chosen: of :func:`choose_queries`.
+        parts: by hand, for one query only; empty = found by rules, None = leave parts out.
+
+    Raises:
+        ConfigError: parts by hand of several queries.
+    """
+    if parts is None:
+        return {key: [] for key in chosen}
+    found = whole_and_parts(list(dict.fromkeys(query.text for query in chosen.values())), parts)[1]
+    return {key: [part.text for part in found.get(query.text, [])] for key, query in chosen.items()}
+
+
+def _plain(text: str) -> str:
+    return ' '.join(text.split()).strip(' .?!').lower()
