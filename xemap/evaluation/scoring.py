@@ -37,7 +37,8 @@ from xemap.raster.resize import resize_map
 from xemap.structures import PolygonRegion, Query
 from xemap.structures.answers import Answers
 
-SELO_COLUMNS = ('rmi', 'rsu', 'ras', 'rda', 'pointing', 'pixel_ap', 'soft_iou', 'distractor_mass')
+SELO_COLUMNS = ('rmi', 'rsu', 'ras', 'rda')
+MEASURES = ('pointing', 'pixel_ap', 'soft_iou', 'distractor_mass')
 
 NO_REFERENT = 'the image holds no referent'
 
@@ -90,21 +91,27 @@ class SeloScorer:
     protocol: str = 'reference'
     min_region_area: float = 1e-5
     normalize: bool = False
+    measures: bool = True
 
     def __call__(self, answer: Answers | np.ndarray, query: Query, size: Size, references: bool) -> Row:
-        """Columns of :data:`SELO_COLUMNS` and ``centers``; ``answer`` holds one map, or is it as (H, W) uint8."""
+        """Columns of :data:`SELO_COLUMNS`, :data:`MEASURES` and ``centers``; ``answer`` holds one map, or is it as
+        (H, W) uint8."""
         gray = gray_map(answer, size)
         target = self._target(query, size)
-        small = min(size[0], SOFT_IOU_SIDE), min(size[1], SOFT_IOU_SIDE)
-        soft = correlation_map(query.region.coverage(size, small))
-        compared = _Compared(target, soft, distractor_mask(query, size))
+        soft = None
+        if self.measures:
+            small = min(size[0], SOFT_IOU_SIDE), min(size[1], SOFT_IOU_SIDE)
+            soft = correlation_map(query.region.coverage(size, small))
+        compared = _Compared(target, soft, distractor_mask(query, size) if self.measures else None)
         row = compared.score(self._stretched(gray))
         row['area_share'] = target.pixels / (size[0] * size[1])
         if references:
-            answers = {'floor': floor_map(target), 'ceiling': ceiling_map(target), 'target': resize_map(soft, size)}
+            answers = {'floor': floor_map(target), 'ceiling': ceiling_map(target)}
+            if soft is not None:
+                answers['target'] = resize_map(soft, size)
             for name, map in answers.items():
                 columns = compared.score(to_gray8(map))
-                row |= {f'{name}_{column}': columns[column] for column in SELO_COLUMNS}
+                row |= {f'{name}_{key}': value for key, value in columns.items() if key in SELO_COLUMNS + MEASURES}
         return row
 
     def _stretched(self, gray: np.ndarray) -> np.ndarray:
@@ -129,26 +136,27 @@ class SeloScorer:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What the maps of one query are compared with."""
+    """What the maps of one query are compared with; without ``soft_target`` there are no measures of all pixels."""
 
     target: SeloTarget
-    soft_target: np.ndarray
+    soft_target: np.ndarray | None
     distractors: np.ndarray | None
 
     def score(self, gray: np.ndarray) -> Row:
         scores = score_map(gray, self.target)
         if scores['problem'] is not None:
-            return {**dict.fromkeys(SELO_COLUMNS), 'centers': len(scores['centers']), 'problem': scores['problem']}
-        everywhere, inside = histogram(gray), self._inside(gray)
-        return {
-            **{name: scores[name] for name in ('rmi', 'rsu', 'ras', 'rda')},
-            'pointing': pointing_accuracy(inside, everywhere),
-            'pixel_ap': average_precision(inside, everywhere),
-            'soft_iou': soft_iou(gray, self.soft_target),
-            'distractor_mass': None if self.distractors is None else mass_share(gray, self.distractors),
-            'centers': len(scores['centers']),
-            'problem': None,
-        }
+            names = SELO_COLUMNS + (() if self.soft_target is None else MEASURES)
+            return {**dict.fromkeys(names), 'centers': len(scores['centers']), 'problem': scores['problem']}
+        row = {name: scores[name] for name in SELO_COLUMNS}
+        if self.soft_target is not None:
+            everywhere, inside = histogram(gray), self._inside(gray)
+            row |= {
+                'pointing': pointing_accuracy(inside, everywhere),
+                'pixel_ap': average_precision(inside, everywhere),
+                'soft_iou': soft_iou(gray, self.soft_target),
+                'distractor_mass': None if self.distractors is None else mass_share(gray, self.distractors),
+            }
+        return {**row, 'centers': len(scores['centers']), 'problem': None}
 
     def _inside(self, gray: np.ndarray) -> np.ndarray:
         """Histogram of the referent's pixels, each counted once."""

@@ -179,6 +179,17 @@ def test_second_evaluation_starts_empty_and_reuses_the_bounds():
         assert kept.evaluate(2) == result
 
 
+def test_measures_of_all_pixels_can_be_left_out(monkeypatch):
+    whole, _ = run([image(0)])
+    monkeypatch.setattr(scoring, 'histogram', None)  # what costs is not computed
+    monkeypatch.setattr(scoring, 'correlation_map', None)
+    short, metric = run([image(0)], measures=False)
+    left_out = {name for name in whole if name.split('/')[0] == 'target' or name.split('/')[-1] in scoring.MEASURES}
+    assert short == {name: value for name, value in whole.items() if name not in left_out}
+    assert {'pointing', 'pixel_ap', 'soft_iou', 'target/rmi'} <= left_out
+    assert not set(scoring.MEASURES) & metric.rows[0].keys()
+
+
 def test_bounds_can_be_switched_off():
     result, _ = run([image(0)], with_bounds=False)
     assert not [name for name in result if 'floor' in name or 'ceiling' in name]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xemap.errors import ConfigError
 from xemap.evaluation.functional.selo import PROTOCOLS
 from xemap.evaluation.metrics.base import QueryMetric
 from xemap.evaluation.scores import Score
-from xemap.evaluation.scoring import SeloScorer
+from xemap.evaluation.scoring import MEASURES, SeloScorer
 from xemap.registry import METRICS
 
 
@@ -26,6 +27,8 @@ class SeLoMetric(QueryMetric):
             own centre of attention. Where all are smaller, the largest counts.
         normalize: stretch every map to [0, 1] before it is scored, as the SeLo systems do with theirs. For both, give
             two metrics, one of them with a ``prefix``.
+        measures: score all pixels, too: ``pointing``, ``pixel_ap``, ``soft_iou``, ``distractor_mass`` and the MCMG
+            target. False leaves these out, for validation on large images (docs/performance.md).
         kwargs: ``outfile_prefix``, ``prefix``, ``workers``, see :class:`QueryMetric`.
     """
 
@@ -33,7 +36,7 @@ class SeLoMetric(QueryMetric):
     title = 'SeLo metrics'
     form = 'map'
     protocols = PROTOCOLS
-    scores = (
+    scores: tuple[Score, ...] = (
         Score('rmi', 'Rmi', 'rmi'),
         Score('rsu', 'Rsu', 'rsu'),
         Score('ras', 'Ras', 'ras', higher_is_better=False),
@@ -43,7 +46,7 @@ class SeLoMetric(QueryMetric):
         Score('soft_iou', 'soft IoU', 'soft_iou'),
         Score('distractor_mass', 'on distractors', 'distractor_mass', higher_is_better=False),
     )
-    references = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG target'}
+    references: Mapping[str, str] = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG target'}
 
     def __init__(
         self,
@@ -51,13 +54,18 @@ class SeLoMetric(QueryMetric):
         with_bounds: bool = True,
         min_region_area: float = 1e-5,
         normalize: bool = False,
+        measures: bool = True,
         **kwargs: Any,
     ) -> None:
         if protocol not in PROTOCOLS:
             raise ConfigError(f'SeLoMetric: protocol "{protocol}" is unknown; use one of {", ".join(PROTOCOLS)}')
         if not 0 <= min_region_area <= 1:
             raise ConfigError(f'SeLoMetric: min_region_area is {min_region_area}; give a share of the image in [0, 1]')
-        super().__init__(SeloScorer(protocol, min_region_area, normalize), with_references=with_bounds, **kwargs)
+        scorer = SeloScorer(protocol, min_region_area, normalize, measures)
+        super().__init__(scorer, with_references=with_bounds, **kwargs)
+        if not measures:
+            self.scores = tuple(score for score in self.scores if score.column not in MEASURES)
+            self.references = {key: name for key, name in self.references.items() if key != 'target'}
         self.protocol = protocol
         self.normalize = normalize
 
