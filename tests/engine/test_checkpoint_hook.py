@@ -14,36 +14,24 @@ from torch import nn
 
 from tests.engine.toy import ToyModel, write_config
 from xemap.compat.checkpoint_loading import load_checkpoint_file
-from xemap.engine import CheckpointHook, build_runner, checkpoint_hook, find_newest_checkpoint, load_config
-from xemap.engine.checkpoint_hook import PART_SUFFIX, AtomicLocalBackend
+from xemap.engine import CheckpointHook, build_runner, find_newest_checkpoint, load_config
+from xemap.engine.checkpoint_hook import AtomicLocalBackend
 from xemap.errors import CheckpointError, ConfigError
 from xemap.models.checkpoint import load_weights
 from xemap.registry import MODELS
 
 
-class HalfWritten:
-    """A file whose process is killed when half of the content is on the disk."""
+def train_until_killed(config: Path, work_dir: Path, victim: str) -> None:
+    """The process is killed when half of the victim's content is on the disk."""
+    write = Path.write_bytes
 
-    def __init__(self, path):
-        self.file = open(path, 'wb')  # noqa: SIM115
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.file.close()
-
-    def write(self, data):
-        self.file.write(data[: len(data) // 2])
-        self.file.flush()
+    def half(path: Path, content: bytes) -> int:
+        if not path.name.startswith(f'.{Path(victim).stem}.'):
+            return write(path, content)
+        write(path, content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
 
-
-def train_until_killed(config: Path, work_dir: Path, victim: str) -> None:
-    def opened(path, mode):
-        return HalfWritten(path) if Path(path).name.startswith(victim) else open(path, mode)
-
-    checkpoint_hook.open = opened
+    Path.write_bytes = half
     options = {'default_hooks.checkpoint.max_keep_ckpts': 1}
     build_runner(load_config(config, options), work_dir).train()
 
@@ -59,7 +47,7 @@ def test_killed_while_writing(toy_runner, start_process, tmp_path, victim, newes
     process.join()
     assert process.exitcode == -signal.SIGKILL
     left = {path.name for path in work_dir.iterdir() if path.is_file()}
-    assert any(name.endswith(PART_SUFFIX) for name in left)
+    assert any('.part' in name for name in left)
     if victim != 'last_checkpoint':
         assert 'best_rmi_epoch_1.pth' in left and 'best_rmi_epoch_2.pth' not in left
     assert find_newest_checkpoint(work_dir).name == newest
@@ -67,7 +55,7 @@ def test_killed_while_writing(toy_runner, start_process, tmp_path, victim, newes
     resumed = toy_runner('run', resume='auto')
     resumed.train()
     assert resumed.epoch == 2
-    assert not list(work_dir.glob(f'*{PART_SUFFIX}'))
+    assert not list(work_dir.glob('*.part*'))
     assert find_newest_checkpoint(work_dir).name == 'epoch_2.pth'
 
 
@@ -156,7 +144,7 @@ def test_a_full_disk_is_one_line_that_says_how_to_go_on(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(
-        CheckpointError, match=r'a.pth \(0.0 MB\) cannot be written: No space left.*MB are free; .*--resume'
+        CheckpointError, match=r'a.pth \(0.0 MB\) cannot be written: no space left.*MB are free; .*--resume'
     ):
         AtomicLocalBackend().put(b'new', tmp_path / 'a.pth')
     assert not list(tmp_path.iterdir())

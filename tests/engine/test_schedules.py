@@ -21,6 +21,15 @@ def test_a_rate_of_0_before_the_end_is_refused(toy_runner, schedule):
         toy_runner(options={'param_scheduler': [schedule]}).train()
 
 
+def test_a_run_as_short_as_its_warm_up_has_no_decay(toy_runner):
+    warm_up = dict(type='LinearLR', start_factor=0.1, by_epoch=True, begin=0, end=1, convert_to_iter_based=True)
+    decay = dict(type='PolyLR', by_epoch=True, begin=1, convert_to_iter_based=True)
+    for epochs, number in ((1, 1), (2, 2)):
+        runner = toy_runner(f'run{epochs}', {'param_scheduler': [warm_up, decay], 'train_cfg.max_epochs': epochs})
+        runner.train()
+        assert len(runner.param_schedulers) == number
+
+
 @pytest.mark.parametrize(
     'schedules',
     [

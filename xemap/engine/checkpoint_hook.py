@@ -6,7 +6,6 @@ one before it writes the new. A process killed in between leaves a truncated fil
 
 from __future__ import annotations
 
-import os
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -18,13 +17,13 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.model import is_model_wrapper
 
 from xemap.compat.checkpoint_loading import load_checkpoint_file
-from xemap.errors import CheckpointError, ConfigError
+from xemap.errors import CheckpointError, ConfigError, OutOfSpaceError
 from xemap.evaluation.scores import main_score, score_rules
+from xemap.files import remove_parts, write_bytes
 from xemap.models.frozen_weights import LEFT_OUT, fingerprint, without
 from xemap.registry import HOOKS
 
 BACKEND = 'xemap_atomic'
-PART_SUFFIX = '.part'
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -32,22 +31,15 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'{path.name}.{os.getpid()}{PART_SUFFIX}')
         try:
-            with open(part, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError as error:
-            free = shutil.disk_usage(path.parent).free
+            write_bytes(path, obj, sync=True)
+        except (OSError, OutOfSpaceError) as error:
+            reason = error.strerror if isinstance(error, OSError) else 'no space left'
+            free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
             raise CheckpointError(
-                f'{path} ({len(obj) / 1e6:.1f} MB) cannot be written: {error.strerror}, {free / 1e6:.1f} MB are free; '
+                f'{path} ({len(obj) / 1e6:.1f} MB) cannot be written: {reason}, {free / 1e6:.1f} MB are free; '
                 'make space and go on with --resume, which takes the checkpoint before'
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         self.put(obj.encode(encoding), filepath)
@@ -111,8 +103,7 @@ class CheckpointHook(hooks.CheckpointHook):
         runner.logger.info(f'{trained:,} of {total:,} parameters train{names}')
         if is_main_process():
             for folder in {Path(self.out_dir), Path(runner.work_dir)}:
-                for part in folder.glob(f'*.*{PART_SUFFIX}'):
-                    part.unlink()  # left by a run that was killed while it wrote
+                remove_parts(folder, below=False)  # left by a run that was killed while it wrote
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         if self._left_out:

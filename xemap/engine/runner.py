@@ -16,7 +16,7 @@ from torch import nn
 
 from xemap.datasets.epochs import with_epochs
 from xemap.engine.loops import EpochBasedTrainLoop
-from xemap.engine.schedules import FROM_CONFIG, flat, refuse_early_zero, replay_schedules, same_course
+from xemap.engine.schedules import FROM_CONFIG, flat, refuse_early_zero, replay_schedules, same_course, starting
 from xemap.errors import CheckpointError, ConfigError, XeMapError
 from xemap.evaluation import QueryEvaluator
 from xemap.models.checkpoint import check_weights
@@ -241,7 +241,7 @@ class XeMapRunner(Runner):
 
     def build_param_scheduler(self, scheduler):
         with config_errors('param_scheduler'):
-            built = super().build_param_scheduler(scheduler)
+            built = super().build_param_scheduler(starting(scheduler, self.max_epochs, self.max_iters))
             refuse_early_zero(built, self.max_epochs, self.max_iters)
             return built
 

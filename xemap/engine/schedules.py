@@ -67,6 +67,26 @@ def replay_schedules(runner: Runner, steps: int) -> None:
                         scheduler.step()
 
 
+def starting(schedulers: Any, max_epochs: int, max_iters: int) -> Any:
+    """Configs of schedules without those that end with the run and would begin when it is over.
+
+    Such is the decay after the warm-up in a run that is as short as the warm-up.
+
+    Args:
+        schedulers: a list of configs; anything else is given back as it is.
+        max_epochs, max_iters: length of the run.
+    """
+    if not isinstance(schedulers, (list, tuple)):
+        return schedulers
+    return [
+        part
+        for part in schedulers
+        if not isinstance(part, dict)
+        or part.get('end') is not None
+        or part.get('begin', 0) < (max_epochs if part.get('by_epoch', True) else max_iters)
+    ]
+
+
 def refuse_early_zero(schedulers: list | dict, max_epochs: int, max_iters: int) -> None:
     """Refuse a learning rate that is 0 from some point before the end of the run.
 
