@@ -129,11 +129,26 @@ def test_images_of_two_sizes_are_refused():
         (dict(head=dict(type='HMSAHead', poolin='max')), 'did you mean "pooling"'),
         (dict(positional_encoding=dict(num_feats=8)), 'num_feats is 8'),
         (dict(max_pairs=0), 'max_pairs is 0'),
+        (dict(num_levels=3), 'self_attn_cfg.num_levels is 2 and num_levels is 3'),
     ],
 )
 def test_bad_configs_name_the_key(overrides, message):
     with pytest.raises(ConfigError, match=message):
         build(**overrides)
+
+
+@pytest.mark.parametrize(
+    ('neck', 'message'),
+    [
+        (dict(in_channels=[16, 64]), r"in_channels is \[16, 64\]; the backbone .* \[16, 32\] channels, set .* 'auto'"),
+        (dict(in_channels=[16]), r'in_channels is \[16\]; the backbone returns levels of \[16, 32\]'),
+        (dict(num_outs=3), 'num_levels is 2; the neck returns 3'),
+    ],
+)
+def test_a_neck_that_does_not_fit_is_refused_with_the_first_image(neck, message):
+    model = build(neck={**tiny_network().neck, **neck})
+    with pytest.raises(ConfigError, match=message):
+        model(make_images(1, (64, 64)), make_samples([TEXTS[:1]], (64, 64)))
 
 
 def test_a_training_batch_without_queries_is_refused():

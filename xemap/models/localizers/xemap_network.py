@@ -51,8 +51,9 @@ class XeMapNetwork(FusingLocalizer):
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: a name in ``frozen`` that is no part, a positional encoding of another width than
-            the fusion layers, or ``max_pairs`` below 1.
+        ConfigError: a name in ``frozen`` that is no part, a positional encoding of another width or an encoder of
+            another number of levels than the rest, or ``max_pairs`` below 1; with the first image, a neck that does
+            not fit the backbone.
     """
 
     def __init__(
@@ -83,6 +84,15 @@ class XeMapNetwork(FusingLocalizer):
                 f'positional_encoding.num_feats is {self.positional_encoding.num_feats}; '
                 f'set it to half the encoder width ({width // 2})'
             )
+        for layer in self.encoder.layers:
+            levels = getattr(layer.self_attn, 'num_levels', num_levels)
+            if levels != num_levels:
+                raise ConfigError(
+                    f'encoder.layer_cfg.self_attn_cfg.num_levels is {levels} and num_levels is {num_levels}; '
+                    'set both to the number of levels that the neck returns'
+                )
+        channels = neck.get('in_channels')
+        self._neck_channels = list(channels) if isinstance(channels, (list, tuple)) else None
         self.text_feat_map = nn.Linear(self.language_model.width, width)
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
@@ -136,6 +146,12 @@ class XeMapNetwork(FusingLocalizer):
         """
         with self._graph_of('backbone'):
             features = self.backbone(inputs)
+        channels = [level.shape[1] for level in features]
+        if self._neck_channels is not None and self._neck_channels != channels:
+            raise ConfigError(
+                f'neck.in_channels is {self._neck_channels}; the backbone returns levels of {channels} channels, '
+                "set it to that or to 'auto'"
+            )
         with self._graph_of('neck'):
             levels = self.neck(features)
         if len(levels) != len(self.level_embed):
