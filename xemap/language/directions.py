@@ -19,20 +19,20 @@ _OPPOSITE = {
 _OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
 
 _START, _END = r'(?<![A-Za-z])', r'(?![A-Za-z])'
-_COMPASS_END = r'(?:ern(?:most)?|most|ward(?:ly|s)?|erly|bound)?'
+COMPASS_END = r'(?:ern(?:most)?|most|ward(?:ly|s)?|erly|bound)?'
 _WORDS = {
     'horizontal': (
         r'(?:top|bottom|upper|lower)?(?P<place>left|right)(?:most|ward|wards|side)?'
-        rf'|(?:north|south)?(?P<compass>east|west){_COMPASS_END}'
+        rf'|(?:north|south)?(?P<compass>east|west){COMPASS_END}'
     ),
     'vertical': (
         r'(?P<place>top|bottom|upper|lower)(?:most|side|left|right)?'
-        rf'|(?P<compass>north|south)(?:east|west)?{_COMPASS_END}'
+        rf'|(?P<compass>north|south)(?:east|west)?{COMPASS_END}'
     ),
 }
 
-_PICTURE = r'(?:(?:the|this|that|an?)\s+)?(?:whole\s+|entire\s+)?(?:image|picture|photo|photograph|scene|frame|map)'
-_PART = (
+PICTURE = r'(?:(?:the|this|that|an?)\s+)?(?:whole\s+|entire\s+)?(?:image|picture|photo|photograph|scene|frame|map)'
+PART = (
     r'left|right|part|half|side|corner|edge|portion|middle|center|centre|area|section|third|quarter|region|border'
     r'|end|row|boundary|margin'
 )
@@ -54,17 +54,17 @@ _REFUSED = {
         r'(?:is|are|was|were|be|been|being|has|have|had|just|all)\s+(?:left|right)(?!\s+of\b)',
     ),
     'vertical': (
-        rf'(?:top|bottom)(?=\s+of\b)(?!\s+of\s+{_PICTURE}\b)',
+        rf'(?:top|bottom)(?=\s+of\b)(?!\s+of\s+{PICTURE}\b)',
         r'(?:top|bottom)[-\s]*(?:down|up|floors?|levels?|decks?|views?|layers?)',
         # "the top tank" and "top left corner" are places, "a red top building" is not.
         rf'(?<!^)(?<!the )(?<!at )(?<!very )(?<!far )(?<!from )(?<!to )(?<!in )(?<!image )'
-        rf'(?:top|bottom)(?!\s+of\b|\s*-?\s*(?:{_PART})\b)',
+        rf'(?:top|bottom)(?!\s+of\b|\s*-?\s*(?:{PART})\b)',
         # "the lower corner" is a place, "the lower buildings" may be the less tall ones.
-        rf'(?:upper|lower)(?!\s*-?\s*(?:{_PART})\b)',
+        rf'(?:upper|lower)(?!\s*-?\s*(?:{PART})\b)',
         r'(?:above|below|beneath|underneath|up|down|upwards?|downwards?|upside|(?:up|down)(?:hill|stream))',
     ),
 }
-_ORDINAL = re.compile(
+ORDINAL = re.compile(
     rf'{_START}(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last)(?!\s+of\s+the\s+image){_END}'
     r'|\b\d+(?:st|nd|rd|th)\b',
     re.IGNORECASE,
@@ -98,9 +98,7 @@ def mirror_directions(text: str, direction: str) -> str | None:
     """
     if direction not in _DIRECTION:
         raise ValueError(f'direction {direction!r}; expected "horizontal" or "vertical"')
-    if _REFUSAL[direction].search(text):
-        return None
-    if _ORDINAL.search(text) and not any(words.search(text) for words in _DIRECTION.values()):
+    if is_refused(text, direction) or counts_from_an_unnamed_side(text):
         return None
     pieces, end = [], 0
     for match in _DIRECTION[direction].finditer(text):
@@ -112,3 +110,18 @@ def mirror_directions(text: str, direction: str) -> str | None:
         pieces += [text[end : match.start(group)], styles[0](opposite)]
         end = match.end(group)
     return ''.join(pieces) + text[end:]
+
+
+def is_refused(text: str, direction: str) -> bool:
+    """Whether a text has uses of direction words that no exchange of words mirrors."""
+    return _REFUSAL[direction].search(text) is not None
+
+
+def names_a_direction(text: str) -> bool:
+    """Whether a text has any direction word, whatever it means there."""
+    return any(words.search(text) for words in (*_DIRECTION.values(), *_REFUSAL.values()))
+
+
+def counts_from_an_unnamed_side(text: str) -> bool:
+    """Whether it has an ordinal, as "the second plane", and no side from which it could count."""
+    return ORDINAL.search(text) is not None and not any(words.search(text) for words in _DIRECTION.values())

@@ -90,6 +90,17 @@ class Region(ABC):
     def flipped(self, size: tuple[int, int], direction: str) -> Region:
         """The region in the image mirrored ``'horizontal'`` ly or ``'vertical'`` ly."""
 
+    @abstractmethod
+    def rotated(self, size: tuple[int, int], turns: int) -> Region:
+        """The region in the image rotated by quarter turns counterclockwise, as :func:`numpy.rot90` does."""
+
+    @abstractmethod
+    def cropped(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> Region:
+        """The region in the part x0, y0, x1, y1 of the image, in whole pixels.
+
+        Polygons keep their vertices, also those outside of the part; polygons wholly outside are left out.
+        """
+
 
 class PolygonRegion(Region):
     """One or more polygons.
@@ -170,6 +181,18 @@ class PolygonRegion(Region):
         for polygon in mirrored:
             polygon[:, 1 - axis] = size[axis] - 1 - polygon[:, 1 - axis]  # columns are x, y
         return PolygonRegion(mirrored, self.hand_drawn)
+
+    def rotated(self, size: tuple[int, int], turns: int) -> PolygonRegion:
+        rotated, (height, width) = self._polygons, size
+        for _ in range(turns % 4):
+            rotated = [np.stack([polygon[:, 1], width - 1 - polygon[:, 0]], 1) for polygon in rotated]
+            height, width = width, height
+        return PolygonRegion(rotated, self.hand_drawn)
+
+    def cropped(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> PolygonRegion:
+        low, high = np.array(box[:2]), np.array(box[2:])
+        seen = [p for p in self._polygons if (p.max(0) > low - 0.5).all() and (p.min(0) < high - 0.5).all()]
+        return PolygonRegion([polygon - low for polygon in seen], self.hand_drawn)
 
     def _fill(self, canvas: tuple[int, int], scale_x: float, scale_y: float) -> np.ndarray:
         filled = np.zeros(canvas, np.uint8)
@@ -288,6 +311,12 @@ class MaskRegion(Region):
         region = MaskRegion(self._code)
         region._mirrored = self._mirrored ^ {FLIP_AXES[direction]}
         return region
+
+    def rotated(self, size: tuple[int, int], turns: int) -> MaskRegion:
+        return MaskRegion.from_mask(np.rot90(self.mask(size), turns))
+
+    def cropped(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> MaskRegion:
+        return MaskRegion.from_mask(self.mask(size)[box[1] : box[3], box[0] : box[2]])
 
     def _check_size(self, size: tuple[int, int]) -> None:
         if tuple(self._code['size']) != tuple(size):

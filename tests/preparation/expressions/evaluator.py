@@ -119,6 +119,19 @@ class Reading:
         )
 
 
+    def rotated(self) -> Reading:
+        """In the image rotated by a quarter turn counterclockwise."""
+        steps = 'right top left bottom', 'rightmost topmost leftmost bottommost', 'right above left below'
+        turn = [dict(zip(own, own[1:] + own[:1])) for own in (words.split() for words in steps)]
+        return Reading(
+            self.category,
+            frozenset(turn[1].get(word, word) for word in self.words),
+            frozenset(turn[0].get(word, word) for word in self.place),
+            turn[2].get(self.relation, self.relation),
+            tuple(anchor.rotated() for anchor in self.anchors),
+        )
+
+
 def read(text: str, nouns: dict[str, str] = NOUNS) -> Reading:
     """What a text says; AssertionError where it is not understood, or understood in two ways."""
     body = re.sub(r'^(?:find |where is |where are |which |all )+', '', text)
@@ -192,6 +205,21 @@ class RasterScene:
         axis = {'horizontal': 1, 'vertical': 0}[direction]
         masks = [np.flip(mask, axis) for mask in self.masks]
         return RasterScene(list(zip(self.categories, masks)), np.flip(self.image, axis), self.known)
+
+    def rotated(self, turns: int) -> RasterScene:
+        masks = [np.rot90(mask, turns) for mask in self.masks]
+        return RasterScene(list(zip(self.categories, masks)), np.rot90(self.image, turns), self.known)
+
+    def cropped(self, box: tuple[int, int, int, int]) -> RasterScene:
+        """The part x0, y0, x1, y1 with the objects that reach into it; what is cut has the color of the whole."""
+        part = np.s_[box[1] : box[3], box[0] : box[2]]
+        seen = [i for i, mask in enumerate(self.masks) if mask[part].any()]
+        known = [self.colors[i] for i in seen]
+        return RasterScene([(self.categories[i], self.masks[i][part]) for i in seen], self.image[part], known)
+
+    @cached_property
+    def colors(self) -> list[set[str]]:
+        return self.known or [{color for color in PALETTE if self.has(i, color)} for i in range(len(self.masks))]
 
     def union(self, found) -> np.ndarray:
         return np.logical_or.reduce([self.masks[i] for i in found])

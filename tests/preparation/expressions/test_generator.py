@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from tests.preparation.expressions.evaluator import read
 from tests.preparation.expressions.scenes import make_scene
+from xemap.datasets.transforms import RandomScaleCrop
 from xemap.errors import ConfigError, DataError
 from xemap.language.directions import mirror_directions
+from xemap.language.rotation import rotate_directions
 from xemap.preparation.expressions import ExpressionGenerator, Words
 from xemap.preparation.expressions.objects import measured_scene
 from xemap.preparation.instance import Instance
@@ -54,6 +57,38 @@ def test_mirrored_text_means_the_mirrored_objects(which, direction):
             assert len(found) == query.referents
             mask = np.flip(query.region.mask(scene.image.shape[:2]), 1 if direction == 'horizontal' else 0)
             assert (mask == mirror.union(found)).all(), (query.text, text)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(SCENES, st.integers(1, 3))
+def test_rotated_text_means_the_rotated_objects(which, turns):
+    queries, scene = queries_of(*which)
+    turned = scene.rotated(turns)
+    for query in queries:
+        text, reading = rotate_directions(query.text, turns), read(query.text)
+        for _ in range(turns):
+            reading = reading.rotated()
+        if text is not None:
+            assert read(text) == reading, (query.text, text)
+            mask = np.rot90(query.region.mask(scene.image.shape[:2]), turns)
+            assert (mask == turned.union(turned.find(reading))).all(), (query.text, text)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(SCENES, st.integers(0, 99))
+def test_queries_of_a_cropped_image_mean_what_is_left_of_their_objects(which, seed):
+    queries, scene = queries_of(*which)
+    size = scene.image.shape[:2]
+    for query in queries:
+        results = dict(img=scene.image, ori_shape=size, img_shape=size, queries=[query])
+        results = RandomScaleCrop(1.0, (0.4, 0.9), tries=30)(dict(results, rng=np.random.default_rng(seed)))
+        if box := results['crop']:
+            part, (cropped,) = scene.cropped(box), results['queries']
+            mask = cropped.region.mask(results['ori_shape'])
+            wrong = mask != part.union(part.find(read(cropped.text)))
+            # cv2 may draw the edge of a polygon that leaves the canvas one pixel beside
+            assert not (wrong.any() if which[0] == 'masks' else ndimage.binary_erosion(wrong, np.ones((2, 2))).any())
+            assert mask.sum() >= 0.9 * query.region.mask(size).sum()
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -4,11 +4,13 @@ Pixel normalisation is not a step: samples stay uint8 until the model's data pre
 normalises whole batches on the device.
 """
 
+from xemap.datasets.transforms.crop import RandomScaleCrop
 from xemap.datasets.transforms.formatting import PackXeMapInputs
 from xemap.datasets.transforms.geometry import RandomFlip, ResizeImage
 from xemap.datasets.transforms.letterbox import Letterbox
 from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
+from xemap.datasets.transforms.rotation import RandomRotate90
 from xemap.datasets.transforms.targets import GenerateBoxes, GenerateMaps, GenerateMasks
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     'PackXeMapInputs',
     'PhotometricAugment',
     'RandomFlip',
+    'RandomRotate90',
+    'RandomScaleCrop',
     'ResizeImage',
 ]

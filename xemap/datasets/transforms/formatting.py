@@ -10,7 +10,19 @@ from xemap.datasets.transforms.targets import targets_in
 from xemap.registry import TRANSFORMS
 from xemap.structures.data_sample import XeMapDataSample
 
-_META = ('img_path', 'ori_shape', 'img_shape', 'content', 'source', 'sample_idx', 'query_ids', 'flip', 'flip_direction')
+_META = (
+    'img_path',
+    'ori_shape',
+    'img_shape',
+    'content',
+    'source',
+    'sample_idx',
+    'query_ids',
+    'flip',
+    'flip_direction',
+    'quarter_turns',
+    'crop',
+)
 
 
 @TRANSFORMS.register_module()
