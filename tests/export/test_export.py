@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -13,6 +19,7 @@ from tests.tools.small_run import write_run
 from tests.tools.test_train import load_tool
 from xemap.errors import ConfigError
 from xemap.export import ImageSide, WholeNetwork, export_model, tokenize, write
+from xemap.files import file_hash
 from xemap.models import build_localizer
 from xemap.registry import MODELS
 
@@ -68,7 +75,7 @@ def program(exported):
 @pytest.mark.parametrize('texts', TEXTS)
 def test_program_equals_the_network_at_any_text_length(network, program, texts):
     image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
-    maps = program(image, *tokenize(network, texts))
+    maps = program(image, *tokenize(network, texts), torch.zeros(len(texts), dtype=torch.int64))
     assert maps.shape == (len(texts), *SIZE) and maps.std() > 1e-3
     close(maps, maps_of(network, image, texts))
 
@@ -79,7 +86,9 @@ def test_onnx_equals_the_network_at_any_text_length(network, exported, texts):
     image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
     session = onnxruntime.InferenceSession(exported[0] / 'model.onnx', providers=['CPUExecutionProvider'])
     ids, mask = tokenize(network, texts)
+    image_idx = torch.zeros(len(texts), dtype=torch.int64)
     given = {'image': image.numpy(), 'token_ids': ids.numpy(), 'attention_mask': mask.numpy()}
+    given['image_idx'] = image_idx.numpy()
     close(session.run(['maps'], given)[0], maps_of(network, image, texts))
 
 
@@ -94,9 +103,53 @@ def test_onnx_image_side_equals_encode_images(network, exported):
     close(positions, wanted[1])
 
 
+@pytest.mark.parametrize('image_idx', [[0, 0, 0], [3, 0, 3], [1, 2, 0]])
+def test_several_images_at_a_time(network, exported, program, image_idx):
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+    images = torch.randn(max(image_idx) + 1, 3, *SIZE, generator=torch.Generator().manual_seed(5))
+    texts, index = ['the lake', 'all ships', 'the road next to the old harbor'], torch.tensor(image_idx)
+    wanted = torch.cat([maps_of(network, images[i : i + 1], [text]) for i, text in zip(image_idx, texts)])
+    ids, mask = tokenize(network, texts)
+    close(program(images, ids, mask, index), wanted)
+    given = {'token_ids': ids.numpy(), 'attention_mask': mask.numpy(), 'image_idx': index.numpy()}
+
+    def run(name, inputs):
+        session = onnxruntime.InferenceSession(exported[0] / name, providers=['CPUExecutionProvider'])
+        return session.run(None, inputs)
+
+    close(run('model.onnx', {'image': images.numpy(), **given})[0], wanted)
+    tokens, positions = run('image_encoder.onnx', {'image': images.numpy()})
+    close(run('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], wanted)
+
+
+def test_the_example_runs_without_torch(network, exported, tmp_path):
+    pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+    (tmp_path / 'torch.py').write_text("raise ImportError('no torch here')")
+    cv2.imwrite(str(tmp_path / 'a.png'), np.random.default_rng(0).integers(0, 256, (50, 20, 3), dtype=np.uint8))
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, str(exported[0] / 'example.py'), *words], capture_output=True, text=True, check=True,
+            env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+        )  # fmt: skip
+        return done.stdout
+
+    assert float(run().rpartition(':')[2]) < 1e-5
+    network.set_pipeline([dict(type='ResizeImage', size=SIZE), dict(type='PackXeMapInputs')])
+    image = cv2.cvtColor(cv2.imread(str(tmp_path / 'a.png')), cv2.COLOR_BGR2RGB)
+    maps = network.localize([image], [['the lake', 'all ships']])[0].maps(SIZE)
+    printed = run(str(tmp_path / 'a.png'), 'the lake', 'all ships')
+    low, high = re.fullmatch(r'maps \(2, 32, 40\) (\S+) (\S+)\n', printed).groups()
+    assert float(low) == pytest.approx(float(maps.min()), abs=1e-4)
+    assert float(high) == pytest.approx(float(maps.max()), abs=1e-4)
+
+
 def test_export_says_how_to_feed_the_files(network, exported):
     out, about = exported
-    assert json.loads((out / 'export.json').read_text()) == about
+    assert json.loads((out / 'export.json').read_text()) == json.loads(json.dumps(about))
+    assert about['xemap'] and about['image']['resize'] == {
+        'shrinks': 'area', 'grows': 'linear', 'keeps_aspect_ratio': False
+    }  # fmt: skip
     assert [file['file'] for file in about['files']] == list(write.FORMATS.values())
     assert all(file['max_difference'] < 1e-5 and file['bytes'] > 10_000 for file in about['files'])
     image = about['image']
@@ -128,7 +181,7 @@ def test_other_models_and_formats_are_refused(network, tmp_path, monkeypatch):
     for kind in (WholeNetwork, ImageSide):
         with pytest.raises(ConfigError, match='Linear cannot be exported'):
             kind(nn.Linear(1, 1))
-    with pytest.raises(ConfigError, match='format "tflite"; give some of pt2,onnx,image-onnx'):
+    with pytest.raises(ConfigError, match='format "tflite"; give some of pt2,onnx,image-onnx,query-onnx'):
         export_model(network, SIZE, tmp_path, ['tflite'])
     with pytest.raises(ConfigError, match='size 0 x 64; give at least 32 pixels'):
         export_model(network, (0, 64), tmp_path)
@@ -146,8 +199,12 @@ def test_tool(tmp_path, capsys):
     tool.main(tool.parse_args([*map(str, words), '--format', 'image-onnx', '--json']))
     about = json.loads(capsys.readouterr().out)
     assert (about['image']['height'], about['image']['width']) == (32, 32)
+    assert about['weights'] == 'weights.pth' and about['weights_hash'] == file_hash(tmp_path / 'weights.pth')
+    assert about['model'] == 'small'
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'example.py',
         'export.json',
         'image_encoder.onnx',
+        'reference.npz',
         'tokenizer',
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,22 +14,41 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xemap import __version__
+from xemap.datasets.transforms import Letterbox
 from xemap.errors import ConfigError
-from xemap.export.modules import ImageSide, WholeGrounding, WholeNetwork, whole_network
+from xemap.export.modules import (
+    PAIR_INPUTS,
+    ImageSide,
+    QuerySide,
+    WholeGrounding,
+    WholeNetwork,
+    batches_of_any_size,
+    whole_network,
+)
 from xemap.files import replacing, write_text
 
-Exported = WholeNetwork | WholeGrounding | ImageSide
+Exported = WholeNetwork | WholeGrounding | ImageSide | QuerySide
 
-FORMATS = {'pt2': 'model.pt2', 'onnx': 'model.onnx', 'image-onnx': 'image_encoder.onnx'}
+FORMATS = {
+    'pt2': 'model.pt2',
+    'onnx': 'model.onnx',
+    'image-onnx': 'image_encoder.onnx',
+    'query-onnx': 'query_decoder.onnx',
+}
 """Format to file name."""
 
 TOLERANCE = 1e-4
 """Largest difference between an exported model's output and the original's; float32 with another order of sums."""
 
+RESIZE = {'shrinks': 'area', 'grows': 'linear'}
+"""What :func:`xemap.raster.resize.resize` does along each side, by the names of OpenCV's interpolations."""
+
 OPSET = 17
 """Of ONNX; grid_sample needs 16."""
 
 MAX_QUERIES = 1024
+MAX_IMAGES = 64
 
 MIN_SIDE = 32
 """Of an image; the coarsest features have this stride."""
@@ -45,7 +64,11 @@ CHECKS = (
 
 
 def export_model(
-    network: nn.Module, size: tuple[int, int], out: str | Path, formats: Sequence[str] | None = None
+    network: nn.Module,
+    size: tuple[int, int],
+    out: str | Path,
+    formats: Sequence[str] | None = None,
+    source: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write a network in several formats, its tokenizer, and ``export.json``, which says how to feed them.
 
@@ -53,7 +76,9 @@ def export_model(
         network: an :class:`~xemap.models.localizers.XeMapNetwork` or :class:`~xemap.models.localizers.MLCM` on the CPU.
         size: (height, width) of the image; the only one that exported files take.
         out: folder.
-        formats: of :data:`FORMATS`; None = all that the network has. The image encoder alone is XeMap-Network's.
+        formats: of :data:`FORMATS`; None = all that the network has. Image encoder and query decoder
+            are XeMap-Network's.
+        source: what the model is, for ``export.json``: ``model``, ``weights``, ``weights_hash``.
 
     Returns:
         the content of ``export.json``; ``files`` has name, bytes and the largest difference to the network.
@@ -65,7 +90,7 @@ def export_model(
     if min(size) < MIN_SIDE:
         raise ConfigError(f'size {size[0]} x {size[1]}; give at least {MIN_SIDE} pixels each way')
     whole = whole_network(network)
-    known = tuple(FORMATS) if isinstance(whole, WholeNetwork) else ('pt2', 'onnx')
+    known = tuple(FORMATS) if isinstance(whole, WholeNetwork) else tuple(FORMATS)[:2]
     formats = known if formats is None else formats
     if not formats or not set(formats) <= set(known):
         raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(known)} for {type(network).__name__}')
@@ -78,28 +103,49 @@ def export_model(
         if kind == 'pt2':
             difference = write_program(whole, size, path)
         else:
-            difference = write_onnx(ImageSide(network) if kind == 'image-onnx' else whole, size, path)
+            modules: dict[str, Callable[[], Exported]] = {
+                'image-onnx': lambda: ImageSide(network),
+                'query-onnx': lambda: QuerySide(network, size),
+            }
+            difference = write_onnx(modules.get(kind, lambda: whole)(), size, path)
         files.append({'format': kind, 'file': path.name, 'bytes': path.stat().st_size, 'max_difference': difference})
     encoder = whole.network.language_model
     encoder.tokenizer.save_pretrained(out / 'tokenizer')
     preprocessor = whole.network.data_preprocessor
     about = {
+        'xemap': __version__,
+        **(source or {}),
         'files': files,
+        'reference': _write_reference(whole, size, out / 'reference.npz'),
         'image': {
             'height': size[0],
             'width': size[1],
+            'resize': {**RESIZE, 'keeps_aspect_ratio': any(isinstance(s, Letterbox) for s in whole.network._pipeline)},
             'channels': 'BGR' if preprocessor._channel_conversion else 'RGB',
             'mean': preprocessor.mean.flatten().tolist(),
             'std': preprocessor.std.flatten().tolist(),
         },
         'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens, 'padding': encoder.padding},
     }
+    write_text(out / 'example.py', (Path(__file__).parent / 'example.py').read_text())
     write_text(out / 'export.json', json.dumps(about, indent=1) + '\n')
     return about
 
 
+def _write_reference(whole: Exported, size: tuple[int, int], path: Path) -> dict[str, Any]:
+    """Inputs and outputs of the whole network, by name, with which other programs check themselves."""
+    texts = CHECKS[-1]
+    inputs = whole.example(size, texts)
+    with torch.no_grad():
+        outputs = _listed(whole(*inputs))
+    arrays = dict(zip((*whole.inputs, *whole.outputs), (value.numpy() for value in (*inputs, *outputs))))
+    with replacing(path) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+    return {'file': path.name, 'texts': texts, 'inputs': whole.inputs, 'outputs': whole.outputs}
+
+
 def write_program(whole: Exported, size: tuple[int, int], path: str | Path) -> float:
-    """Write a torch.export program; number of queries and text length are dynamic.
+    """Write a torch.export program; numbers of images and queries and, unless fixed, text length are dynamic.
 
     Returns:
         the largest difference to the network on other texts than the traced ones.
@@ -107,22 +153,21 @@ def write_program(whole: Exported, size: tuple[int, int], path: str | Path) -> f
     Raises:
         ConfigError: it is larger than :data:`TOLERANCE`.
     """
-    queries = torch.export.Dim('queries', min=1, max=MAX_QUERIES)
-    tokens = torch.export.Dim('tokens', min=1, max=whole.network.language_model.max_tokens)
-    dims = tuple({0: queries, 1: tokens} if name in _text_inputs(whole) else {} for name in whole.inputs)
-    with torch.no_grad(), replacing(path) as part:
-        program = torch.export.export(
-            whole, whole.example(size, EXAMPLE), dynamic_shapes=dims, strict=False
-        )
+    dims = {
+        'images': torch.export.Dim('images', min=1, max=MAX_IMAGES),
+        'queries': torch.export.Dim('queries', min=1, max=MAX_QUERIES),
+        'tokens': torch.export.Dim('tokens', min=1, max=whole.network.language_model.max_tokens),
+    }
+    shapes = tuple({i: dims[axis] for i, axis in axes.items()} for axes in _axes(whole).values())[: len(whole.inputs)]
+    with torch.no_grad(), replacing(path) as part, batches_of_any_size():
+        program = torch.export.export(whole, whole.example(size, EXAMPLE), dynamic_shapes=shapes, strict=False)
         torch.export.save(program, part)
         run = torch.export.load(part).module()
         return _difference(whole, size, lambda *inputs: _listed(run(*inputs)), Path(path))
 
 
 def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> float:
-    """Write an ONNX file for one image; number of queries and text length are dynamic.
-
-    Several images at a time would not do: tracing makes the number of Swin's windows a constant.
+    """Write an ONNX file; numbers of images and queries and, unless fixed, text length are dynamic.
 
     Returns:
         the largest difference to the network under onnxruntime, on other inputs than the traced ones.
@@ -131,10 +176,7 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
         ConfigError: it is larger than :data:`TOLERANCE`, or onnx or onnxruntime are not installed.
     """
     onnx, onnxruntime = _require_onnx()
-    axes = {name: {0: 'queries', 1: 'tokens'} for name in _text_inputs(module)}
-    if axes:
-        axes |= {name: {0: 'queries'} for name in module.outputs}
-    with torch.no_grad(), replacing(path) as part, warnings.catch_warnings():
+    with torch.no_grad(), replacing(path) as part, warnings.catch_warnings(), batches_of_any_size():
         # The tracing exporter: the newer one needs onnxscript. It follows one path only and warns of each place where
         # another were possible; the check below is the answer.
         warnings.simplefilter('ignore')
@@ -144,7 +186,7 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
             str(part),
             input_names=list(module.inputs),
             output_names=list(module.outputs),
-            dynamic_axes=axes,
+            dynamic_axes=_axes(module),
             opset_version=OPSET,
             dynamo=False,
         )
@@ -158,8 +200,18 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
         return _difference(module, size, run, Path(path))
 
 
-def _text_inputs(module: Exported) -> list[str]:
-    return [name for name in module.inputs if name in ('token_ids', 'attention_mask')]
+def _axes(module: Exported) -> dict[str, dict[int, str]]:
+    """Names of the axes that are dynamic, by input, then by output."""
+    tokens = {} if module.network.language_model.padding == 'max_length' else {1: 'tokens'}
+    queries: dict[int, str] = {0: 'queries'}
+    images = {} if isinstance(module, WholeGrounding) else {0: 'images'}
+    names = {name: images for name in module.inputs if name not in (*PAIR_INPUTS, 'positions')}
+    if 'token_ids' not in module.inputs:
+        return names | {'tokens': {0: 'images'}}
+    text = {'token_ids': queries | tokens, 'attention_mask': queries | tokens, 'image_idx': queries}
+    fixed: dict[str, dict[int, str]] = {'positions': {}} if 'positions' in module.inputs else {}
+    own = names | text | fixed
+    return {name: own[name] for name in module.inputs} | {name: queries for name in module.outputs}
 
 
 def _listed(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:

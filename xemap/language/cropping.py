@@ -17,7 +17,10 @@ _PLACES = (
 _SIZES = (
     'large|larger|big|bigger|small|smaller|little|tiny|huge|giant|vast|enormous|main|major|minor|most|least|more|less'
 )
-_SHAPES = 'long|longer|short|shorter|elongated|square|round|circular|rectangular|oval|straight|curved|narrow|wide|whole|entire'
+_SHAPES = (
+    'long|longer|short|shorter|elongated|square|round|circular|rectangular|oval|straight|curved|narrow|wide|whole'
+    '|entire'
+)
 _NO_SUPERLATIVE = {'forest', 'harvest', 'crest', 'nest', 'test', 'chest', 'quest'}
 _COMPARED = re.compile(
     rf'\b(?:{_NUMBERS}|{_PLACES}|{_SIZES}|{_SHAPES}|(?P<superlative>\w+est)|\w+most|far|near|outer|inner|other|another|else'
