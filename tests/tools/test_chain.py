@@ -40,9 +40,9 @@ def test_data_training_scoring_and_table(tmp_path):
         '--out', run / 'results.json',
     )  # fmt: skip
     results = json.loads((run / 'results.json').read_text())
-    assert set(results) == {'model', 'untrained', 'floor', 'ceiling', 'by_kind'}
+    assert set(results) == {'model', 'untrained', 'floor', 'ceiling', 'target', 'by_kind', 'scores'}
     for name in ('model', 'untrained', 'floor', 'ceiling'):
-        assert set(results[name]) == {'rmi', 'rsu', 'ras', 'rda', 'queries'}
+        assert set(results[name]) >= {'rmi', 'rsu', 'ras', 'rda', 'pointing', 'intervals', 'queries'}
         assert results[name]['queries'] == results['model']['queries'] > 0
     assert results['ceiling']['rmi'] > results['floor']['rmi']
     assert results['model']['rmi'] != results['untrained']['rmi']
