@@ -48,18 +48,18 @@ def main(args) -> None:
         table.add_column(heading, no_wrap=True, justify='left' if heading == 'score' else 'right')
     results = {}
     for name, score in scores.items():
-        found = paired_difference(first, second, score, args.seed)
-        if found is not None:
-            results[name] = found.as_dict()
-            bounds = '' if found.low is None else f'{found.low:+.4f} to {found.high:+.4f}'
+        difference = paired_difference(first, second, score, args.seed)
+        if difference is not None:
+            results[name] = difference.as_dict()
+            bounds = '' if difference.low is None else f'{difference.low:+.4f} to {difference.high:+.4f}'
             numbers = (
-                f'{found.first:.4f}',
-                f'{found.second:.4f}',
-                f'{found.difference:+.4f}',
+                f'{difference.first:.4f}',
+                f'{difference.second:.4f}',
+                f'{difference.difference:+.4f}',
                 bounds,
-                f'{found.p:.4f}',
+                f'{difference.p:.4f}',
             )
-            table.add_row(score.label, *numbers, str(found.wins), str(found.losses), str(found.queries))
+            table.add_row(score.label, *numbers, str(difference.wins), str(difference.losses), str(difference.queries))
     show(table)
     chosen = scores[args.score or next(iter(scores))]
     for change, row in most_changed(first, second, chosen, args.changed):

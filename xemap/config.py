@@ -101,9 +101,9 @@ def _assemble(path: Path, values: dict[str, Any]) -> Config:
     for key, value in values.items():
         name = key.partition('.')[0]
         if name != key and name in cfg and name not in RUNNER_KEYS:
-            own = Config({name: names.get(name, cfg[name])})
-            merge_options(own, {key: value})
-            names[name] = own.to_dict()[name]
+            named = Config({name: names.get(name, cfg[name])})
+            merge_options(named, {key: value})
+            names[name] = named.to_dict()[name]
     if names.keys() - values.keys():
         cfg, assigned = _read(path, names)
     if not cfg.get('val_dataloader'):

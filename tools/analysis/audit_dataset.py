@@ -49,12 +49,12 @@ def main(args: argparse.Namespace) -> None:
         raise ConfigError('--write without --data-root would leave near-duplicates in two splits; give --data-root')
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task('images', total=None)
-        found = audit(
+        report = audit(
             files, args.data_root, args.distance, lambda done, total: progress.update(task, completed=done, total=total)
         )
-    content = found.as_dict()
+    content = report.as_dict()
     if args.write is not None:
-        content['written'] = write_disjoint(files, found, args.write, args.seed)
+        content['written'] = write_disjoint(files, report, args.write, args.seed)
     if args.json:
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:

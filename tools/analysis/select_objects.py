@@ -60,11 +60,11 @@ def main(args: argparse.Namespace) -> None:
         result = XeMapInferencer(args.config, args.checkpoint, args.device)(args.image, args.query)
         return np.nan_to_num(result.maps[0])  # nothing is kept where the image has no data
 
-    kept, found = select_objects(
+    kept, total = select_objects(
         args.image, make_map, args.out, boxes=args.boxes, image_id=args.image_id, mask=args.mask,
         threshold=args.threshold, statistic=args.statistic, title=args.query or str(args.map),
     )  # fmt: skip
-    print(f'{kept} of {found} objects kept, in {args.out}.json; picture in {args.out}.picture.png')
+    print(f'{kept} of {total} objects kept, in {args.out}.json; picture in {args.out}.picture.png')
 
 
 if __name__ == '__main__':

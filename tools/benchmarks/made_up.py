@@ -72,8 +72,8 @@ def make_records(images: int = IMAGES, seed: int = 0) -> Iterator[ImageRecord]:
         queries = round(source.queries * number / source.images)
         counts = 1 + rng.multinomial(queries - number, np.full(number, 1 / number))
         for i, count in enumerate(counts.tolist()):
-            asked = [_query(source, rng) for _ in range(count)]
-            yield ImageRecord(f'{source.name}/images/{i:012d}.jpg', *source.size[::-1], source.name, asked)
+            image_queries = [_query(source, rng) for _ in range(count)]
+            yield ImageRecord(f'{source.name}/images/{i:012d}.jpg', *source.size[::-1], source.name, image_queries)
 
 
 def make_region(kind: str, size: tuple[int, int], rings: float, rng: np.random.Generator) -> Region:

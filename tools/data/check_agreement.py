@@ -42,13 +42,13 @@ def main(args: argparse.Namespace) -> None:
     from xemap.files import write_text
     from xemap.preparation.reports.protocol import check_agreement
 
-    found = check_agreement(args.first, args.second, args.out, args.iou, tuple(args.share), args.boxes)
+    agreement = check_agreement(args.first, args.second, args.out, args.iou, tuple(args.share), args.boxes)
     if args.rejected is not None:
         text = io.StringIO()
-        csv.writer(text).writerows([('image', 'sentence', 'reason'), *found.rejected])
+        csv.writer(text).writerows([('image', 'sentence', 'reason'), *agreement.rejected])
         write_text(args.rejected, text.getvalue())
-    average = f', mean IoU {mean(found.ious):.3f}' if found.ious else ''
-    print(f'{args.out}: {found.kept} queries kept, {len(found.rejected)} rejected{average}')
+    average = f', mean IoU {mean(agreement.ious):.3f}' if agreement.ious else ''
+    print(f'{args.out}: {agreement.kept} queries kept, {len(agreement.rejected)} rejected{average}')
 
 
 if __name__ == '__main__':

@@ -87,7 +87,7 @@ def compare(
                 with_bounds=not outcomes, keep=keep, options=options,
                 advance=lambda n, task=task: progress.advance(task, n),
             )  # fmt: skip
-            if outcomes and _asked(outcome) != _asked(outcomes[0]):
+            if outcomes and _query_keys(outcome) != _query_keys(outcomes[0]):
                 raise DataError(f'{method.name} was asked other queries than {names[0]}; compare on one --ann-file')
             write_rows_csv(outcome.rows, out / f'{method.name}.queries.csv')
             write_summary_json(outcome.summary, out / f'{method.name}.summary.json')
@@ -120,12 +120,14 @@ def best_methods(outcomes: Sequence[Outcome]) -> dict[str, str]:
     for score in SeLoMetric.scores:
         for outcome in outcomes:
             others = [other for other in outcomes if other is not outcome]
-            found = [paired_difference(outcome.rows, other.rows, score) for other in others]
+            differences = [paired_difference(outcome.rows, other.rows, score) for other in others]
             sign = 1 if score.higher_is_better else -1
-            if found and all(f is not None and f.is_distinguishable and sign * f.difference > 0 for f in found):
+            if differences and all(
+                f is not None and f.is_distinguishable and sign * f.difference > 0 for f in differences
+            ):
                 best[score.name] = outcome.method.name
     return best
 
 
-def _asked(outcome: Outcome) -> list[tuple]:
+def _query_keys(outcome: Outcome) -> list[tuple]:
     return [(row['sample_idx'], row['query_id'], row['text']) for row in outcome.rows]

@@ -104,9 +104,9 @@ def load_checkpoint_file(path: str | Path, map_location: Any = 'cpu', mmap: bool
 
 def _reason(error: pickle.UnpicklingError) -> str:
     text = str(error)
-    if found := _REFUSED.search(text):
+    if match := _REFUSED.search(text):
         return (
-            f'needs the Python object {found["name"]} and was not loaded, since that could run code from the file; '
+            f'needs the Python object {match["name"]} and was not loaded, since that could run code from the file; '
             "save its weights alone where it comes from: torch.save({'state_dict': model.state_dict()}, path)"
         )
     detail = text.partition('WeightsUnpickler error:')[2].strip() or text

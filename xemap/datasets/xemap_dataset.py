@@ -102,11 +102,11 @@ class XeMapDataset(QueryDataset):
         self._metainfo = {'dataset_type': type(self).__name__, **self.annotations.info, **self._metainfo}
         self._reject_empty_texts()
         counts = self._counts_of_kinds()
-        asked = counts > 0
+        used = counts > 0
         if self.sources is not None:
-            asked &= _is_in(self.annotations.image_column('source'), self.sources)
+            used &= _is_in(self.annotations.image_column('source'), self.sources)
         self._row_counts, self._row_ends = counts, np.cumsum(counts)
-        rows = np.flatnonzero(asked)
+        rows = np.flatnonzero(used)
         if not len(rows):
             raise ConfigError(
                 f'{self.ann_file}: none of its {len(counts)} images has a query with sources={self.sources} and '
@@ -120,7 +120,7 @@ class XeMapDataset(QueryDataset):
             )
         if self._chunk is None:
             return rows
-        parts = -(-counts // self._chunk) * asked
+        parts = -(-counts // self._chunk) * used
         place_in_row = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
         return np.repeat(self._row_ends - counts, parts) + self._chunk * place_in_row
 

@@ -87,7 +87,7 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
         with gradio.Row():
             with gradio.Column(scale=2, min_width=320):
                 gallery = gradio.Gallery(
-                    [own.path for own in samples], label='Drawn samples', show_label=False,
+                    [sample.path for sample in samples], label='Drawn samples', show_label=False,
                     columns=len(samples), height=120, allow_preview=False, interactive=False, buttons=[],
                     elem_id='samples', selected_index=0, object_fit='cover', fit_columns=False,
                 )  # fmt: skip
@@ -129,7 +129,7 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
             return sample.path, '\n'.join(sample.queries), None, sample.preview, no_files
 
         def choose_file(path: str):
-            answer = _told(lambda: model.preview(str(path)))
+            answer = _with_errors_shown(lambda: model.preview(str(path)))
             return None, answer.html, no_files, gradio.Gallery(selected_index=None)
 
         def find(uploaded, sample, text, mode, threshold, parts, progress=gradio.Progress()):  # noqa: B008
@@ -139,7 +139,7 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
             def tell(done: int, total: int) -> None:
                 progress((done, total), desc='looking', unit='windows' if MODES.get(mode) == 'tile' else 'images')
 
-            answer = _told(lambda: model.answer(read_request(path, text, mode, threshold, parts), tell))
+            answer = _with_errors_shown(lambda: model.answer(read_request(path, text, mode, threshold, parts), tell))
             return answer.html, gradio.File(value=answer.files or None, visible=answer.ok)
 
         quiet: dict[str, Any] = dict(api_visibility='private', show_progress='minimal')
@@ -251,7 +251,7 @@ def _launch(page: gradio.Blocks, app: App, host: str, port: int, max_upload: int
     return url
 
 
-def _told(work: Callable[[], Answer]) -> Answer:
+def _with_errors_shown(work: Callable[[], Answer]) -> Answer:
     """What the page shows of a request, also of one that was refused or ended."""
     try:
         return work()

@@ -50,10 +50,10 @@ class Names:
 
     def __init__(self, host: str, others: Iterable[str] = ()) -> None:
         self.given = frozenset(name.lower().strip('[]') for name in others)
-        own = host.lower().strip('[]')
-        self._any_address = own in EVERY_ADDRESS
-        names = {own} | self.given
-        if own in LOOPBACK or self._any_address:
+        name = host.lower().strip('[]')
+        self._any_address = name in EVERY_ADDRESS
+        names = {name} | self.given
+        if name in LOOPBACK or self._any_address:
             names |= LOOPBACK
         if self._any_address:
             names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
@@ -121,8 +121,10 @@ def _with_headers(send: Any) -> Any:
     async def wrapped(message: Any) -> None:
         if message['type'] == 'http.response.start':
             # What gradio allows pages from elsewhere is taken back.
-            own = [entry for entry in message.get('headers', ()) if not entry[0].lower().startswith(b'access-control-')]
-            message = {**message, 'headers': [*own, *HEADERS]}
+            headers = [
+                entry for entry in message.get('headers', ()) if not entry[0].lower().startswith(b'access-control-')
+            ]
+            message = {**message, 'headers': [*headers, *HEADERS]}
         await send(message)
 
     return wrapped

@@ -71,12 +71,12 @@ class Storage:
     def _remove_oldest(self, size: int, spared: Path | None) -> int:
         """Remove uploads and answers of at least so many bytes, where there are; returns their bytes."""
         removed = 0
-        for path, own, _ in sorted(self._listed(self.files), key=lambda entry: entry[2]):
+        for path, num_bytes, _ in sorted(self._listed(self.files), key=lambda entry: entry[2]):
             if removed >= size:
                 break
             if path not in self._kept and path.parent != spared:
                 path.unlink(missing_ok=True)
-                removed += own
+                removed += num_bytes
         return removed
 
     @staticmethod

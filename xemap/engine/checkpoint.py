@@ -27,17 +27,17 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
         CheckpointError: there are checkpoints, and none of them can be resumed.
     """
     work_dir = Path(work_dir)
-    found = {*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')}
+    checkpoints = {*work_dir.glob('epoch_*.pth'), *work_dir.glob('iter_*.pth')}
     named = _named_in(work_dir / 'last_checkpoint', work_dir)
     if named is not None:
-        if (work_dir / named.name) in found:  # also where the folder was copied or renamed
+        if (work_dir / named.name) in checkpoints:  # also where the folder was copied or renamed
             named = work_dir / named.name
         elif named.is_file():
-            found.add(named)
-    if not found:
+            checkpoints.add(named)
+    if not checkpoints:
         return None
     # Times alone do not tell: copying a folder mixes them up.
-    for path in sorted(found, key=lambda p: (p == named, p.stat().st_mtime_ns, _number(p)), reverse=True):
+    for path in sorted(checkpoints, key=lambda p: (p == named, p.stat().st_mtime_ns, _number(p)), reverse=True):
         try:
             content = load_checkpoint_file(path, mmap=True)
         except CheckpointError as error:
@@ -47,7 +47,7 @@ def find_newest_checkpoint(work_dir: str | Path) -> Path | None:
             return path
         print_log(f'{path} holds no optimizer state, so it cannot be resumed', logger='current', level=30)
     raise CheckpointError(
-        f'none of the {len(found)} checkpoints in {work_dir} can be resumed; give another one, or train anew '
+        f'none of the {len(checkpoints)} checkpoints in {work_dir} can be resumed; give another one, or train anew '
         'in another folder (--work-dir)'
     )
 

@@ -136,7 +136,7 @@ def score_dump(
 def _run_text_controls(runner: XeMapRunner, controls: Sequence[str], prefix: str | None) -> None:
     evaluator: Any = runner.test_loop.evaluator
     queries = [metric for metric in evaluator.metrics if isinstance(metric, QueryMetric)]
-    scores = [score for own in named_scores(queries) for score in own if not score.average_of]
+    scores = [score for declared in named_scores(queries) for score in declared if not score.average_of]
     main = main_score(evaluator)[0]
     scores.sort(key=lambda score: score.name != main)  # stable: the main score first
     dataset: Any = runner.test_dataloader.dataset

@@ -259,8 +259,10 @@ class XeMapRunner(Runner):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """As in mmengine; None takes any of them out, not only mmengine's own."""
-        own = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
-        super().register_default_hooks({n: hook for n, hook in (hooks or {}).items() if hook is not None or n in own})
+        defaults = {'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'}
+        super().register_default_hooks(
+            {n: hook for n, hook in (hooks or {}).items() if hook is not None or n in defaults}
+        )
 
     def register_hook(self, hook, priority=None) -> None:
         with config_errors('default_hooks or custom_hooks'):

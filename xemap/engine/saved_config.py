@@ -117,12 +117,12 @@ def parse_config(text: str) -> dict[str, Any]:
     Raises:
         ValueError, SyntaxError: it does not.
     """
-    found = {}
+    values = {}
     for statement in ast.parse(text).body:
         if not (isinstance(statement, ast.Assign) and isinstance(name := statement.targets[0], ast.Name)):
             raise ValueError(f'line {statement.lineno} is no assignment')
-        found[name.id] = _value(statement.value)
-    return found
+        values[name.id] = _value(statement.value)
+    return values
 
 
 def _value(node: ast.expr) -> Any:

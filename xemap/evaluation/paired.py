@@ -110,16 +110,16 @@ def matched(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]
     """
     others = {(int(row['sample_idx']), int(row['query_id'])): row for row in second}
     pairs = [(row, others.get((int(row['sample_idx']), int(row['query_id'])))) for row in first]
-    found = [(a, b) for a, b in pairs if b is not None]
-    if not found:
+    complete = [(a, b) for a, b in pairs if b is not None]
+    if not complete:
         raise DataError('the two runs have no query in common; score both on the same test set')
-    for a, b in found:
+    for a, b in complete:
         if Path(str(a['image'])).name != Path(str(b['image'])).name:
             raise DataError(
                 f'query {a["query_id"]} of image {a["sample_idx"]} is of {a["image"]} in one run, of {b["image"]} in '
                 'the other; score both on the same test set'
             )
-    return found
+    return complete
 
 
 def most_changed(first: Sequence[Row], second: Sequence[Row], score: Score, number: int) -> list[tuple[float, Row]]:

@@ -261,11 +261,11 @@ def named_scores(metrics: Sequence[Any]) -> list[list[Score]]:
     """
     named = [[score.renamed(metric.prefix or '') for score in metric.scores] for metric in metrics]
     columns = [{score.column for score in scores} for scores in named]
-    for k, own in enumerate(columns):
+    for k, written in enumerate(columns):
         for other in columns[:k]:
-            if own & other:
+            if written & other:
                 raise ConfigError(
-                    f'two metrics of kind {type(metrics[k]).__name__} write the column {min(own & other)}; '
+                    f'two metrics of kind {type(metrics[k]).__name__} write the column {min(written & other)}; '
                     'give one of them a prefix'
                 )
     every = [score.name for scores in named for score in scores]

@@ -111,9 +111,9 @@ def format_control(control: str, report: Mapping[str, Any], label: str) -> str:
 
 
 def _entry(rows: list[Row], broken: Sequence[Row], scores: Sequence[Score], seed: int) -> dict[str, Any]:
-    found = {score.name: paired_difference(rows, broken, score, seed) if rows else None for score in scores}
-    known = {name: value.as_dict() for name, value in found.items() if value is not None}
-    first = found[scores[0].name]
+    differences = {score.name: paired_difference(rows, broken, score, seed) if rows else None for score in scores}
+    known = {name: value.as_dict() for name, value in differences.items() if value is not None}
+    first = differences[scores[0].name]
     if first is None:
         return {'difference': None, 'low': None, 'high': None, 'queries': 0, 'scores': known}
     return {

@@ -63,7 +63,7 @@ def infer(args: Namespace) -> None:
         bands=args.bands,
         stretch=args.stretch,
     )
-    texts = {query: [part.text for part in found] for query, found in parts.items()}
+    texts = {query: [part.text for part in chosen] for query, chosen in parts.items()}
     model = {'config': _identity(config), 'checkpoint': _identity(checkpoint), 'parts': texts or None}
 
     def make_inferencer() -> PartsInferencer:

@@ -176,11 +176,11 @@ class InferenceJob:
         if len(set(paths)) < len(paths):
             raise ConfigError(f'image {Counter(paths).most_common(1)[0][0]} is given twice; name it once')
         beside = len({path.with_suffix('') for path in paths}) < len(paths)  # scene.tif and scene.png in one folder
-        own = [printable(path.name if beside else path.stem) for path in paths]
-        depth, names = 1, own
+        file_names = [printable(path.name if beside else path.stem) for path in paths]
+        depth, names = 1, file_names
         while len(set(names)) < len(names) and depth < max(len(path.parts) for path in paths):
             depth += 1
-            names = ['_'.join([*path.parts[-depth:-1], name]).strip('/') for path, name in zip(paths, own)]
+            names = ['_'.join([*path.parts[-depth:-1], name]).strip('/') for path, name in zip(paths, file_names)]
         return [self.out / name for name in names]
 
     def _finished(self, folder: Path, settings: dict) -> dict | None:

@@ -62,16 +62,18 @@ class Result:
     @property
     def polygons(self) -> list[list[Any]]:
         """Shapely Polygons of the regions in x, y pixels, (0, 0) the outer corner of the top left pixel."""
-        return [[region.polygon for region in own] for own in self._asked(self.regions)]
+        return [[region.polygon for region in regions] for regions in self._computed(self.regions)]
 
     @property
     def boxes(self) -> list[np.ndarray]:
         """(R, 4) float64 x0, y0, x1, y1 of the regions, in the same pixels."""
-        return [np.array([r.box for r in own], np.float64).reshape(-1, 4) for own in self._asked(self.regions)]
+        return [
+            np.array([r.box for r in regions], np.float64).reshape(-1, 4) for regions in self._computed(self.regions)
+        ]
 
     def mask(self, query: int) -> np.ndarray:
         """Pixels of the regions, (H, W) bool."""
-        return region_mask(self.maps[query], self._asked(self.thresholds)[query], self.min_area)
+        return region_mask(self.maps[query], self._computed(self.thresholds)[query], self.min_area)
 
     def save(self, path: str | Path, query: int, crs: str = 'image') -> None:
         """Write one query's map, picture, mask or polygons, by the suffix: .tif, .npy, .png, .mask.png, .geojson.
@@ -88,21 +90,21 @@ class Result:
         elif path.suffix == '.png':
             from xemap.visualization import save_picture
 
-            save_picture(path, self._asked(self.pictures)[query])
+            save_picture(path, self._computed(self.pictures)[query])
         elif path.suffix == '.tif':
             strips, tags = self.store.strips(query, BLOCK), {**self.tags, 'query': text}
             write_geotiff(path, strips, self.store.size, self.georeference, self.masked, tags)
         elif path.suffix == '.npy':
             write_npy(path, self.store, query)
         elif path.suffix == '.geojson':
-            threshold = round(self._asked(self.thresholds)[query], 6)
+            threshold = round(self._computed(self.thresholds)[query], 6)
             shared = {'query': text, 'threshold': threshold, 'image': Path(self.name).name, **self.tags}
-            write_geojson(path, self._asked(self.regions)[query], self.georeference, crs, shared)
+            write_geojson(path, self._computed(self.regions)[query], self.georeference, crs, shared)
         else:
             raise ConfigError(f'{path.name}: unknown suffix; use .tif, .npy, .png, .mask.png or .geojson')
 
     @staticmethod
-    def _asked(value: Sequence | None) -> Any:
+    def _computed(value: Sequence | None) -> Any:
         if value is None:
             raise ConfigError('this was not asked for; call the inferencer with threshold=… or pictures=True')
         return value

@@ -62,7 +62,9 @@ def select_objects(
         detections = read_detections(boxes, image_id)  # before the map, which may take minutes
         map = resize_map(make_map(size), size)
         scores, kept = select_boxes(map, [row['bbox'] for row in detections], threshold, statistic)
-        chosen = [{**row, 'map_score': round(float(s), 6)} for row, s, own in zip(detections, scores, kept) if own]
+        chosen = [
+            {**row, 'map_score': round(float(s), 6)} for row, s, is_kept in zip(detections, scores, kept) if is_kept
+        ]
         outlines = [
             np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)]) for x, y, w, h in (r['bbox'] for r in chosen)
         ]
@@ -73,8 +75,8 @@ def select_objects(
             raise DataError(f'mask {mask} is {objects.shape} and the image {size} (height, width); they must agree')
         map = resize_map(make_map(size), size)
         chosen_mask, areas = select_areas(map, objects, threshold, statistic)
-        found, _ = cv2.findContours((chosen_mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        outlines = [outline.reshape(-1, 2) for outline in found]
+        contours, _ = cv2.findContours((chosen_mask > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outlines = [outline.reshape(-1, 2) for outline in contours]
         report, counts = [asdict(area) for area in areas], (sum(area.kept for area in areas), len(areas))
         save_picture(f'{out}.mask.png', chosen_mask)
     save_picture(f'{out}.picture.png', query_panel(pixels, title, map, polygons=outlines, max_side=PICTURE_SIDE))

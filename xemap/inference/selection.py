@@ -116,8 +116,8 @@ def select_areas(
             is_kept = scores >= threshold
             chosen = np.concatenate([[False], is_kept])[labels]
         kept[chosen] = value
-        for row, score, own in zip(stats[1:].tolist(), scores, is_kept):
-            areas.append(Area(value, tuple(row[:4]), row[cv2.CC_STAT_AREA], float(score), bool(own)))
+        for row, score, keep in zip(stats[1:].tolist(), scores, is_kept):
+            areas.append(Area(value, tuple(row[:4]), row[cv2.CC_STAT_AREA], float(score), bool(keep)))
     return kept, areas
 
 
@@ -188,10 +188,10 @@ def read_detections(path: str | Path, image_id: int | str | None = None) -> list
     ids = list(dict.fromkeys(row.get('image_id') for row in rows))
     if image_id is None and len(ids) > 1:
         raise DataError(f'detections {path} are of {len(ids)} images; choose one with --image-id, as {ids[0]}')
-    found = [row for row in rows if image_id is None or str(row.get('image_id')) == str(image_id)]
-    if not found:
+    chosen = [row for row in rows if image_id is None or str(row.get('image_id')) == str(image_id)]
+    if not chosen:
         raise DataError(f'detections {path} have none of image {image_id}; they have {", ".join(map(str, ids[:5]))}')
-    return found
+    return chosen
 
 
 def _check(threshold: float, statistic: str, *more: str) -> None:

@@ -44,8 +44,8 @@ def _expanded(word: str) -> Iterator[str]:
     if is_gdal_name(word) or os.path.isfile(word):
         yield word
     elif os.path.isdir(word):
-        found = [os.path.join(top, name) for top, _, names in os.walk(word) for name in names]
-        images = sorted(path for path in found if Path(path).suffix.lower() in SUFFIXES and os.path.isfile(path))
+        files = [os.path.join(top, name) for top, _, names in os.walk(word) for name in names]
+        images = sorted(path for path in files if Path(path).suffix.lower() in SUFFIXES and os.path.isfile(path))
         if not images:
             raise DataError(f'folder {word} holds no image ({", ".join(sorted(SUFFIXES))}); give another one')
         yield from images

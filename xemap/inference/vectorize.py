@@ -153,11 +153,11 @@ def outline_polygons(strips: Iterable[np.ndarray], size: tuple[int, int]) -> np.
             return np.empty(0, object)
         with memory.open() as file:
             band = rasterio.band(file, 1)
-            found = [shape['coordinates'] for shape, _ in shapes(band, mask=band, connectivity=4)]
-    lengths = [len(ring) for own in found for ring in own]
-    coordinates = np.array(list(chain.from_iterable(ring for own in found for ring in own)), np.float64)
+            outlines = [shape['coordinates'] for shape, _ in shapes(band, mask=band, connectivity=4)]
+    lengths = [len(ring) for outline in outlines for ring in outline]
+    coordinates = np.array(list(chain.from_iterable(ring for outline in outlines for ring in outline)), np.float64)
     rings = shapely.linearrings(coordinates, indices=np.repeat(np.arange(len(lengths)), lengths))
-    first = np.cumsum([0, *(len(own) for own in found)])
+    first = np.cumsum([0, *(len(outline) for outline in outlines)])
     polygons = shapely.polygons(rings[first[:-1]])
     for i in np.flatnonzero(np.diff(first) > 1):  # the first ring is the outer one
         polygons[i] = shapely.polygons(rings[first[i]], rings[first[i] + 1 : first[i + 1]])

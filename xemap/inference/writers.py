@@ -60,7 +60,7 @@ def write_geojson(
     placed = place_polygons(outlines, georeference, target)
     features = []
     for i, (region, polygon) in enumerate(zip(regions, placed)):
-        own = dict(
+        of_region = dict(
             rank=i + 1,
             score=round(region.score, 6),
             area_m2=None if areas is None else round(float(areas[i]), 3),
@@ -68,7 +68,7 @@ def write_geojson(
             box_px=list(region.box),
         )
         geometry = {'type': 'Polygon', 'coordinates': [_points(ring, target) for ring in _rings(polygon)]}
-        features.append({'type': 'Feature', 'properties': {**properties, **own}, 'geometry': geometry})
+        features.append({'type': 'Feature', 'properties': {**properties, **of_region}, 'geometry': geometry})
     code = None if target is None else target.to_epsg()
     collection: dict[str, Any] = {'type': 'FeatureCollection'}
     if code != int(WGS84.split(':')[1]):  # without a name it is WGS84, longitude first

@@ -88,21 +88,21 @@ class Scene:
             if related is None or itself.any():
                 return ()
             verdicts.append(related)
-        found = members[selected(np.minimum.reduce(verdicts))]
+        chosen = members[selected(np.minimum.reduce(verdicts))]
         first: int | None = None
         if expression.relation in RANKINGS:
             (group,) = anchors
-            if len(found) and not set(group) & set(found.tolist()):
-                gaps = self.geometry.gaps(found, group)
+            if len(chosen) and not set(group) & set(chosen.tolist()):
+                gaps = self.geometry.gaps(chosen, group)
                 first = leader(gaps, expression.relation == 'farthest from', relations.CLOSEST_LEAD)
         elif expression.superlative in EXTREMES:
-            first = most_extreme(self.geometry, found, str(expression.superlative))
+            first = most_extreme(self.geometry, chosen, str(expression.superlative))
         elif expression.superlative:
-            rough = self._rough(category, found)
-            first = size_extreme(self.geometry, found, expression.superlative, rough)
+            rough = self._rough(category, chosen)
+            first = size_extreme(self.geometry, chosen, expression.superlative, rough)
         else:
-            return tuple(found.tolist())
-        return () if first is None else (int(found[first]),)
+            return tuple(chosen.tolist())
+        return () if first is None else (int(chosen[first]),)
 
     def distractors(self, expression: Expression) -> tuple[int, ...]:
         """Indices of the other objects of the category."""
@@ -185,6 +185,6 @@ class Scene:
         band = (BOX_SIZE_RATIO, 1 / BOX_SIZE_RATIO) if rough else relations.LARGER_BAND
         return relations.compared(geometry, members, anchor, relation, band)
 
-    def _rough(self, category: str, found: Sequence[int] | np.ndarray) -> bool:
+    def _rough(self, category: str, chosen: Sequence[int] | np.ndarray) -> bool:
         """The area of an object is only that of an upright box around it."""
-        return not self.words[category].fills_box and any(self.entities[i].upright for i in found)
+        return not self.words[category].fills_box and any(self.entities[i].upright for i in chosen)

@@ -120,8 +120,11 @@ def _related(meaning: Expression, count: int, scene: Scene, words: Words, rng: n
         name = 'along'
     anchors = [_anchor(anchor, scene, words, rng) for anchor in meaning.anchors]
     slots = dict(zip(('anchor', 'other'), (f'the {anchor.text}' for anchor in anchors)))
-    told = ', '.join(word for anchor in anchors for word in anchor.words.values())
-    return Wording(_filled(_pick(words.templates['relations'][name], rng), **slots), {'anchor': told} if told else {})
+    words_of_anchors = ', '.join(word for anchor in anchors for word in anchor.words.values())
+    return Wording(
+        _filled(_pick(words.templates['relations'][name], rng), **slots),
+        {'anchor': words_of_anchors} if words_of_anchors else {},
+    )
 
 
 def _anchor(anchor: Expression, scene: Scene, words: Words, rng: np.random.Generator) -> Wording:

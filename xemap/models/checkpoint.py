@@ -216,15 +216,15 @@ def take_weights(
     Raises:
         CheckpointError: nothing fits, or a tensor has another shape.
     """
-    own = model.state_dict()
+    state = model.state_dict()
     taken: dict[str, Tensor] = {}
     left = []
     for name, value in weights.items():
-        fitting = [place for place in places(name.removeprefix('module.')) if place in own]
+        fitting = [place for place in places(name.removeprefix('module.')) if place in state]
         for place in fitting:
-            if own[place].shape != value.shape:
+            if state[place].shape != value.shape:
                 raise CheckpointError(
-                    f'{source}: {name} has shape {tuple(value.shape)}, the model {tuple(own[place].shape)} ({place}); '
+                    f'{source}: {name} has shape {tuple(value.shape)}, the model {tuple(state[place].shape)} ({place}); '
                     'use a config with the same widths'
                 )
             taken[place] = value
@@ -233,9 +233,9 @@ def take_weights(
     if not taken:
         raise CheckpointError(f'{source} is no {kind}: none of its {len(left)} entries fits {type(model).__name__}')
     model.load_state_dict(taken, strict=False)
-    missing = [name for name in own if name not in taken and not name.endswith('num_batches_tracked')]
+    missing = [name for name in state if name not in taken and not name.endswith('num_batches_tracked')]
     print_log(
-        f"{source}: took {len(taken)} of the model's {len(own)} entries; left {_summary(left)} of the checkpoint's; "
+        f"{source}: took {len(taken)} of the model's {len(state)} entries; left {_summary(left)} of the checkpoint's; "
         f'missing there {_summary(missing)}',
         logger=logger,
     )

@@ -25,12 +25,12 @@ def find_part(model: nn.Module, name: str) -> nn.Module | nn.Parameter:
             where = '.'.join(walked) or type(model).__name__
             raise ConfigError(f'frozen: "{name}": "{step}" is no part of {where}; parts are {", ".join(children)}')
         walked.append(step)
-        found = children[step]
-        if isinstance(found, nn.Parameter):
+        child = children[step]
+        if isinstance(child, nn.Parameter):
             if '.'.join(walked) != name:
                 raise ConfigError(f'frozen: "{name}": {".".join(walked)} is a parameter and has no parts')
-            return found
-        part = found
+            return child
+        part = child
     return part
 
 

@@ -120,13 +120,13 @@ def _join_thirds(weights: dict[str, Tensor], pattern: str, joined: str) -> dict[
     result: dict[str, Tensor] = {}
     parts: dict[str, dict[int, Tensor]] = {}
     for name, value in weights.items():
-        found = re.match(pattern, name)
-        if found and found[2] in _THIRDS:
-            parts.setdefault(found.expand(joined), {})[_THIRDS[found[2]]] = value
+        match = re.match(pattern, name)
+        if match and match[2] in _THIRDS:
+            parts.setdefault(match.expand(joined), {})[_THIRDS[match[2]]] = value
         else:
             result[name] = value
-    whole = {name: [own[i] for i in range(3)] for name, own in parts.items() if len(own) == 3}
-    return result | {name: torch.cat(own) for name, own in whole.items()}
+    whole = {name: [thirds[i] for i in range(3)] for name, thirds in parts.items() if len(thirds) == 3}
+    return result | {name: torch.cat(thirds) for name, thirds in whole.items()}
 
 
 def _idea_to_mmdet(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -95,10 +95,10 @@ def read_examples(
 
 def _read_small(path: Path, size: tuple[int, int], side: int) -> np.ndarray:
     image = read_image(path, at_least=side)
-    found = image_size(path)
-    if found != size:
+    file_size = image_size(path)
+    if file_size != size:
         raise DataError(
-            f'{path} is {found[1]} x {found[0]} pixels, its annotation says {size[1]} x {size[0]}; '
+            f'{path} is {file_size[1]} x {file_size[0]} pixels, its annotation says {size[1]} x {size[0]}; '
             'use the images that the annotation file was made from'
         )
     return shrink(image, side)

@@ -59,22 +59,22 @@ def query_panel(
     line_height, caption_line = TITLE_SIZE + 5, CAPTION_SIZE + 6
     caption_height = max(map(len, captions)) * caption_line
     top = GAP + len(lines) * line_height + caption_height
-    sheet = Image.new('RGB', (total, top + height + GAP), PAPER)
-    draw = ImageDraw.Draw(sheet)
+    canvas = Image.new('RGB', (total, top + height + GAP), PAPER)
+    draw = ImageDraw.Draw(canvas)
     for i, line in enumerate(lines):
         draw.text((GAP, GAP + i * line_height), line, INK, font(TITLE_SIZE))
     x = GAP
     for caption, (_, picture) in zip(captions, columns):
         for i, line in enumerate(caption, start=-len(caption)):
             draw.text((x, top + i * caption_line), line, FAINT, font(CAPTION_SIZE))
-        sheet.paste(Image.fromarray(picture), (x, top))
+        canvas.paste(Image.fromarray(picture), (x, top))
         x += width + GAP
     ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], BAR_WIDTH, 1)
-    sheet.paste(Image.fromarray(colorize(ramp)), (x, top))
+    canvas.paste(Image.fromarray(colorize(ramp)), (x, top))
     for value in (0.0, 0.5, 1.0):
         y = top + round((1 - value) * (height - CAPTION_SIZE)) - 1
         draw.text((x + BAR_WIDTH + 4, y), f'{value:g}', INK, font(CAPTION_SIZE))
-    return np.asarray(sheet)
+    return np.asarray(canvas)
 
 
 def save_panels(path: str | Path, panels: Iterable[np.ndarray]) -> None:

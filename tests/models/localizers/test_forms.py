@@ -113,7 +113,7 @@ class TestMaskNetworkAtOneSize(NetworkTester):
 
 
 @MODELS.register_module(force=True)
-class BoxHead(Head):
+class MeanBoxHead(Head):
     """Center and half sides of a box from the mean of the fused tokens."""
 
     form = 'box'
@@ -143,7 +143,7 @@ class BoxHead(Head):
 
 def with_boxes(**overrides):
     config = tiny_network(**overrides)
-    config.head = dict(type='BoxHead')
+    config.head = dict(type='MeanBoxHead')
     return config
 
 

@@ -117,9 +117,9 @@ def box_overlap(predictions: np.ndarray, targets: np.ndarray) -> tuple[np.ndarra
     if turned.any():
         raise DataError(f'target box {b[turned][0].tolist()}; give x0, y0, x1, y1 with x0 <= x1 and y0 <= y1')
     both = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(0).prod(1)
-    own = (a[:, 2:] - a[:, :2]).clip(0).prod(1)
+    areas = (a[:, 2:] - a[:, :2]).clip(0).prod(1)
     # Rounding must not make a union smaller than its intersection.
-    return both, np.maximum(own + (b[:, 2:] - b[:, :2]).prod(1) - both, both)
+    return both, np.maximum(areas + (b[:, 2:] - b[:, :2]).prod(1) - both, both)
 
 
 def box_areas(

@@ -49,9 +49,9 @@ def retrieval_ranks(similarity: np.ndarray, owners: Sequence[int]) -> dict[str, 
         raise DataError(f'similarities of {images} images and {texts} texts: every text needs an image and vice versa')
     if np.isnan(similarity).any():
         raise DataError('a similarity is NaN: the model diverged; lower the learning rate or clip gradients')
-    own = np.equal.outer(np.arange(images), owner)
+    matching = np.equal.outer(np.arange(images), owner)
     # The best own text of an image; argmax takes the first of equal ones.
-    best = np.where(own, similarity, -np.inf).argmax(1)
+    best = np.where(matching, similarity, -np.inf).argmax(1)
     return {'i2t': _ranks(similarity, best), 't2i': _ranks(similarity.T, owner)}
 
 

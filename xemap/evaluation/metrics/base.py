@@ -156,7 +156,7 @@ class QueryMetric(BaseMetric):
         columns = [score.of_columns(key) for score in self.scores]
         if self.prefix:
             columns = [score.of_columns(self.prefix) for score in columns]
-        return [replace(score, name=own.name, average_of=own.average_of) for score, own in zip(columns, named)]
+        return [replace(score, name=new.name, average_of=new.average_of) for score, new in zip(columns, named)]
 
     def _process(self, sample: dict) -> None:
         missing = [key for key in _NEEDED if key not in sample]

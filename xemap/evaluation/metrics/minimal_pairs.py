@@ -63,9 +63,9 @@ class MinimalPairMetric(QueryMetric):
         masks = np.stack([query.region.mask(size) for _, query, _ in both])
         right = minimal_pair_right(np.stack([values for *_, values in both]), masks)
         change = query.pair.rpartition('/')[0]
-        for (row, own, _), mask, is_right in zip(both, masks, right):
+        for (row, pair_query, _), mask, is_right in zip(both, masks, right):
             columns: Row = {'area_share': float(mask.mean()), 'change': change, 'query_right': int(is_right)}
             columns['pair_right'] = columns[f'pair_right_{change.removesuffix(UNSEEN)}'] = int(all(right))
             if change.endswith(UNSEEN):
                 columns['pair_right_unseen'] = int(all(right))
-            self._add(row, own, columns)
+            self._add(row, pair_query, columns)

@@ -54,13 +54,13 @@ class RetrievalMetric(QueryMetric):
         items = [item for _, item in sorted(kept.items())]
         if not items:
             raise DataError('RetrievalMetric: no image was evaluated; the data set is empty')
-        texts = [text for *_, own in items for text in own]
-        owners = [i for i, (*_, own) in enumerate(items) for _ in own]
+        texts = [text for *_, part in items for text in part]
+        owners = [i for i, (*_, part) in enumerate(items) for _ in part]
         images = torch.stack([image for _, _, image, _ in items])
         with torch.no_grad():
             table = images @ torch.stack(texts).T if self._compare is None else self._compare(images, texts)
         ranks = retrieval_ranks(table.numpy(), owners)
-        rows = [row for _, own, _, _ in items for row in own]
+        rows = [row for _, part, _, _ in items for row in part]
         before = f'{self.prefix}_' if self.prefix else ''
         for row, image, rank in zip(rows, owners, ranks['t2i']):
             row[f'{before}t2i_rank'] = int(rank)
@@ -75,7 +75,7 @@ class RetrievalMetric(QueryMetric):
             counts[row['sample_idx']] = counts.get(row['sample_idx'], 0) + 1
         chance = chance_recall(list(counts.values()), self.ks)
         summary['overall'] |= {'images': len(counts), 'texts': len(rows)}
-        named = {own.name: chance[score.name] for own, score in zip(scores, self.scores)}
+        named = {new.name: chance[score.name] for new, score in zip(scores, self.scores)}
         summary['chance'] = {**named, 'queries': len(rows), 'intervals': {}}
         return summary
 

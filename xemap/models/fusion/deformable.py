@@ -44,10 +44,10 @@ class DeformableAttention(MultiScaleDeformableAttention):
         """
         n, p, _ = query.shape
         value = self.value_proj(query).view(n, p, self.num_heads, -1)
-        asked = query + query_pos
+        with_pos = query + query_pos
         grid = (n, p, self.num_heads, self.num_levels, self.num_points)
-        offsets = self.sampling_offsets(asked).view(*grid, 2)
-        weights = self.attention_weights(asked).view(n, p, self.num_heads, -1).softmax(-1).view(grid)
+        offsets = self.sampling_offsets(with_pos).view(*grid, 2)
+        weights = self.attention_weights(with_pos).view(n, p, self.num_heads, -1).softmax(-1).view(grid)
         extent = torch.tensor([(w, h) for h, w in shapes], dtype=torch.float32, device=offsets.device)
         # Sub-pixel positions need more than half precision.
         locations = reference_points[:, None, None, None] + offsets.float() / extent[:, None]

@@ -47,8 +47,8 @@ class TextLayer(DetrTransformerEncoderLayer):
             (N, S, C).
         """
         attention = self.self_attn
-        asked, value = (query + query_pos).transpose(0, 1), query.transpose(0, 1)
-        out = attention.attn(asked, asked, value, key_padding_mask=padding, need_weights=False)[0].transpose(0, 1)
+        with_pos, value = (query + query_pos).transpose(0, 1), query.transpose(0, 1)
+        out = attention.attn(with_pos, with_pos, value, key_padding_mask=padding, need_weights=False)[0].transpose(0, 1)
         query = self.norms[0](query + attention.dropout_layer(attention.proj_drop(out)))
         return self.norms[1](self.ffn(query))
 

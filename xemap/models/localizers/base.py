@@ -204,12 +204,12 @@ class NetworkLocalizer(Localizer):
             return self.tensor(inputs, data_samples)
         if mode != 'predict':
             raise ConfigError(f'mode "{mode}" is unknown; use "tensor", "loss" or "predict"')
-        asked = [i for i, sample in enumerate(data_samples) if sample.texts]
+        with_queries = [i for i, sample in enumerate(data_samples) if sample.texts]
         size = (inputs.shape[-2], inputs.shape[-1])
         predicted: dict[int, Answers] = {}
-        if asked:
-            seen = inputs if len(asked) == len(inputs) else inputs[asked]
-            predicted = dict(zip(asked, self.predict(seen, [data_samples[i] for i in asked])))
+        if with_queries:
+            seen = inputs if len(with_queries) == len(inputs) else inputs[with_queries]
+            predicted = dict(zip(with_queries, self.predict(seen, [data_samples[i] for i in with_queries])))
         for i, sample in enumerate(data_samples):
             answers = predicted[i] if i in predicted else no_answers(self.form, size)
             x0, y0, x1, y1 = sample.metainfo.get('content', (0, 0, size[1], size[0]))

@@ -54,9 +54,9 @@ class FusingLocalizer(NetworkLocalizer):
         """Answers of the head to at most ``max_pairs`` pairs at a time."""
         parts: list[list[Answers]] = [[] for _ in data_samples]
         for fused in self.fuse(inputs, [sample.texts for sample in data_samples], self.max_pairs):
-            for own, part in zip(parts, self.head.predict(fused, data_samples)):
-                own += [part] if len(part) else []
-        return [Answers.join(own) for own in parts]
+            for collected, part in zip(parts, self.head.predict(fused, data_samples)):
+                collected += [part] if len(part) else []
+        return [Answers.join(collected) for collected in parts]
 
     def tensor(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> Any:
         """Raw output of the head for all pairs, in the samples' order."""

@@ -119,8 +119,8 @@ class RetrievalModel(BaseModel):
         images = self.image_features(inputs)[owner]
         shown = torch.tensor([sample.sample_idx for sample in data_samples], device=inputs.device)[owner]
         numbers = {text: i for i, text in enumerate(dict.fromkeys(text.lower() for text in texts))}
-        said = torch.tensor([numbers[text.lower()] for text in texts], device=inputs.device)
-        matching = (shown[:, None] == shown[None, :]) | (said[:, None] == said[None, :])
+        text_numbers = torch.tensor([numbers[text.lower()] for text in texts], device=inputs.device)
+        matching = (shown[:, None] == shown[None, :]) | (text_numbers[:, None] == text_numbers[None, :])
         return self.pair_loss(images, self.text_features(texts), matching)
 
     def pair_loss(self, images: Tensor, texts: Any, matching: Tensor) -> dict[str, Tensor]:

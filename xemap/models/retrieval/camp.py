@@ -45,7 +45,7 @@ class MessagePassing(nn.Module):
         Returns:
             (n, t).
         """
-        lengths = torch.tensor([len(own) for own in words], device=regions.device)
+        lengths = torch.tensor([len(text) for text in words], device=regions.device)
         padded = pad_sequence(list(words), batch_first=True)
         pairs = max(1, CHUNK // ((regions.shape[1] + padded.shape[1]) * regions.shape[2]))
         columns = min(len(padded), pairs)
@@ -75,8 +75,8 @@ class MessagePassing(nn.Module):
         return self.score(pooled + torch.einsum('ntr,ntrd->ntd', weights, image))[..., 0]
 
 
-def _fuse(own: Tensor, message: Tensor, transform: nn.Module) -> Tensor:
-    return own + transform((own * message).sigmoid() * (own + message)).relu()
+def _fuse(states: Tensor, message: Tensor, transform: nn.Module) -> Tensor:
+    return states + transform((states * message).sigmoid() * (states + message)).relu()
 
 
 @MODELS.register_module()

@@ -127,18 +127,18 @@ class OpenCLIPRetrieval(TwoTowerCLIP):
             state = read_state_dict(self.weights)
         else:
             state = self._fetch(self.weights)
-        own = self.model.state_dict()
-        missing = sorted(own.keys() - state.keys())
+        state_dict = self.model.state_dict()
+        missing = sorted(state_dict.keys() - state.keys())
         # Published files hold a buffer that newer versions of open_clip do not save.
-        unknown = sorted(state.keys() - own.keys() - {'text_projection_mask', 'attn_mask', 'visual.attn_mask'})
-        shapes = sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
+        unknown = sorted(state.keys() - state_dict.keys() - {'text_projection_mask', 'attn_mask', 'visual.attn_mask'})
+        shapes = sorted(k for k in state_dict.keys() & state.keys() if state_dict[k].shape != state[k].shape)
         for what, keys in (('lacks', missing), ('has the unknown', unknown), ('has another shape of', shapes)):
             if keys:
                 raise CheckpointError(
                     f'{self.weights} {what} {keys[0]}{f" and {len(keys) - 1} more" if len(keys) > 1 else ""}; it is no '
                     f'open_clip state dict of {self.name}'
                 )
-        self.model.load_state_dict({key: state[key] for key in own})
+        self.model.load_state_dict({key: state[key] for key in state_dict})
 
     def _fetch(self, tag: str) -> dict[str, Tensor]:
         open_clip = _import_open_clip()

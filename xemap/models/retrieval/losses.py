@@ -54,9 +54,9 @@ class HardTripletLoss(nn.Module):
             scalar.
         """
         _check(similarity, matching)
-        own = similarity.diagonal()
-        for_images = (self.margin + similarity - own[:, None]).clamp(min=0).masked_fill(matching, 0)
-        for_texts = (self.margin + similarity - own[None, :]).clamp(min=0).masked_fill(matching, 0)
+        matched = similarity.diagonal()
+        for_images = (self.margin + similarity - matched[:, None]).clamp(min=0).masked_fill(matching, 0)
+        for_texts = (self.margin + similarity - matched[None, :]).clamp(min=0).masked_fill(matching, 0)
         if self.hardest:
             return for_images.amax(1).sum() + for_texts.amax(0).sum()
         return for_images.sum() + for_texts.sum()

@@ -114,9 +114,9 @@ class LWMCR(RetrievalModel):
         if self.backbone_weights is None:
             return
         weights = read_state_dict(self.backbone_weights)
-        own = {k.removeprefix('features.'): v for k, v in weights.items() if k.startswith('features.')}
+        features = {k.removeprefix('features.'): v for k, v in weights.items() if k.startswith('features.')}
         try:
-            self.features.load_state_dict(own)
+            self.features.load_state_dict(features)
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.backbone_weights} is no SqueezeNet 1.1 of torchvision's "

@@ -60,4 +60,4 @@ class RegionWordModel(RetrievalModel):
     def text_features(self, texts: list[str]) -> Sequence[Tensor]:
         """Words of each text, (L, D), each of unit length."""
         states, lengths = self.text(texts)
-        return [own[:length] for own, length in zip(unit(states), lengths.tolist())]
+        return [text[:length] for text, length in zip(unit(states), lengths.tolist())]

@@ -52,7 +52,7 @@ class ScanSimilarity(nn.Module):
         Returns:
             (n, t) in [-1, 1] for ``'mean'``.
         """
-        lengths = torch.tensor([len(own) for own in words], device=regions.device)
+        lengths = torch.tensor([len(text) for text in words], device=regions.device)
         padded = pad_sequence(list(words), batch_first=True)
         if torch.is_grad_enabled():
             return self._compare(regions, padded, lengths)

@@ -245,11 +245,11 @@ class TextCNN(nn.Module):
         shortest = max(self.windows)
         vectors = F.pad(vectors, (0, 0, 0, max(0, shortest - vectors.shape[1]))).transpose(1, 2)
         lengths = lengths.clamp(min=shortest).to(vectors.device)
-        found = []
+        strongest = []
         for window, conv in zip(self.windows, self.convs):
             activity = conv(vectors).relu()
             starts = torch.arange(activity.shape[-1], device=vectors.device)
             beyond = starts > (lengths - window)[:, None]
             # The activity is at least 0, so 0 is below every real one.
-            found.append(activity.masked_fill(beyond[:, None], 0).amax(-1))
-        return self.fc(torch.cat(found, 1))
+            strongest.append(activity.masked_fill(beyond[:, None], 0).amax(-1))
+        return self.fc(torch.cat(strongest, 1))

@@ -133,10 +133,10 @@ class ClassTable:
         unknown = classes == _UNKNOWN
         if not unknown.any():
             return classes, 0
-        found, inverse, counts = np.unique(values[unknown], return_inverse=True, return_counts=True)
-        nearest = np.full(len(found), _UNKNOWN, np.int16)
+        unknown_values, inverse, counts = np.unique(values[unknown], return_inverse=True, return_counts=True)
+        nearest = np.full(len(unknown_values), _UNKNOWN, np.int16)
         if self.by_color and tolerance > 0:
-            offset = _rgb(found)[:, None] - _rgb(np.array(self.values))[None]
+            offset = _rgb(unknown_values)[:, None] - _rgb(np.array(self.values))[None]
             distance = np.sqrt((offset**2).sum(-1))
             near = distance.min(1) <= tolerance
             nearest[near] = distance.argmin(1)[near]
@@ -145,8 +145,8 @@ class ClassTable:
             worst = int(np.argmax(np.where(strange, counts, 0)))
             others = f' and {strange.sum() - 1} more unknown values' if strange.sum() > 1 else ''
             raise LabelError(
-                f'{where} has {counts[worst]} pixels of unknown {self.label(int(found[worst]))}{others}; '
-                f'{self._remedy(int(found[worst]))}'
+                f'{where} has {counts[worst]} pixels of unknown {self.label(int(unknown_values[worst]))}{others}; '
+                f'{self._remedy(int(unknown_values[worst]))}'
             )
         classes[unknown] = nearest[inverse.reshape(-1)]
         return classes, int(unknown.sum())

@@ -61,18 +61,20 @@ def declared_arguments(converter: type[Converter]) -> list[Argument]:
 
 def add_arguments(parser: argparse.ArgumentParser, converter: type[Converter]) -> None:
     """Give a parser a converter's arguments and those of every conversion."""
-    own = parser.add_argument_group('this format')
+    group = parser.add_argument_group('this format')
     for argument in declared_arguments(converter):
         option, empty = f'--{argument.name.replace("_", "-")}', inspect.Parameter.empty
         text = argument.help.replace('%', '%%')
         if argument.kind is bool:
-            own.add_argument(option, action=argparse.BooleanOptionalAction if argument.default else 'store_true',
+            group.add_argument(option, action=argparse.BooleanOptionalAction if argument.default else 'store_true',
                              default=argument.default, help=text)  # fmt: skip
         elif argument.kind is dict:
-            own.add_argument(option, action='append', metavar='NAME=VALUE', type=_pair, help=f'{text}; repeat for more')
+            group.add_argument(
+                option, action='append', metavar='NAME=VALUE', type=_pair, help=f'{text}; repeat for more'
+            )
         else:
             shown = '' if argument.default in (empty, None, '') else ' (default: %(default)s)'
-            own.add_argument(
+            group.add_argument(
                 option, required=argument.default is empty, type=argument.kind, choices=argument.choices or None,
                 default=None if argument.default is empty else argument.default, help=text + shown,
             )  # fmt: skip

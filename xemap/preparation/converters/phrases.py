@@ -79,16 +79,16 @@ class PhraseTable:
         pairs = [(name, form) for name in entry.get(form, ())] + [(name, 'mass') for name in entry.get('mass', ())]
         if not pairs:
             pairs = [(words if form == 'singular' else plural(words), form)]
-        own = entry.get('phrases', {})
+        given = entry.get('phrases', {})
         digest = hashlib.sha256(f'{self.seed}\n{image}\n{category}'.encode()).digest()
         name, form = pairs[int.from_bytes(digest[:8], 'big') % len(pairs)]
-        phrases = own.get(form) or self._phrases[form]
+        phrases = given.get(form) or self._phrases[form]
         # replace, not format: a name or table from elsewhere is text and nothing more.
         first = phrases[int.from_bytes(digest[8:16], 'big') % len(phrases)].replace('{name}', name)
         if number == 1:
             return [first]
         others = {
-            phrase.replace('{name}', name) for name, form in pairs for phrase in own.get(form) or self._phrases[form]
+            phrase.replace('{name}', name) for name, form in pairs for phrase in given.get(form) or self._phrases[form]
         }
         order = sorted(others - {first}, key=lambda text: hashlib.sha256(digest + text.encode()).digest())
         return [first, *order[: number - 1]]
@@ -105,11 +105,11 @@ def _parse(content, file: str) -> tuple[dict, dict]:
         where = f'category {category!r}'
         check_keys(entry, (*FORMS, 'phrases', 'includes'), file, where)
         forms = {form: parse_texts(entry[form], file, f'{where} {form}') for form in FORMS if form in entry}
-        own = _parse_phrases(entry.get('phrases', {}), file, f'{where} "phrases"')
+        given = _parse_phrases(entry.get('phrases', {}), file, f'{where} "phrases"')
         included = parse_texts(entry['includes'], file, f'{where} includes') if 'includes' in entry else []
         categories[category_words(category)] = {
             **forms,
-            'phrases': own,
+            'phrases': given,
             'includes': [category_words(name) for name in included],
         }
     return phrases, categories

@@ -84,8 +84,8 @@ class ConversionReport:
 
     def why_empty(self) -> str:
         """The first thing that may explain why there is no image; empty = none."""
-        found = (self._examples[reason][0] for reason in WHY_EMPTY if self.counts[reason])
-        return next(found, '')
+        examples = (self._examples[reason][0] for reason in WHY_EMPTY if self.counts[reason])
+        return next(examples, '')
 
     def written(self, split: str, record: ImageRecord) -> None:
         """Record an image that goes into ``split``."""

@@ -125,8 +125,8 @@ class SplitRule:
                 forms = fnmatch.filter(known, line) if wildcard else [line]
                 matches = set().union(*(known.get(form, set()) for form in forms))
                 if not matches or len(matches) > 1 and not wildcard:
-                    found = ' and '.join(sorted(matches)[:2]) or 'no image of the data set'
-                    raise DataError(f'{where} is {found}; give the path below the data root')
+                    places = ' and '.join(sorted(matches)[:2]) or 'no image of the data set'
+                    raise DataError(f'{where} is {places}; give the path below the data root')
                 for name in matches:
                     if name in chosen:
                         raise DataError(f'{where}: {name} is already in split {chosen[name]!r}; remove one')

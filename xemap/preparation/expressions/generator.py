@@ -176,8 +176,8 @@ def _grown(
     best = start
     everything = len(scene.members[start.category])
     for name, value in conditions:
-        found = scene.resolve(best)
-        if found == (target,) or 1 < len(found) < everything and rng.random() < SEVERAL:
+        targets = scene.resolve(best)
+        if targets == (target,) or 1 < len(targets) < everything and rng.random() < SEVERAL:
             break
         if name == 'superlative':
             more = replace(best, superlative=value)
@@ -186,7 +186,7 @@ def _grown(
         else:
             more = replace(best, attributes=tuple(sorted((*best.attributes, (name, value)))))
         fewer = scene.resolve(more)
-        if target in fewer and (not found or len(fewer) < len(found)):
+        if target in fewer and (not targets or len(fewer) < len(targets)):
             best = more
     return best if target in scene.resolve(best) else None
 
@@ -262,11 +262,11 @@ def _relate(start: Expression, scene: Scene, rng: np.random.Generator) -> tuple[
     related = replace(start, relation=relation, anchors=anchors)
     members = scene.members[start.category]
     if relation in RANKINGS:
-        found = scene.resolve(related)
+        targets = scene.resolve(related)
     else:
         verdicts = scene.related(start.category, relation, groups)
-        found = () if verdicts is None else tuple(members[verdicts == YES].tolist())
-    return (related, found[int(rng.integers(len(found)))]) if found else None
+        targets = () if verdicts is None else tuple(members[verdicts == YES].tolist())
+    return (related, targets[int(rng.integers(len(targets)))]) if targets else None
 
 
 def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generator) -> Expression | None:
@@ -283,13 +283,13 @@ def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generat
     ]
     for name, value in (conditions[k] for k in rng.permutation(len(conditions))):
         if name == 'superlative':
-            told_apart = replace(anchor, superlative=value)
+            distinct = replace(anchor, superlative=value)
         else:
-            told_apart = replace(anchor, attributes=((name, value),))
-        if name != 'shape' and len(scene.resolve(told_apart)) == 1:
-            return told_apart
+            distinct = replace(anchor, attributes=((name, value),))
+        if name != 'shape' and len(scene.resolve(distinct)) == 1:
+            return distinct
     return None
 
 
-def _sliver(scene: Scene, found: tuple[int, ...]) -> bool:
-    return len(found) == 1 and bool(scene.geometry.cut[found[0]]) and scene.covered(found) < SLIVER
+def _sliver(scene: Scene, targets: tuple[int, ...]) -> bool:
+    return len(targets) == 1 and bool(scene.geometry.cut[targets[0]]) and scene.covered(targets) < SLIVER

@@ -87,12 +87,12 @@ class MaskParts:
         self.cell = -(-max(mask.shape) // WORKING_SIDE)
         self.tolerance = max(SIMPLIFY * max(mask.shape), 0.5 * self.cell)
         counts = self._cells(mask)
-        found, self.labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        count, self.labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
             (counts > 0).view(np.uint8), connectivity=8, ltype=cv2.CV_32S, ccltype=cv2.CCL_BBDT
         )  # three times as fast as the default with statistics
         area: np.ndarray = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
         if self.cell > 1:
-            area = np.bincount(self.labels.ravel(), counts.ravel(), found)
+            area = np.bincount(self.labels.ravel(), counts.ravel(), count)
         area[0] = 0  # the background
         kept = area >= MIN_PART * mask.size
         if whole:

@@ -176,7 +176,7 @@ def near_duplicates(prints: Mapping[str, ImagePrint], max_distance: int = MAX_DI
     return sorted(pairs, key=lambda pair: pair[2])
 
 
-def write_disjoint(files: Mapping[str, AnnotationFile], found: Audit, out: Path, seed: int = 0) -> dict[str, dict]:
+def write_disjoint(files: Mapping[str, AnnotationFile], report: Audit, out: Path, seed: int = 0) -> dict[str, dict]:
     """Divide the same queries anew, so that no image and no near-duplicate is in two splits.
 
     All queries of an image come together, as do near-duplicates. Whole groups are put into splits by a hash of seed
@@ -184,7 +184,7 @@ def write_disjoint(files: Mapping[str, AnnotationFile], found: Audit, out: Path,
 
     Args:
         files: annotation file by split.
-        found: of :func:`audit` on the same files.
+        report: of :func:`audit` on the same files.
         out: folder for ``<split>.arrow``.
         seed: another seed, another division.
 
@@ -198,12 +198,12 @@ def write_disjoint(files: Mapping[str, AnnotationFile], found: Audit, out: Path,
         for row, name in enumerate(file.image_column('image').to_pylist()):
             places[name].append((split, row))
             sizes[name] += counts[row]
-    leader = _groups(places, [(a, b) for a, b, _ in found.alike])
+    leader = _groups(places, [(a, b) for a, b, _ in report.alike])
     members: dict[str, list[str]] = defaultdict(list)
     for name in places:
         members[leader[name]].append(name)
     order = sorted(members, key=lambda name: hashlib.sha256(f'{seed}\n{name}'.encode()).digest())
-    left = {split: found.counts[split]['queries'] for split in files}
+    left = {split: report.counts[split]['queries'] for split in files}
     chosen: dict[str, list[str]] = {split: [] for split in files}
     for group in sorted(order, key=lambda name: -sum(sizes[m] for m in members[name]) // 100):
         split = max(left, key=lambda name: left[name])  # the one that lacks most

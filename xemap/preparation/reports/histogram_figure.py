@@ -61,8 +61,8 @@ def bars(name: str, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
     values, heights = (np.array(list(part)) for part in (counts.keys(), counts.values()))
     step = WORDS_A_BAR if name == 'words_per_query' else 1
     step *= -(-(int(values.max()) + 1) // (step * MAX_BARS))
-    found = np.bincount(values // step, heights).astype(np.int64)
-    return np.arange(len(found) + 1) * step, found
+    totals = np.bincount(values // step, heights).astype(np.int64)
+    return np.arange(len(totals) + 1) * step, totals
 
 
 def format_histograms(described: Sequence[dict[str, Any]]) -> Table:

@@ -75,9 +75,9 @@ def count_statistics(paths: Sequence[str | Path]) -> dict[str, Any]:
             sizes[image] = height, width
             sources[source] += queries
         for text in annotations.query_column('text').to_pylist():
-            found = WORD.findall(text.lower())
-            words.append(len(found))
-            vocabulary.update(found)
+            tokens = WORD.findall(text.lower())
+            words.append(len(tokens))
+            vocabulary.update(tokens)
         categories.update(name for name in annotations.query_column('category').to_pylist() if name is not None)
         number = pc.list_value_length(annotations.query_column('polygons'))
         known = pc.coalesce(number, annotations.query_column('referents'))

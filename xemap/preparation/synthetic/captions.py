@@ -126,8 +126,8 @@ def _related(scene: Scene, rng: np.random.Generator) -> str | None:
             continue
         target, *anchors = (categories[i] for i in rng.permutation(len(categories))[:needed])
         attributes = _named(target, scene, rng).attributes
-        told_by = tuple(Expression(name) for name in anchors)
-        meaning = Expression(target, attributes, relation=relation, anchors=told_by)
+        anchor_expressions = tuple(Expression(name) for name in anchors)
+        meaning = Expression(target, attributes, relation=relation, anchors=anchor_expressions)
         if scene.resolve(meaning):
             return put_into_words(meaning, scene, synthetic_words(), rng).text
     return None

@@ -244,6 +244,6 @@ def sample_triton(value: Tensor, shapes: list[tuple[int, int]], locations: Tenso
     interpreted = not isinstance(forward_kernel, triton.JITFunction)
     devices = {t.device for t in (value, locations, weights)}
     if len(devices) > 1 or not (value.is_cuda or interpreted):
-        found = ', '.join(sorted(map(str, devices)))
-        raise ConfigError(f'sample_triton: tensors on {found}; move all to one CUDA device, or use another back end')
+        names = ', '.join(sorted(map(str, devices)))
+        raise ConfigError(f'sample_triton: tensors on {names}; move all to one CUDA device, or use another back end')
     return Sampling.apply(value, tuple((int(h), int(w)) for h, w in shapes), locations, weights)

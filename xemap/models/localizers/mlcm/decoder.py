@@ -102,8 +102,8 @@ class CrossModalDecoder(DetrTransformerDecoder):
                 sides.append((keys, values, padding))
             if number:
                 if image.keys:
-                    own = None if image.padding is None else image.padding[image_idx]
-                    sides.insert(0, (image.keys[number][image_idx], image.values[number][image_idx], own))
+                    image_padding = None if image.padding is None else image.padding[image_idx]
+                    sides.insert(0, (image.keys[number][image_idx], image.values[number][image_idx], image_padding))
                 heads = split_heads(attention.attn, query + query_pos, 0)
                 taken = _attend(heads, sides, attention.attn.dropout if self.training else 0.0)
             elif image.attended is None:
@@ -135,7 +135,9 @@ def _attend(heads: Tensor, sides: list[Memory], dropout: float) -> Tensor:
     keys, values = torch.cat([side[0] for side in sides], 2), torch.cat([side[1] for side in sides], 2)
     mask = None
     if any(padding is not None for *_, padding in sides):
-        shapes = [(own, keys.shape[0], keys.shape[2]) for keys, _, own in sides]
-        mask = ~torch.cat([heads.new_zeros(n, m, dtype=torch.bool) if own is None else own for own, n, m in shapes], 1)
+        shapes = [(padding, keys.shape[0], keys.shape[2]) for keys, _, padding in sides]
+        mask = ~torch.cat(
+            [heads.new_zeros(n, m, dtype=torch.bool) if padding is None else padding for padding, n, m in shapes], 1
+        )
         mask = mask[:, None, None]
     return F.scaled_dot_product_attention(heads, keys, values, attn_mask=mask, dropout_p=dropout)

@@ -106,9 +106,9 @@ class TokenFusion(DetrTransformerEncoder):
 
     def _positions(self, grid: tuple[int, int], num_words: int) -> list[Tensor]:
         """Rows of the table for visual tokens, words and token, (.., width) each."""
-        table, own = self.positions.weight, self.grid[0] * self.grid[1]
-        visual = table[:own]
+        table, num_positions = self.positions.weight, self.grid[0] * self.grid[1]
+        visual = table[:num_positions]
         if tuple(grid) != self.grid:
             image = visual.T.reshape(1, -1, *self.grid)
             visual = F.interpolate(image, tuple(grid), mode='bicubic', align_corners=False)[0].flatten(1).T
-        return [visual, table[own : own + num_words], table[-1:]]
+        return [visual, table[num_positions : num_positions + num_words], table[-1:]]

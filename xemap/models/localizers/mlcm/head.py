@@ -122,7 +122,7 @@ class BoxHead(BaseModule):
             scores.append(self.score_logits(features.fusion).sigmoid())
         numbers = [len(sample.texts) for sample in samples]
         parts = zip(torch.cat(boxes).split(numbers), torch.cat(scores).split(numbers))
-        return [BoxAnswers(own, size, scores=score) for own, score in parts]
+        return [BoxAnswers(part, size, scores=score) for part, score in parts]
 
     def losses(self, boxes: Tensor, targets: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
         """Losses of each pair.

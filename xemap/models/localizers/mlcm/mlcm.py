@@ -207,8 +207,8 @@ class MLCM(NetworkLocalizer):
                 raise ConfigError('MLCM: language_model=None needs text_width, the width of the features you bring')
             return text_width
         sentence = 'sentence' in self.memory
-        own = dict(sentence=sentence, max_tokens=self.max_words, pad=self.legacy)
-        self.language_model = MODELS.build({**config, **own})
+        options = dict(sentence=sentence, max_tokens=self.max_words, pad=self.legacy)
+        self.language_model = MODELS.build({**config, **options})
         if text_width not in (None, self.language_model.width):
             raise ConfigError(f'MLCM: text_width={text_width}; the language model gives {self.language_model.width}')
         return self.language_model.width
@@ -391,8 +391,8 @@ def letterbox_padding(inputs: Tensor, data_samples: Sequence[XeMapDataSample]) -
     if all(tuple(content) == (0, 0, width, height) for content in contents):
         return None
     padding = torch.ones(len(inputs), height, width, dtype=torch.bool, device=inputs.device)
-    for own, (x0, y0, x1, y1) in zip(padding, contents):
-        own[y0:y1, x0:x1] = False
+    for mask, (x0, y0, x1, y1) in zip(padding, contents):
+        mask[y0:y1, x0:x1] = False
     return padding
 
 

@@ -122,14 +122,14 @@ class SeLoV2Generator(SeLoGenerator):
         coarse = score(tiles)
         best = np.argsort(-coarse, axis=0, kind='stable')[: int(self.keep * len(tiles)) + 1]
         kept = [tiles[order] for order in best.T]
-        refined = [self._refined(own, size) for own in kept]
-        union = unique_boxes(box for own in refined for box in own)
+        refined = [self._refined(boxes, size) for boxes in kept]
+        union = unique_boxes(box for boxes in refined for box in boxes)
         fine, place = score(union), {tuple(box): i for i, box in enumerate(union.tolist())}
         scored = []
-        for query, (own, boxes) in enumerate(zip(kept, refined)):
+        for query, (coarse_boxes, boxes) in enumerate(zip(kept, refined)):
             chosen = [place[tuple(box)] for box in boxes.tolist()]
             similarity = np.concatenate([coarse[best[:, query], query], fine[chosen, query]])
-            scored.append((np.concatenate([own, boxes]), similarity))
+            scored.append((np.concatenate([coarse_boxes, boxes]), similarity))
         return scored
 
     def smooth(self, map: CellMap) -> np.ndarray:

@@ -94,7 +94,7 @@ class SeLoLocalizer(Localizer):
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (model.mean, model.std))
         phrasings = [self.generator.phrasings(text) for text in texts]
         with self.stage('similarity'):
-            flat = [phrasing for own in phrasings for phrasing in own]
+            flat = [phrasing for variants in phrasings for phrasing in variants]
             features = [
                 model.text_features(flat[i : i + self.batch_size]) for i in range(0, len(flat), self.batch_size)
             ]
@@ -108,7 +108,7 @@ class SeLoLocalizer(Localizer):
                     slices = torch.from_numpy(cut_slices(planes, boxes[part], model.image_size))
                 with self.stage('similarity'):
                     images = model.image_features((slices.to(device).float() - mean) / std)
-                    columns = [model.similarity(images, own).float() for own in features]
+                    columns = [model.similarity(images, part).float() for part in features]
                     each = torch.cat(columns, 1).cpu().numpy().astype(np.float64)
                     similarity[part] = np.add.reduceat(each, starts, axis=1) / list(map(len, phrasings))
             for text, column in zip(texts, similarity.T):
