@@ -1,4 +1,4 @@
-"""XeMap: contextual referring expression localisation in remote-sensing imagery.
+"""XeMap: contextual referring expression localization in remote-sensing imagery.
 
 Importing the package is cheap; torch and MMDetection are imported by the parts that need them.
 """

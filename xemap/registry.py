@@ -70,7 +70,7 @@ _SHOWN = 20  # names in a message
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """'did you mean …?' for a misspelt name, or the names there are."""
+    """'did you mean …?' for a misspelled name, or the names there are."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     many = f'{", ".join(known[:_SHOWN])}{", …" if len(known) > _SHOWN else ""}'

@@ -265,7 +265,7 @@ class TestNaive:
         for kind in ('XeMapNetwork', NaiveNetwork):
             cfg.model.type = kind
             own = build_model(cfg, 'cpu')  # eval mode: batch statistics would count an image once a query
-            if weights is None:  # as initialised, samples lie where bilinear weights have two gradients
+            if weights is None:  # as initialized, samples lie where bilinear weights have two gradients
                 for layer in own.encoder.layers:
                     torch.nn.init.normal_(layer.self_attn.sampling_offsets.bias)
                 weights = own.state_dict()

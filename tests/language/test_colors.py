@@ -63,7 +63,7 @@ def test_what_is_surely_a_colour_is_possibly_it():
     for sure, possible in COLORS.values():
         assert sure.contains(hsv).any() and possible.contains(hsv)[sure.contains(hsv)].all()
     doubly = sum(sure.contains(hsv).astype(int) for sure, _ in COLORS.values())
-    assert doubly.max() == 1  # no pixel surely has two colours
+    assert doubly.max() == 1  # no pixel surely has two colors
 
 
 def test_the_rim_of_a_region_is_left_out():

@@ -1,4 +1,4 @@
-"""The sample that travels from the pipeline to the metrics, and the cost of importing its neighbours."""
+"""The sample that travels from the pipeline to the metrics, and the cost of importing its neighbors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A tiny ISPRS Potsdam in its published layout: colour-coded labels with and without boundaries, one of them in
-off colours."""
+"""A tiny ISPRS Potsdam in its published layout: color-coded labels with and without boundaries, one of them in
+off colors."""
 
 from __future__ import annotations
 

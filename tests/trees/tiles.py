@@ -9,11 +9,11 @@ from PIL import Image
 
 CROP = 512
 WIDTH, HEIGHT = 2 * CROP + 16, CROP + 18
-"""Of a tile: two whole crops, and a margin at the right and at the bottom."""
+"""Size of a tile: two whole crops, and a margin at the right and at the bottom."""
 
 
 def photo(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """(H, W, 3) uint8 of coloured squares."""
+    """(H, W, 3) uint8 of colored squares."""
     small = rng.integers(0, 256, (height // 32 + 1, width // 32 + 1, 3), dtype=np.uint8)
     return small.repeat(32, 0).repeat(32, 1)[:height, :width]
 
@@ -38,7 +38,7 @@ def six_class_tile() -> np.ndarray:
 
 
 def without_boundaries(classes: np.ndarray) -> np.ndarray:
-    """The class numbers with 0 where a neighbour to the right or below is of another class."""
+    """The class numbers with 0 where a neighbor to the right or below is of another class."""
     out = classes.copy()
     out[:, :-1][classes[:, :-1] != classes[:, 1:]] = 0
     out[:-1][classes[:-1] != classes[1:]] = 0
@@ -48,4 +48,4 @@ def without_boundaries(classes: np.ndarray) -> np.ndarray:
 ISPRS_RGB = np.array(
     [[0, 0, 0], [255, 255, 255], [0, 0, 255], [0, 255, 255], [0, 255, 0], [255, 255, 0], [255, 0, 0]], np.uint8
 )
-"""Colour by class number; 0 = boundary."""
+"""Color by class number; 0 = boundary."""

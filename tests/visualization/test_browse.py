@@ -72,7 +72,7 @@ def test_a_page_shows_each_query_with_outline_and_target(toy, tmp_path) -> None:
     assert page.headings == [query.text for _, query in asked]
     assert [card['data-kind'] for card in page.of('article')] == [query.kind for _, query in asked]
     assert [card['data-source'] for card in page.of('article')] == [record.source for record, _ in asked]
-    images = [pixels(image['src']) for image in page.of('img')][1:]  # the first is the colour bar
+    images = [pixels(image['src']) for image in page.of('img')][1:]  # the first is the color bar
     for (record, query), outlined, target in zip(asked, images[::2], images[1::2], strict=True):
         rgb = cv2.imread(str(tmp_path / record.image))[..., ::-1]
         drawn = draw_outlines(rgb, query.region.polygons(record.size), 1)

@@ -21,7 +21,7 @@ module             what it holds
 ``annotations``    the other run: an annotation file of full size, and MCMG
 ``made_up``        the records of that file
 ``memory``         what a process holds for itself alone
-``timing``         warm-up, taking turns, synchronisation, medians
+``timing``         warm-up, taking turns, synchronization, medians
 ``environment``    what a number depends on: device, versions, commit
 ``table``          the report for people
 =================  ===============================================================

@@ -11,7 +11,7 @@ from benchmarks.timing import measure
 from xemap.evaluation import selo_metrics
 
 _REGIONS = ((0.2, 0.25, 0.06), (0.7, 0.3, 0.09), (0.45, 0.75, 0.12))
-"""Centre x, y and radius of the referents, as fractions of the side."""
+"""Center x, y and radius of the referents, as fractions of the side."""
 _ELSEWHERE = ((0.85, 0.8, 0.07), (0.1, 0.85, 0.04))
 """Attention that belongs to no referent."""
 

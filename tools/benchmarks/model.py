@@ -32,7 +32,7 @@ Batch = dict[str, list]
 
 
 def build_model(cfg: Config, device: str) -> BaseModel:
-    """The config's model as initialised; pretrained weights, which change no speed, are left out.
+    """The config's model as initialized; pretrained weights, which change no speed, are left out.
 
     Raises:
         ConfigError: the model does not fit, or its text encoder is not here.
@@ -156,7 +156,7 @@ def benchmark_training(
     seed: int = 0,
     pairs: int | None = None,
 ) -> dict[str, Any]:
-    """Time whole training steps: copy to the device, normalisation, forward, backward, optimizer.
+    """Time whole training steps: copy to the device, normalization, forward, backward, optimizer.
 
     Args:
         model: left in eval mode, with other weights.

@@ -114,7 +114,7 @@ class Outcome:
         return len(self.rows)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs; JSON-serialisable."""
+        """For programs; JSON-serializable."""
         overall = self.summary['overall']
         return {
             'name': self.method.name,

@@ -83,7 +83,7 @@ _DAMAGE = (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowErr
 """What pyarrow and NumPy raise about bytes that make no sense."""
 
 MAX_COORDINATES = 1 << 24
-"""Of all polygons of an image."""
+"""Most coordinates of all polygons of an image."""
 
 
 def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: dict | None = None) -> dict[str, int]:
@@ -92,7 +92,7 @@ def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: di
     Args:
         path: file to write, conventionally ``*.arrow``.
         records: consumed as a stream, so a generator may be larger than memory.
-        info: JSON-serialisable facts about the data set (name, split, options of the converter).
+        info: JSON-serializable facts about the data set (name, split, options of the converter).
 
     Returns:
         ``{'images': …, 'queries': …}`` written.

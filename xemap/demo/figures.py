@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPACITY = 0.6
 MAX_OUTLINES = 300
-"""Of the regions with the highest scores."""
+"""Most outlines that are drawn: those of the regions with the highest scores."""
 
 CSS = f"""
 /* Titles of one and of two lines stand side by side: the pictures are what is aligned. */

@@ -11,7 +11,7 @@ MAX_QUERIES = 12
 MAX_LETTERS = 300
 MAX_THRESHOLD_LETTERS = 20
 MODES = {'whole image': 'resize', 'tiles, for large images': 'tile'}
-"""Of inference, by the names that the page gives them."""
+"""Modes of inference, by the names that the page gives them."""
 
 
 @dataclass

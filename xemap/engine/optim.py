@@ -16,7 +16,7 @@ PARAMWISE_KEYS = {
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableParamsConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor, which refuses misspelt options and takes frozen parameters out.
+    """MMEngine's constructor, which refuses misspelled options and takes frozen parameters out.
 
     MMEngine hands frozen parameters to the optimizer too; they cost state in checkpoints and a later
     ``requires_grad_`` would silently train them. It ignores keys of ``paramwise_cfg`` that it does not know and

@@ -67,7 +67,7 @@ class XeMapRunner(Runner):
 
     Differences from :class:`mmengine.runner.Runner`: a checkpoint of another architecture is refused
     instead of leaving random weights; learning rates scale with (image, query) pairs; the schedule of a
-    resumed run is that of its config; a misspelt config is reported as
+    resumed run is that of its config; a misspelled config is reported as
     :class:`~xemap.errors.ConfigError`.
     """
 
@@ -110,7 +110,7 @@ class XeMapRunner(Runner):
         strict: bool = False,
         revise_keys: list = [(r'^module\.', '')],  # noqa: B006  (the parent's signature)
     ) -> dict:
-        """Load weights; testing and resuming need all of them, initialising a training at least some.
+        """Load weights; testing and resuming need all of them, initializing a training at least some.
 
         Raises:
             CheckpointError: the file cannot be read, or is of another architecture.

@@ -293,5 +293,5 @@ def _numbers(rows: Sequence[Row], column: str) -> np.ndarray:
 
 
 def _number(value: Any) -> float:
-    """Of a row in memory, or of a CSV file, where True is written out."""
+    """Read a value from a row in memory, or from a CSV file, where True is written out."""
     return float({'True': 1, 'False': 0}.get(value, value)) if isinstance(value, str) else float(value)

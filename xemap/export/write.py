@@ -45,16 +45,16 @@ RESIZE = {'shrinks': 'area', 'grows': 'linear'}
 """What :func:`xemap.raster.resize.resize` does along each side, by the names of OpenCV's interpolations."""
 
 OPSET = 17
-"""Of ONNX; grid_sample needs 16."""
+"""Version of the ONNX operators; grid_sample needs 16."""
 
 MAX_QUERIES = 1024
 MAX_IMAGES = 64
 
 MIN_SIDE = 32
-"""Of an image; the coarsest features have this stride."""
+"""Least side of an image; the coarsest features have this stride."""
 
 EXAMPLE = ('the lake', 'the building complex next to the playground')
-"""Of different length, so that what is traced has padding."""
+"""Texts of different length, so that what is traced has padding."""
 
 CHECKS = (
     ('storage tanks',),

@@ -84,7 +84,7 @@ class XeMapInferencer:
             mode: ``'resize'``, the paper's protocol: the whole image at the model's input size. ``'tile'``: windows at
                 the image's own resolution, blended; memory does not follow the image's size.
             tile: side of a window in pixels.
-            overlap: share of a window that its neighbour repeats, in [0, 1).
+            overlap: share of a window that its neighbor repeats, in [0, 1).
             scales: passes that are averaged, as multiples of ``tile``: ``(1, 4)`` adds one with windows four times as
                 wide, seen at a quarter of the resolution, which know more of what lies around.
             batch_size: windows, or images in mode ``'resize'``, that the model sees at a time.
@@ -214,7 +214,7 @@ def _pictures(raster: Raster, result: Result) -> list[np.ndarray]:
     for query, text in enumerate(result.queries):
         regions = result.regions[query] if result.regions else []
         rings = [np.asarray(ring.coords) for region in regions for ring in shapely.get_rings(region.polygon)]
-        # The drawing has integer coordinates at the centres of pixels.
+        # The drawing has integer coordinates at the centers of pixels.
         outlines = scale_polygons([ring - 0.5 for ring in rings], raster.size, size)
         map = small_map(result.store, query, PICTURE_SIDE)
         pictures.append(query_panel(image, text, map, polygons=outlines, max_side=PICTURE_SIDE))

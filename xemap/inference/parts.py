@@ -39,7 +39,7 @@ class PartsInferencer:
             shown = {part.text: maps[part.text] for part in parts}
             i = result.queries.index(query)
             rings = [
-                np.asarray(ring.coords) - 0.5  # drawings have integers at the centres of pixels
+                np.asarray(ring.coords) - 0.5  # drawings have integers at the centers of pixels
                 for region in (result.regions[i] if result.regions else ())
                 for ring in (region.polygon.exterior, *region.polygon.interiors)
             ]

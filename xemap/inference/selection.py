@@ -151,7 +151,7 @@ def read_gray(path: str | Path) -> np.ndarray:
     """A gray 8-bit or palette picture as (H, W) uint8: values, or indices of the palette.
 
     Raises:
-        DataError: the file is missing, no picture, or has colours.
+        DataError: the file is missing, no picture, or has colors.
     """
     with open_image(Path(path)) as image:
         if image.mode not in ('L', 'P', '1'):

@@ -12,7 +12,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.raster.raster_file import DRIVERS, PLAIN, is_gdal_name
 
 SUFFIXES = frozenset({*PLAIN, *DRIVERS} - {'.dat', '.hdr'})
-"""Of files that are taken from a folder."""
+"""Endings of files that are taken from a folder."""
 
 
 def find_images(words: Sequence[str | Path], lists: Sequence[str | Path] = ()) -> list[str]:

@@ -1,7 +1,7 @@
 """Overlapping windows over an image of any size, blended without seams, a band of rows at a time.
 
 The windows stand on a grid, so the weight of a window is a product of one along y and one along x, and can be
-normalised along each axis before any map is made: the weights of all windows that see a pixel add up to 1.
+normalized along each axis before any map is made: the weights of all windows that see a pixel add up to 1.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def blend_tiles(
         size: (height, width) of the image.
         queries: Q.
         tile: side of the windows in pixels; cut to the image's sides.
-        overlap: share of a window that its neighbour repeats, in [0, 1).
+        overlap: share of a window that its neighbor repeats, in [0, 1).
 
     Yields:
         y of the first row, and (Q, rows, width) float32, from top to bottom without a gap. The array is used again

@@ -1,4 +1,4 @@
-"""Which colour a region has, in words: by HSV, and only where it is clear."""
+"""Which color a region has, in words: by HSV, and only where it is clear."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from xemap.language.verdicts import DOUBT, NO, YES
 SAMPLE_SIDE = 48
 """A larger region is looked at in every so-manieth pixel, about this many in each direction."""
 ERODE = 0.15
-"""Share of the region's half width that is left out along its outline: there colours mix."""
+"""Share of the region's half width that is left out along its outline: there colors mix."""
 DOMINANT = 0.6
-"""A colour holds where the median pixel has it surely and at least this share of pixels has it more or less."""
+"""A color holds where the median pixel has it surely and at least this share of pixels has it more or less."""
 FOREIGN = 0.25
 """It does not hold where the median pixel lacks it and at most this share has it more or less."""
 
@@ -47,17 +47,17 @@ COLORS: Mapping[str, tuple[Range, Range]] = {
     'gray': (Range(_ANY, (0, 0.14), (0.36, 0.66)), Range(_ANY, (0, 0.25), (0.2, 0.82))),
     'black': (Range(_ANY, (0, 1), (0, 0.18)), Range(_ANY, (0, 1), (0, 0.32))),
 }
-"""Colour to where it surely is, and to where somebody might still call it that."""
+"""Color to where it surely is, and to where somebody might still call it that."""
 
 
 def color_verdicts(pixels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Does each object have the colour?
+    """Does each object have the color?
 
     Args:
         pixels: of each object, (n, 3) uint8 RGB, see :func:`inner_pixels`; n = 0 is a doubt.
 
     Returns:
-        By colour, (N,) verdicts.
+        By color, (N,) verdicts.
     """
     verdicts = {name: np.full(len(pixels), DOUBT, np.int8) for name in COLORS}
     for i, rgb in enumerate(pixels):

@@ -56,7 +56,7 @@ class CategoryWords:
         place: it may be said to lie somewhere in the image; not so a net of roads.
         along: other things may lie "along" it.
         color, size: may be said of it.
-        fills_box: a box of it shows little else, so that the box's colour and shape are its own.
+        fills_box: a box of it shows little else, so that the box's color and shape are its own.
     """
 
     singular: tuple[str, ...]

@@ -24,7 +24,7 @@ from xemap.registry import MODELS, TRANSFORMS
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without mmengine's report on every single parameter that it initialises."""
+    """Without mmengine's report on every single parameter that it initializes."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)

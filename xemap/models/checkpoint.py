@@ -120,7 +120,7 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
         checkpoint: as loaded.
         path: its file, for the message.
         exact: every weight must be there and none be left over, as testing and resuming need; otherwise
-            at least one must fit, as for initialising a training.
+            at least one must fit, as for initializing a training.
 
     Raises:
         CheckpointError: they do not fit; the message counts what does and names what does not.
@@ -167,7 +167,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 
 
 def load_grounding_dino(model: nn.Module, path: str | Path) -> None:
-    """Initialise backbone, neck, text projection and fusion from a (MM-)Grounding-DINO checkpoint.
+    """Initialize backbone, neck, text projection and fusion from a (MM-)Grounding-DINO checkpoint.
 
     The names may be those of MMDetection, of IDEA's repository or of transformers. Entries without a
     counterpart (decoder, box head) are left out; entries of ours that the checkpoint lacks keep their values.
@@ -224,8 +224,8 @@ def take_weights(
         for place in fitting:
             if state[place].shape != value.shape:
                 raise CheckpointError(
-                    f'{source}: {name} has shape {tuple(value.shape)}, the model {tuple(state[place].shape)} ({place}); '
-                    'use a config with the same widths'
+                    f'{source}: {name} has shape {tuple(value.shape)}, the model {tuple(state[place].shape)} '
+                    f'({place}); use a config with the same widths'
                 )
             taken[place] = value
         if not fitting:

@@ -30,7 +30,7 @@ def named_frozen_parts(model: nn.Module) -> dict[str, str]:
     checkpoint is used, and a Grounding DINO checkpoint replaces what the names bring.
 
     Args:
-        model: with weights as its config initialises them.
+        model: with weights as its config initializes them.
     """
     if getattr(model, 'grounding_dino', None):
         return {}

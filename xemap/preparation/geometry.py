@@ -13,10 +13,10 @@ from xemap.errors import DataError
 from xemap.structures import MaskRegion, PolygonRegion, Region
 
 MAX_VERTICES = 200_000
-"""Of a polygon; the outlines of real objects have a few thousand at most."""
+"""Most vertices of a polygon; the outlines of real objects have a few thousand at most."""
 MANY_VERTICES = 1000
 MAX_CROSSINGS = 1000
-"""Of a polygon with itself; its repair then takes about a second, with ten times as many more than a minute."""
+"""Most crossings of a polygon with itself; its repair takes about a second, with ten times as many over a minute."""
 
 
 def as_polygon(points) -> np.ndarray:

@@ -99,7 +99,7 @@ def place_polygons(polygons: np.ndarray, georeference: Georeference, crs: Any) -
 
 
 def areas_m2(polygons: np.ndarray, georeference: Georeference) -> np.ndarray | None:
-    """True areas in square metres, measured in an equal-area projection around the polygons.
+    """True areas in square meters, measured in an equal-area projection around the polygons.
 
     Args:
         polygons: (P,) shapely Polygons in pixels.

@@ -1,6 +1,6 @@
 """Regions of an image, stored compactly: polygons or a run-length coded mask.
 
-Coordinates are (x, y) in pixels of the original image, origin top left. Pixel centres have integer
+Coordinates are (x, y) in pixels of the original image, origin top left. Pixel centers have integer
 coordinates and a drawn outline belongs to the region, as in cv2, which the SeLo evaluator draws with.
 """
 
@@ -18,7 +18,7 @@ from xemap.raster.resize import resize
 from xemap.structures.run_coverage import coverage_of_runs
 
 COVERAGE_OVERSAMPLING = 4
-"""Polygons are rasterised at up to this many times the wanted resolution before averaging."""
+"""Polygons are rasterized at up to this many times the wanted resolution before averaging."""
 
 FLIP_AXES = {'horizontal': 1, 'vertical': 0}
 """Array axis that a flip reverses."""
@@ -198,7 +198,7 @@ class PolygonRegion(Region):
         filled = np.zeros(canvas, np.uint8)
         limit = 1 << 24  # cv2 works in int32 with fraction bits; anything this far is outside anyway
         for polygon in self._polygons:
-            # Pixel centres are integers, so a resize maps x to (x + 0.5) * s - 0.5.
+            # Pixel centers are integers, so a resize maps x to (x + 0.5) * s - 0.5.
             scaled = (polygon + 0.5) * (scale_x, scale_y) - 0.5
             points = np.clip(np.round(scaled), -limit, limit).astype(np.int32)
             cv2.fillPoly(filled, [points], 1)
@@ -328,7 +328,7 @@ class MaskRegion(Region):
     def _runs(self) -> np.ndarray:
         """Lengths of the alternating runs of 0 and 1, column by column; (n,) int64.
 
-        Decoded here because pycocotools returns uninitialised memory where runs are missing.
+        Decoded here because pycocotools returns uninitialized memory where runs are missing.
         """
         digits = np.frombuffer(self._code['counts'], np.uint8).astype(np.int64) - 48
         if digits.size == 0 or (digits < 0).any() or (digits >= 64).any() or digits[-1] & 32:

@@ -1,7 +1,7 @@
 """Maps and outlines on images, on one fixed scale.
 
-A map is never stretched to its own range: 0.11 looks like 0.11 in every picture. Colours are those of
-"inferno", perceptually uniform, dark at 0 and bright at 1, also for the colour-blind and in grey print.
+A map is never stretched to its own range: 0.11 looks like 0.11 in every picture. Colors are those of
+"inferno", perceptually uniform, dark at 0 and bright at 1, also for the color-blind and in grey print.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from xemap.errors import DataError
 from xemap.raster.resize import fit_size, resize
 
 OUTLINE = (0, 255, 255)
-"""Cyan: a colour that neither imagery nor the colour map has much of."""
+"""Cyan: a color that neither imagery nor the color map has much of."""
 
 
 def colorize(map: np.ndarray) -> np.ndarray:
-    """Colours of a correlation map.
+    """Colors of a correlation map.
 
     Args:
         map: (H, W) float in [0, 1] (values outside are clipped, NaN counts as 0), or uint8 0..255.
@@ -32,7 +32,7 @@ def colorize(map: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, map: np.ndarray, alpha: float = 0.6) -> np.ndarray:
-    """A map over the grey version of its image, so that colour means correlation alone.
+    """A map over the grey version of its image, so that color means correlation alone.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -75,7 +75,7 @@ def shrink(image: np.ndarray, max_side: int) -> np.ndarray:
 def scale_polygons(
     polygons: Sequence[np.ndarray], size: tuple[int, int], new_size: tuple[int, int]
 ) -> list[np.ndarray]:
-    """Polygons after a resize of their image; pixel centres are integers.
+    """Polygons after a resize of their image; pixel centers are integers.
 
     Args:
         polygons: each (V, 2) x, y pixels.

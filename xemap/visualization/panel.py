@@ -29,7 +29,7 @@ def query_panel(
     polygons: Sequence[np.ndarray] = (),
     max_side: int = 384,
 ) -> np.ndarray:
-    """Picture "image with outline | target | prediction" under the query's text, with a 0..1 colour bar.
+    """Picture "image with outline | target | prediction" under the query's text, with a 0..1 color bar.
 
     Args:
         image: (H, W, 3) uint8 RGB of any size; shrunk before anything is drawn.

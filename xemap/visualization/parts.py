@@ -19,7 +19,7 @@ def parts_picture(
     parts: Mapping[str, np.ndarray],
     polygons: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """Picture "image | whole | part | part …" under the query's text, with a 0..1 colour bar.
+    """Picture "image | whole | part | part …" under the query's text, with a 0..1 color bar.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -1,5 +1,5 @@
 # MLCM: ResNet-50 with frozen norm, stem and first stage, BERT base, L = 1 decoder layer, six encoder and six fusion
-# layers, box head. DETR-R50's weights initialise backbone, projection, encoder and fusion: by address; a file works as
+# layers, box head. DETR-R50's weights initialize backbone, projection, encoder and fusion: by address; a file works as
 # well.
 model = dict(
     type='MLCM',

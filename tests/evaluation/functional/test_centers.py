@@ -60,7 +60,7 @@ def test_real_windows_equal_a_plain_search():
 
 
 def two_blocks(distance: int, second: int = 255) -> np.ndarray:
-    """Blocks of 60 x 60 whose centres are (299.5, 149.5) and ``distance`` further right."""
+    """Blocks of 60 x 60 whose centers are (299.5, 149.5) and ``distance`` further right."""
     gray = np.zeros((300, 700 + distance), np.uint8)
     gray[120:180, 270:330] = 255
     gray[120:180, 270 + distance : 330 + distance] = second

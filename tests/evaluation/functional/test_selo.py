@@ -45,7 +45,7 @@ def test_reference_values_of_the_authors_evaluator(shared_dir):
         for exact in ('centers', 'regions'):
             assert ours[exact].tolist() == case[exact], (case['id'], exact)
         assert ours['mask_pixels'] == case['mask_pixels'], case['id']
-        # On a map without centres the reference stops at the first region.
+        # On a map without centers the reference stops at the first region.
         known = len(case['offsets'])
         np.testing.assert_allclose(ours['offsets'][:known], case['offsets'], rtol=0, atol=1e-9, err_msg=case['id'])
 
@@ -72,8 +72,8 @@ def test_paper_protocol_differs_from_the_reference_as_the_equations_do(shared_di
 
 @pytest.mark.parametrize('value', [128, 200, 255])
 def test_uniform_map_with_the_region_in_the_middle(value):
-    # Attention ratio times area ratio is 1, so Rsu = 1 - e^-0.707. The centre of a 101 x 101 map is
-    # (50, 50), that of the region too: no shift, one centre. r = int(1.5 * 10 sqrt 2) = int(21.2).
+    # Attention ratio times area ratio is 1, so Rsu = 1 - e^-0.707. The center of a 101 x 101 map is
+    # (50, 50), that of the region too: no shift, one center. r = int(1.5 * 10 sqrt 2) = int(21.2).
     scores = selo_metrics(np.full((101, 101), value, np.uint8), [box(40, 40, 60, 60)])
     assert scores['mask_pixels'] == 21 * 21
     assert scores['centers'].tolist() == [[50, 50]]
@@ -84,11 +84,11 @@ def test_uniform_map_with_the_region_in_the_middle(value):
 
 
 def test_shift_grows_exponentially_with_the_offset():
-    # Centre (50, 50), region's centre (50, 30), r = 21: offset 20 px.
+    # Center (50, 50), region's center (50, 30), r = 21: offset 20 px.
     scores = selo_metrics(np.full((101, 101), 255, np.uint8), [box(40, 20, 60, 40)])
     assert scores['offsets'].tolist() == [20]
     assert scores['ras'] == pytest.approx(curve(20 / 21), abs=1e-12)
-    # Region's centre (50, 28): offset 22 px is outside r, hence counted as r, and no centre is in it.
+    # Region's center (50, 28): offset 22 px is outside r, hence counted as r, and no center is in it.
     scores = selo_metrics(np.full((101, 101), 255, np.uint8), [box(40, 18, 60, 38)])
     assert (scores['offsets'].tolist(), scores['ras'], scores['rda']) == ([21], 1, 0)
     # Offset exactly r, (50, 29), is inside.
@@ -106,8 +106,8 @@ def test_mean_over_regions_before_or_after_the_exponential():
 
 
 def test_two_centres_in_one_region():
-    # Centres (302, 152) and (1102, 152); region's centre (702, 152), vertices sqrt(650^2 + 50^2) away.
-    # Both are 400 px from the region's centre, which is also their mean. All attention is inside.
+    # Centers (302, 152) and (1102, 152); region's center (702, 152), vertices sqrt(650^2 + 50^2) away.
+    # Both are 400 px from the region's center, which is also their mean. All attention is inside.
     gray, polygons = two_blocks(800), [box(52, 102, 1352, 202)]
     radius = 1.5 * math.hypot(650, 50)
     scores = selo_metrics(gray, polygons)

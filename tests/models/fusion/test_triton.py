@@ -257,7 +257,7 @@ def test_compiled_kernels_at_the_size_of_an_image(dtype):
     found = run_case(load_kernels().sample_triton, case, 'cuda')
     for tensor, wanted in zip(found, run_case(sample_grid, wide, 'cuda')):
         tolerance = 1e-3 if tensor.dtype == torch.float32 else 2e-2
-        # Single precision may put a sample that lies on a pixel's centre on either side of it.
+        # Single precision may put a sample that lies on a pixel's center on either side of it.
         wrong = ~torch.isclose(tensor.float(), wanted, atol=tolerance, rtol=tolerance)
         assert wrong.float().mean() < 1e-5
 

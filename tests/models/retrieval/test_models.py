@@ -38,7 +38,7 @@ def test_nothing_depends_on_the_batch(kind):
 
 
 def test_the_order_of_words_matters_where_it_can(kind):
-    """A GRU reads them in order, the convolution sees neighbours."""
+    """A GRU reads them in order, the convolution sees neighbors."""
     model = build(kind)
     with torch.no_grad():
         one, other = model.encode_texts(['river between road and tanks', 'tanks between river and road'])

@@ -15,7 +15,7 @@ BUILDING, WATER, UNLABELLED = (0x3C, 0x10, 0x98), (0xE2, 0xA9, 0x29), (0x9B, 0x9
 
 @pytest.fixture
 def save_image() -> Callable[..., Path]:
-    """Writes an image of constant colour, or the pixels given."""
+    """Writes an image of constant color, or the pixels given."""
 
     def save(path: Path, size: tuple[int, int] = (40, 60), pixels: np.ndarray | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def save_image() -> Callable[..., Path]:
 def mask_tree(tmp_path, save_image) -> Path:
     """Two images of 40 x 60 with masks and a class table.
 
-    ``a``: two buildings (50 and 20 pixels) and a speck of water of 1 pixel; the rest is unlabelled.
+    ``a``: two buildings (50 and 20 pixels) and a speck of water of 1 pixel; the rest is unlabeled.
     ``b``: all water.
     """
     root = tmp_path / 'tree'

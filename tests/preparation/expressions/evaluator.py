@@ -306,7 +306,7 @@ class RasterScene:
         return max(along[best], across[best]), min(along[best], across[best])
 
     def radius(self, i: int) -> float:
-        """Of the smallest circle around the object: the centre creeps towards the farthest point."""
+        """Radius of the smallest circle around the object: the center creeps towards the farthest point."""
         points = self.corners(i)
         center = points.mean(axis=0)
         for step in range(1, 400):

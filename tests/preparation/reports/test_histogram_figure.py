@@ -42,7 +42,7 @@ def test_picture_has_a_row_a_file(tmp_path) -> None:
     save_histograms(tmp_path / 'new' / 'b.png', [numbers(), numbers(multi_hop_per_image=False)])
     one, two = (np.asarray(Image.open(tmp_path / 'new' / name).convert('L')) for name in ('a.png', 'b.png'))
     assert two.shape == (2 * one.shape[0], one.shape[1])
-    bars = two < 140  # the bars' colour; text and lines are thinner
+    bars = two < 140  # the bars' color; text and lines are thinner
     middle = two.shape[1] // 4, two.shape[1] // 2
     with_bars, without = bars[: one.shape[0], slice(*middle)], bars[one.shape[0] :, slice(*middle)]
     assert with_bars.mean() > 5 * without.mean()

@@ -178,7 +178,7 @@ LOOKS = {
     'category, name, values', [(c, *item) for c, spec in CATEGORIES.items() for item in spec.attributes.items()]
 )
 def test_attributes_can_be_seen(category, name, values):
-    """The same object drawn with each value: its own colour is seen most where it is named."""
+    """The same object drawn with each value: its own color is seen most where it is named."""
     plan, obj = seen(category)
     inside = np.zeros(plan.size, np.uint8)
     cv2.fillPoly(inside, [np.round(p).astype(np.int32) for p in obj.polygons], 1)

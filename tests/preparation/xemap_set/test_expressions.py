@@ -15,7 +15,7 @@ from xemap.preparation.xemap_set import PrepareOptions, prepare
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """Four planes and a ship in each of two DOTA images, planes of one colour and unlike size."""
+    """Four planes and a ship in each of two DOTA images, planes of one color and unlike size."""
     for split in ('train', 'val'):
         folder = tmp_path / f'raw/DOTA/{split}'
         for part in ('images', 'labelTxt'):

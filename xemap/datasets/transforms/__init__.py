@@ -1,7 +1,7 @@
 """Steps of a data pipeline; the keys they exchange are described in :class:`XeMapDataset`.
 
-Pixel normalisation is not a step: samples stay uint8 until the model's data preprocessor, which
-normalises whole batches on the device.
+Pixel normalization is not a step: samples stay uint8 until the model's data preprocessor, which
+normalizes whole batches on the device.
 """
 
 from xemap.datasets.transforms.crop import RandomScaleCrop

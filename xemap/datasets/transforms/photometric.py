@@ -20,11 +20,11 @@ class PhotometricAugment(BaseTransform):
         brightness: largest shift, as a fraction of the full range, in [0, 1].
         contrast: factor in [1 - c, 1 + c] around mid gray, in [0, 1].
         saturation: factor in [1 - s, 1 + s], in [0, 1].
-        hue: largest shift in degrees of the colour circle, at most 30. Keep it small: queries name
-            colours, and red becomes orange at about 20 degrees.
+        hue: largest shift in degrees of the color circle, at most 30. Keep it small: queries name
+            colors, and red becomes orange at about 20 degrees.
         noise: largest standard deviation of the noise, as a fraction of the full range, in [0, 1]; the
             noise is gray (one value a pixel) and normally distributed.
-        prob: probability of each of the four groups (light, colour, hue, noise).
+        prob: probability of each of the four groups (light, color, hue, noise).
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Attention centres: the peaks of a correlation map, as the authors' evaluator finds them.
+"""Attention centers: the peaks of a correlation map, as the authors' evaluator finds them.
 
 1. Box filter of 50 x 50 pixels, five times, each time back to 8 bits (rounded half to even).
 2. Peaks: pixels above 0 that equal the maximum of their 1000 x 1000 window.
-3. Peaks that touch (8-connected) are one plateau; its centre is its centroid, truncated.
-4. Centres where the map itself, not the smoothed one, is at least 0.5, highest first.
+3. Peaks that touch (8-connected) are one plateau; its center is its centroid, truncated.
+4. Centers where the map itself, not the smoothed one, is at least 0.5, highest first.
 
 All filter sizes are pixels, so the result depends on the resolution at which a map is scored.
 """
@@ -21,21 +21,21 @@ SMOOTH_PASSES = 5
 WINDOW_BEFORE, WINDOW_AFTER = 500, 499
 """The window of x in which a peak must be the maximum is x - 500 .. x + 499, cut at the border."""
 MIN_CENTER = 128
-"""Smallest 8-bit value of a centre: the first with v / 255 >= 0.5."""
+"""Smallest 8-bit value of a center: the first with v / 255 >= 0.5."""
 
 STRIP = 128
 """Rows or columns treated at once by the running maximum, so that the work stays in the cache."""
 
 
 def attention_centers(gray: np.ndarray) -> np.ndarray:
-    """Centres of attention, eq. (10) of the SeLo paper.
+    """Centers of attention, eq. (10) of the SeLo paper.
 
     Args:
         gray: (H, W) uint8, 255 = 1.
 
     Returns:
-        (K, 2) int64 x, y pixels; by the map's value at the centre, descending, equal ones in the
-        order in which a raster scan meets their plateaus. A ring-shaped plateau has its centre in
+        (K, 2) int64 x, y pixels; by the map's value at the center, descending, equal ones in the
+        order in which a raster scan meets their plateaus. A ring-shaped plateau has its center in
         the hole, where the map may well be below 0.5: then it has none.
     """
     height, width = gray.shape
@@ -91,10 +91,10 @@ def _running_max(values: np.ndarray) -> np.ndarray:
 
 
 def _plateau_centers(peaks: np.ndarray) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """((y, x) of the first pixel in raster order, (x, y) of the centre) of each plateau.
+    """((y, x) of the first pixel in raster order, (x, y) of the center) of each plateau.
 
     Peaks are few. Rows, then columns, without any separate them for sure, so only the crops between
-    such gaps are labelled.
+    such gaps are labeled.
     """
     for top, bottom in _runs(np.any(peaks, axis=1)):
         for left, right in _runs(np.any(peaks[top:bottom], axis=0)):

@@ -5,22 +5,22 @@ Equation numbers are those of "Learning to Evaluate Performance of Multi-modal S
 
 ``reference``
     What the authors' evaluator computes, and so what every published number is. Polygons are filled
-    together by the even-odd rule, alpha is 0.707, centres and radii of regions are truncated to
+    together by the even-odd rule, alpha is 0.707, centers and radii of regions are truncated to
     pixels, Ras applies its exponential to the mean over regions, Rda halves its first term only.
 
 ``paper``
     The printed equations. Polygons are filled one by one and their sums added, alpha is 0.694,
     nothing is truncated, the exponential is applied to each region, Rda halves both terms. Where the
     print leaves a choice: eq. (11) is taken as the average that the text names, not the sum it
-    prints (a sum would let Ras exceed 1); a region without a centre has offset 1; centres are found
+    prints (a sum would let Ras exceed 1); a region without a center has offset 1; centers are found
     as in ``reference``, since the paper gives neither window nor threshold.
 
 ========  =====================================================================  ==============
 metric    measures                                                               best, worst
 ========  =====================================================================  ==============
 Rsu       share of the attention that lies inside, against the share of area     1, 0
-Ras       distance of the centres of attention from the region's centre          0, 1
-Rda       whether attention in a region has one centre (1), several, none (0)    1, 0
+Ras       distance of the centers of attention from the region's center          0, 1
+Rda       whether attention in a region has one center (1), several, none (0)    1, 0
 Rmi       0.4 Rsu + 0.35 (1 - Ras) + 0.25 Rda                                    1, 0
 ========  =====================================================================  ==============
 """
@@ -43,11 +43,11 @@ PROTOCOLS = ('reference', 'paper')
 ALPHA = {'reference': 0.707, 'paper': 0.694}
 EPS = 1e-7
 EXPANSION = 1.5
-"""Radius of a candidate region over the mean distance of its vertices from its centre, eq. (9)."""
+"""Radius of a candidate region over the mean distance of its vertices from its center, eq. (9)."""
 BETA = 3.0
 ETA = 0.5
 WEIGHTS = (0.4, 0.35, 0.25)
-"""Of Rsu, 1 - Ras and Rda in Rmi, eq. (16)."""
+"""Weights for Rsu, 1 - Ras and Rda in Rmi, eq. (16)."""
 
 NO_POLYGON = 'no polygon'
 EMPTY_MASK = 'region covers no pixel of the image'
@@ -66,7 +66,7 @@ class SeloTarget:
         size: (height, width) of the maps.
         protocol: one of :data:`PROTOCOLS`.
         fills: (left, top, (h, w) uint8 of 0 and 255) of each filled area, cut to its bounding box.
-        regions: (N, 3) centre x, y and radius of each polygon, eqs. (8) and (9); int64 under
+        regions: (N, 3) center x, y and radius of each polygon, eqs. (8) and (9); int64 under
             ``reference``, float64 under ``paper``.
         pixels: sum of the fills' areas.
         problem: why no map can be scored against this target; None where all is well.
@@ -102,7 +102,7 @@ def selo_metrics(
         - ``problem``: why a value is not defined, one of the constants of this module; else None.
         - ``centers``: (K, 2) int64 x, y, see :func:`attention_centers`.
         - ``regions``: (N, 3), see :class:`SeloTarget`.
-        - ``offsets``: (N,) float64, mean distance in pixels of a region's centres from its own; its
+        - ``offsets``: (N,) float64, mean distance in pixels of a region's centers from its own; its
           radius where it has none.
         - ``mask_pixels``: int, area of the regions.
 
@@ -195,7 +195,7 @@ def score_map(gray: np.ndarray, target: SeloTarget) -> dict[str, Any]:
 def floor_map(target: SeloTarget) -> np.ndarray:
     """A map that knows nothing: 1 everywhere. (H, W) uint8.
 
-    Any other constant of at least 0.5 has the same score; below 0.5 there is no centre of attention,
+    Any other constant of at least 0.5 has the same score; below 0.5 there is no center of attention,
     and Ras and Rda are at their worst.
     """
     return np.full(target.size, 255, np.uint8)
@@ -205,7 +205,7 @@ def ceiling_map(target: SeloTarget) -> np.ndarray:
     """The ground-truth mask as a map, 1 inside and 0 outside. (H, W) uint8.
 
     It scores below 1: only the highest peak within 500 pixels counts, which costs queries with
-    several regions, and a region's centre is not always where its smoothed mask peaks.
+    several regions, and a region's center is not always where its smoothed mask peaks.
     """
     mask = np.zeros(target.size, np.uint8)
     for left, top, fill in target.fills:
@@ -280,7 +280,7 @@ def _cut(fill: np.ndarray) -> tuple[int, int, np.ndarray]:
 
 
 def _regions(polygons: list[np.ndarray], truncate: bool) -> np.ndarray:
-    """Centre and radius of each polygon, eqs. (8) and (9); repeated vertices count as often."""
+    """Center and radius of each polygon, eqs. (8) and (9); repeated vertices count as often."""
     regions = np.zeros((len(polygons), 3), np.int64 if truncate else np.float64)
     for region, vertices in zip(regions, polygons):
         region[:2] = vertices.mean(axis=0)  # to an int64 array numpy truncates
@@ -329,7 +329,7 @@ def _exponential(shift):
 
 
 def _discreteness(centers: np.ndarray, radius: float, protocol: str) -> float:
-    """Rda of one region, from the centres within its radius."""
+    """Rda of one region, from the centers within its radius."""
     count = len(centers)
     if count < 2:
         return float(count)

@@ -24,7 +24,7 @@ class SeLoMetric(QueryMetric):
             on the same queries, too. They bound nothing: a map may well score above or below them.
         min_region_area: of a region that is a mask, components smaller than this share of the image are no regions of
             their own in Ras and Rda (they stay in the mask of Rsu), lest every speckle of a segmentation asks for its
-            own centre of attention. Where all are smaller, the largest counts.
+            own center of attention. Where all are smaller, the largest counts.
         normalize: stretch every map to [0, 1] before it is scored, as the SeLo systems do with theirs. For both, give
             two metrics, one of them with a ``prefix``.
         measures: score all pixels, too: ``pointing``, ``pixel_ap``, ``soft_iou``, ``distractor_mass`` and the MCMG

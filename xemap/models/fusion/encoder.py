@@ -20,7 +20,7 @@ from xemap.registry import MODELS
 
 
 def reference_points(shapes: LevelShapes, device: torch.device | str) -> Tensor:
-    """Pixel centres of all levels, (P, 2) x, y in [0, 1]."""
+    """Pixel centers of all levels, (P, 2) x, y in [0, 1]."""
     points = []
     for height, width in shapes:
         y, x = torch.meshgrid(
@@ -58,7 +58,7 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
     """Layers of bidirectional cross-attention, text self-attention and deformable image self-attention.
 
     State-dict names are those of MMDetection's Grounding DINO encoder, so its checkpoints fit. What
-    differs: padding of texts is a bool mask that is honoured everywhere, the image side has no padding
+    differs: padding of texts is a bool mask that is honored everywhere, the image side has no padding
     (a batch has one image size), and the cross-attention projects the short side.
 
     Args:

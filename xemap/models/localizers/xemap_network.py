@@ -45,9 +45,9 @@ class XeMapNetwork(FusingLocalizer):
             no gradient and never reach the optimizer, they stay in eval mode, and a whole encoder or neck runs
             without building a graph.
         max_pairs: most pairs fused at a time in prediction; memory follows it, the result does not.
-        grounding_dino: Grounding DINO or MM-Grounding-DINO checkpoint of MMDetection that initialises
+        grounding_dino: Grounding DINO or MM-Grounding-DINO checkpoint of MMDetection that initializes
             backbone, neck, text projection and fusion.
-        data_preprocessor: normalisation, see :class:`mmengine.model.ImgDataPreprocessor`.
+        data_preprocessor: normalization, see :class:`mmengine.model.ImgDataPreprocessor`.
         init_cfg: as in MMEngine.
 
     Raises:
@@ -101,7 +101,7 @@ class XeMapNetwork(FusingLocalizer):
         self.train(self.training)
 
     def init_weights(self) -> None:
-        """Initialise as Grounding DINO does, then load what the config names."""
+        """Initialize as Grounding DINO does, then load what the config names."""
         super().init_weights()
         for parameter in self.encoder.parameters():
             if parameter.dim() > 1:

@@ -33,7 +33,7 @@ class RetrievalModel(BaseModel):
     Args:
         loss: of a batch of pairs, see :mod:`xemap.models.retrieval.losses`.
         image_size: side of the square input in pixels.
-        mean, std: of the three channels of RGB pixels in 0..255, for normalisation.
+        mean, std: of the three channels of RGB pixels in 0..255, for normalization.
         init_cfg: as in MMEngine.
 
     Attributes:
@@ -56,7 +56,7 @@ class RetrievalModel(BaseModel):
 
     @abstractmethod
     def encode_images(self, pixels: Tensor) -> Tensor:
-        """Images (n, 3, image_size, image_size), float, normalised -> (n, D) of unit length."""
+        """Images (n, 3, image_size, image_size), float, normalized -> (n, D) of unit length."""
 
     @abstractmethod
     def encode_texts(self, texts: list[str]) -> Tensor:
@@ -88,7 +88,7 @@ class RetrievalModel(BaseModel):
         """Run on a batch.
 
         Args:
-            inputs: (B, 3, image_size, image_size) normalised images.
+            inputs: (B, 3, image_size, image_size) normalized images.
             data_samples: B samples with ``texts``, at least one each, and ``sample_idx``.
             mode: ``'tensor'`` -> similarities (B, N) with all N texts; ``'loss'`` -> dict of losses;
                 ``'predict'`` -> the samples with ``image_features``, ``text_features`` (a sequence of

@@ -31,7 +31,7 @@ class TwoTowerCLIP(RetrievalModel):
     Args:
         model: module with a parameter ``logit_scale``.
         image_size: of the image tower, pixels.
-        train_last: how many of the last layers of both towers train, with the normalisation and
+        train_last: how many of the last layers of both towers train, with the normalization and
             projection after them and the temperature, as in the paper's fine-tuning (1); None trains
             everything.
         loss: of logits, that is of similarities times CLIP's factor.

@@ -64,7 +64,7 @@ class LWMCR(RetrievalModel):
     """SqueezeNet 1.1, read out after its second Fire module (low) and after its last (high).
 
     Both are brought to 64 channels on one grid of P cells; ``low high^T / P`` is a 64 x 64 matrix, whose
-    root is normalised over its rows and read as an image by two small convolution stages. Published: 256
+    root is normalized over its rows and read as an image by two small convolution stages. Published: 256
     pixels, P = 1024.
 
     Args:

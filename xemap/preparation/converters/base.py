@@ -69,7 +69,7 @@ class Converter(ABC):
     from_labels: ClassVar[bool] = True
     """Sentences are made from labels, so that wording, least area and the map of categories act."""
     default_split: ClassVar[str | None] = 'train'
-    """Of images that no rule divides; None = the source publishes its own division."""
+    """Split for images that no rule divides; None = the source publishes its own division."""
     least_share: ClassVar[float] = 0.0
     """Default of ``min_area``."""
     published: Mapping[str, int] = {}

@@ -22,7 +22,7 @@ from xemap.preparation.converters.splits import SplitRule
 from xemap.structures import ImageRecord
 
 WORK_PREFIX = '.converting-'
-"""Of the temporary folder in which a conversion writes."""
+"""Mark of the temporary folder in which a conversion writes."""
 
 
 def convert(

@@ -15,7 +15,7 @@ Window = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the large image; x1 and y1 are the first column and row beyond it."""
 
 PNG_LEVEL = 1
-"""Of compression: overhead images hardly shrink further at higher levels, which take several times as long."""
+"""Level of compression: overhead images hardly shrink further at higher levels, which take several times as long."""
 
 
 def crop_windows(width: int, height: int, size: int, stride: int | None = None, cover: bool = False) -> list[Window]:

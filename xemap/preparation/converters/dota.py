@@ -25,7 +25,7 @@ LABELS = ('labelTxt-v2.0/DOTA-v2.0_{split}', 'labelTxt-v2.0', 'labelTxt')
 """Folders of the label files below that of a split; the first that is there counts."""
 HEADER = ('imagesource:', 'gsd:')
 FIELDS = 9
-"""Of an object line: eight coordinates and the category, then the flag "difficult" in most files."""
+"""Fields in a line: eight coordinates and the category, then the flag "difficult" in most files."""
 CATEGORIES = frozenset(
     (
         'plane',

@@ -20,7 +20,7 @@ COLORS = {
     '#000000': None,  # the boundaries between objects, in the labels called noBoundary
 }
 IDS = {0: None, **dict(enumerate((name for name in COLORS.values() if name), 1))}
-"""Of the crops that mmsegmentation's converters make: 0 boundary, then the classes in the order above."""
+"""Class numbers in the crops that mmsegmentation's converters make: 0 boundary, then the classes in the order above."""
 ANY_COLOR = 442.0
 """A tolerance above the distance of black and white."""
 CROP_FOLDERS = (('img_dir', 'ann_dir'), ('img', 'ann_ids'))

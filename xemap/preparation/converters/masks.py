@@ -20,7 +20,7 @@ of a few pixels should be neither. About 50 pixels of a 512 x 512 image."""
 
 
 FOREGROUND = 50
-"""Of 255: the threshold that loaders of RefSegRS use."""
+"""The threshold, out of 255, that loaders of RefSegRS use."""
 
 
 def load_mask(path: Path, image: Path, size: tuple[int, int]) -> Image.Image:

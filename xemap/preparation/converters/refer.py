@@ -48,7 +48,7 @@ class ReferSource(SourceConverter):
     splits: ClassVar[tuple[str, ...]] = ('train', 'val', 'test')
     """Others are left out and counted."""
     text_field: ClassVar[str] = 'sent'
-    """Of a sentence: ``sent`` is in lower case without punctuation, ``raw`` as it was written."""
+    """Which text of a sentence: ``sent`` is in lower case without punctuation, ``raw`` as it was written."""
 
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
         queries = []

@@ -29,7 +29,7 @@ class SourceConverter(Converter):
     """
 
     name: ClassVar[str]
-    """Of the source, in annotation files and on the command line."""
+    """Name of the source, in annotation files and on the command line."""
     default_folder: ClassVar[str]
     """Where the source is expected below the data root."""
     default_split: ClassVar[str | None] = None

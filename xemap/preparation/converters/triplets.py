@@ -53,7 +53,7 @@ class TripletSource(SourceConverter):
     masks: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     referents: ClassVar[int | None] = None
-    """Of every sentence; None = unknown."""
+    """Number of referents of every sentence; None = unknown."""
 
     def __init__(
         self, data_root: str | Path, folder: str | Path | None = None, *, join_equal: bool = False, **options: Any

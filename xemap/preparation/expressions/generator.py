@@ -79,12 +79,12 @@ class ExpressionGenerator:
         """Expressions of an image; the same arguments and seed give the same ones.
 
         Args:
-            instances: all labelled objects and class masks of the image. A category with an object that is
-                not labelled would make expressions untrue.
+            instances: all labeled objects and class masks of the image. A category with an object that is
+                not labeled would make expressions untrue.
             size: (height, width) of the image.
             name: of the image.
-            pixels: gives the image, (H, W, 3) uint8 RGB; called only when a colour is needed. None where
-                colours are not true: no colour is named.
+            pixels: gives the image, (H, W, 3) uint8 RGB; called only when a color is needed. None where
+                colours are not true: no color is named.
 
         Raises:
             DataError: the image is of another size.

@@ -150,7 +150,7 @@ class MaskParts:
             face = faces[0] if len(faces) == 1 else shapely.union_all(faces)
             for hole in holes.get(label, ()):
                 face = face.difference(_face(hole))
-            # Contours run through the centres of cells; the part reaches to their edges.
+            # Contours run through the centers of cells; the part reaches to their edges.
             face = shapely.buffer(face, 0.5, quad_segs=1, join_style='mitre', mitre_limit=1.5)
             yield label, shapely.transform(face, lambda points: (points + 0.5) * self.cell - 0.5)
 

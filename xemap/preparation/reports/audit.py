@@ -76,7 +76,7 @@ class Audit:
     unreadable: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs, JSON-serialisable: counts, and the first examples of each."""
+        """For programs, JSON-serializable: counts, and the first examples of each."""
         return {
             'splits': self.counts,
             'shared_images': len(self.images),

@@ -21,7 +21,7 @@ MOST_SHOWN = 25
 
 
 def describe_annotations(path: str | Path, samples: int = 5) -> dict[str, Any]:
-    """Summarise an annotation file column by column, without building its records.
+    """Summarize an annotation file column by column, without building its records.
 
     Args:
         path: an annotation file.

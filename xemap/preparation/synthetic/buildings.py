@@ -17,10 +17,10 @@ ROOFS: dict[str, Color] = {
     'white': (226, 226, 222),
     'blue': (66, 106, 162),
 }
-"""Roof colours."""
+"""Roof colors."""
 
 TANKS: dict[str, Color] = {'white': (232, 232, 228), 'brown': (140, 88, 62)}
-"""Colours of storage tanks."""
+"""Colors of storage tanks."""
 
 ASPHALT: Color = (92, 92, 94)
 CONCRETE: Color = (172, 168, 160)

@@ -37,17 +37,17 @@ class Canvas:
         self._rough = fractal(rng, plan.size, 14 * plan.metre, 4, 0.8)
 
     def fill(self, points, color: Color, layer: np.ndarray | None = None) -> None:
-        """Fill a polygon (V, 2) with one colour, anti-aliased."""
+        """Fill a polygon (V, 2) with one color, anti-aliased."""
         target = self.image if layer is None else layer
         cv2.fillPoly(target, [_fixed(points)], tuple(map(float, color)), cv2.LINE_AA, _SHIFT)
 
     def line(self, points, color: Color, width: float, closed: bool = False) -> None:
-        """Draw a line (V, 2), ``width`` in metres, at least a pixel."""
+        """Draw a line (V, 2), ``width`` in meters, at least a pixel."""
         thickness = max(1, round(width * self.metre))
         cv2.polylines(self.image, [_fixed(points)], closed, tuple(map(float, color)), thickness, cv2.LINE_AA, _SHIFT)
 
     def disc(self, center, radius: float, color: Color) -> None:
-        """Fill a circle; centre x, y and radius in pixels."""
+        """Fill a circle; center x, y and radius in pixels."""
         x, y = _fixed(center)
         cv2.circle(
             self.image,
@@ -84,7 +84,7 @@ class Canvas:
         self.image[window] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
     def surface(self, outline: Outline, color: Color, contrast: float = 0.06) -> None:
-        """Fill an outline with a colour whose brightness varies by ``contrast`` (relative)."""
+        """Fill an outline with a color whose brightness varies by ``contrast`` (relative)."""
         window = self.window(outline)
         if window is None:
             return
@@ -92,14 +92,14 @@ class Canvas:
         self.blend(window, self.cover(outline, window), texture)
 
     def cast(self, points, height: float) -> None:
-        """Collect the shadow of a prism over (V, 2) points, ``height`` in metres."""
+        """Collect the shadow of a prism over (V, 2) points, ``height`` in meters."""
         points = np.asarray(points, dtype=np.float64)
         shift = np.array(self.plan.sun) * self.plan.shadow * height * self.metre
         hull = cv2.convexHull(np.concatenate([points, points + shift]).astype(np.float32))[:, 0]
         self.fill(hull, (255, 255, 255), self._shade)
 
     def cast_outline(self, outline: Outline, height: float) -> None:
-        """Collect the shadow of an outline that need not be convex, ``height`` in metres."""
+        """Collect the shadow of an outline that need not be convex, ``height`` in meters."""
         shift = np.array(self.plan.sun) * self.plan.shadow * height * self.metre
         for step in np.linspace(0, 1, 4):
             for ring in rings(outline):
@@ -126,12 +126,12 @@ def circle(center, radius: float, vertices: int = 24) -> np.ndarray:
 
 
 def tint(color: Color, factor: float) -> Color:
-    """A colour brightened or darkened, clipped to 0..255."""
+    """A color brightened or darkened, clipped to 0..255."""
     return tuple(float(np.clip(channel * factor, 0, 255)) for channel in color)  # type: ignore[return-value]
 
 
 def varied(rng: np.random.Generator, color: Color, brightness: float = 0.08, hue: float = 5.0) -> Color:
-    """A colour near ``color``: relative spread of brightness, absolute spread of the channels."""
+    """A color near ``color``: relative spread of brightness, absolute spread of the channels."""
     value = np.asarray(color) * (1 + brightness * rng.uniform(-1, 1)) + rng.uniform(-hue, hue, 3)
     return tuple(float(c) for c in np.clip(value, 0, 255))  # type: ignore[return-value]
 

@@ -54,7 +54,7 @@ _MANIFEST = 'generator.json'
 
 
 def visible_objects(objects: Sequence[SceneObject], box: tuple[int, int, int, int]) -> list[SceneObject]:
-    """The objects that can be recognised in a tile, cut to it.
+    """The objects that can be recognized in a tile, cut to it.
 
     Args:
         objects: of a scene.

@@ -24,7 +24,7 @@ WHITE: Color = (228, 228, 224)
 
 
 def draw_road(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
-    """One road, or several that cross: asphalt with verge, edge lines and a dashed centre line."""
+    """One road, or several that cross: asphalt with verge, edge lines and a dashed center line."""
     lines = obj.lines
     width = obj.width / canvas.metre
     color = varied(rng, ASPHALT, 0.12, 3)
@@ -178,7 +178,7 @@ def draw_tennis(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
 
 
 def draw_runway(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
-    """Asphalt with shoulder, centre line, edge lines, and a threshold with its bars."""
+    """Asphalt with shoulder, center line, edge lines, and a threshold with its bars."""
     m, width = canvas.metre, obj.width
     color = varied(rng, (84, 84, 88), 0.1, 2)
     canvas.surface(obj.outline, tint(color, 1.18), 0.05)
@@ -272,7 +272,7 @@ def _offset(line: np.ndarray, distance: float) -> np.ndarray:
 
 
 def _dashes(canvas: Canvas, line: np.ndarray, dash: float, gap: float, color: Color, width: float) -> None:
-    """A dashed line; lengths in metres."""
+    """A dashed line; lengths in meters."""
     steps = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     starts = np.arange(0, steps[-1], (dash + gap) * canvas.metre)
     ends = starts + dash * canvas.metre

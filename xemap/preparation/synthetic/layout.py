@@ -32,7 +32,7 @@ class SceneObject:
         outline: its polygon(s), pixels of the image.
         attributes: name to value, e.g. ``{'roof': 'red'}``.
         frame: the rectangle it is built in, None for what follows a line.
-        line: (V, 2) centre line of roads, rivers and runways; (2, V, 2) of roads that cross.
+        line: (V, 2) center line of roads, rivers and runways; (2, V, 2) of roads that cross.
         width: width of the band along ``line``, pixels.
     """
 
@@ -64,7 +64,7 @@ class SceneObject:
 
     @property
     def lines(self) -> np.ndarray:
-        """Centre lines (n, V, 2) of an object that must have them."""
+        """Center lines (n, V, 2) of an object that must have them."""
         if self.line is None:
             raise ValueError(f'{self.category} has no centre line')
         return self.line.reshape(-1, *self.line.shape[-2:])
@@ -79,7 +79,7 @@ class Plan:
         metre: pixels a metre.
         sun: unit vector (x, y) along which shadows fall.
         shadow: length of a shadow for a height of one.
-        ground: key of the open ground's colours.
+        ground: key of the open ground's colors.
         objects: in drawing order, later ones on top.
     """
 
@@ -98,7 +98,7 @@ class Category:
     Args:
         shape: ``'rectangle'``, ``'stadium'`` (rounded ends), ``'hull'`` (of a ship), ``'blob'`` or
             ``'patch'`` (straight sides).
-        length: range of the longer side, metres.
+        length: range of the longer side, meters.
         aspect: range of width over length.
         attributes: name to possible values.
         gives_way: placed last, and cut back where something else is.
@@ -143,7 +143,7 @@ THEMES: Mapping[str, tuple[float, Mapping[str, float]]] = {
 """Theme: (share of scenes, weights of the categories in it)."""
 
 REPEATABLE = {'buildings', 'parking', 'tanks', 'lake', 'forest', 'farmland', 'tennis', 'solar', 'football', 'apron'}
-"""Categories that a scene may hold several of, so that place and neighbours tell them apart."""
+"""Categories that a scene may hold several of, so that place and neighbors tell them apart."""
 
 HULL = np.array(
     [[1, 0], [0.9, 0.5], [0.74, 0.95], [0.6, 1], [-0.9, 1], [-1, 0.8], [-1, -0.8], [-0.9, -1], [0.6, -1], [0.74, -0.95],

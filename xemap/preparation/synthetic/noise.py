@@ -46,15 +46,15 @@ def ramp(field: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def crowns(rng: np.random.Generator, shape: tuple[int, int], spacing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Tree crowns seen from above: every pixel belongs to the nearest of randomly jittered centres.
+    """Tree crowns seen from above: every pixel belongs to the nearest of randomly jittered centers.
 
     Args:
         rng: source of randomness.
         shape: (height, width).
-        spacing: mean distance of the centres, pixels (at least 2).
+        spacing: mean distance of the centers, pixels (at least 2).
 
     Returns:
-        Height of the canopy in [0, 1] (1 at a centre) and a random number in [0, 1) a crown, both
+        Height of the canopy in [0, 1] (1 at a center) and a random number in [0, 1) a crown, both
         ``shape`` float32.
     """
     height, width = shape

@@ -61,7 +61,7 @@ def render(plan: Plan, seed: np.random.SeedSequence) -> np.ndarray:
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a camera adds: illumination, contrast, colour balance, haze, blur and grain.
+    """What a camera adds: illumination, contrast, color balance, haze, blur and grain.
 
     Args:
         image: (H, W, 3) uint8 RGB.

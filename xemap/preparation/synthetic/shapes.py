@@ -15,7 +15,7 @@ Outline: TypeAlias = Polygon | MultiPolygon
 
 @dataclass(frozen=True)
 class Frame:
-    """A rectangle at an angle: centre x, y, angle in radians, length (along the angle) and width, pixels."""
+    """A rectangle at an angle: center x, y, angle in radians, length (along the angle) and width, pixels."""
 
     x: float
     y: float
@@ -24,7 +24,7 @@ class Frame:
     width: float
 
     def points(self, local) -> np.ndarray:
-        """Local coordinates (..., 2), pixels from the centre along length and width, to image x, y."""
+        """Local coordinates (..., 2), pixels from the center along length and width, to image x, y."""
         local = np.asarray(local, dtype=np.float64)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         return local @ np.array([[cos, sin], [-sin, cos]]) + (self.x, self.y)
@@ -48,7 +48,7 @@ class Frame:
 
 
 def image_box(size: tuple[int, int]) -> Polygon:
-    """All pixel centres of an image of ``size`` (height, width)."""
+    """All pixel centers of an image of ``size`` (height, width)."""
     return shapely.box(0, 0, size[1] - 1, size[0] - 1)
 
 
@@ -74,7 +74,7 @@ def across(
         size: (height, width) of the image.
         angle: its direction, radians.
         bend: amplitude of its curves as a fraction of the image's diagonal; 0 = straight.
-        offset: distance from the image's centre, signed, as a fraction of the diagonal.
+        offset: distance from the image's center, signed, as a fraction of the diagonal.
 
     Returns:
         (vertices, 2) x, y; it begins and ends outside the image.

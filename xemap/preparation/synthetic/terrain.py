@@ -19,14 +19,14 @@ GROUND: dict[str, tuple[Color, Color, Color]] = {
     'dry': ((158, 144, 108), (138, 130, 92), (176, 160, 128)),
     'soil': ((146, 122, 96), (128, 116, 86), (168, 146, 120)),
 }
-"""Open ground: main colour, second colour, worn patches."""
+"""Open ground: main color, second color, worn patches."""
 
 CROPS: dict[str, tuple[Color, Color]] = {
     'green': ((86, 140, 56), (126, 166, 78)),
     'yellow': ((206, 180, 84), (190, 166, 94)),
     'brown': ((116, 84, 60), (142, 108, 80)),
 }
-"""Farmland: the two ends of a parcel's colour."""
+"""Farmland: the two ends of a parcel's color."""
 
 WATER: dict[str, tuple[Color, Color, Color]] = {
     'lake': ((34, 62, 76), (58, 92, 96), (120, 116, 88)),
@@ -36,7 +36,7 @@ WATER: dict[str, tuple[Color, Color, Color]] = {
 """Water: far from the shore, at the shore, and the rim of land beside it."""
 
 RIM = {'lake': 3.0, 'river': 4.0, 'sea': 14.0}
-"""Width of the rim, metres."""
+"""Width of the rim, meters."""
 
 
 BUILT = ('buildings', 'parking', 'tanks', 'solar', 'football', 'tennis', 'track', 'apron')
@@ -94,7 +94,7 @@ def draw_forest(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
     leaves = fractal(rng, shape, 2.5 * canvas.metre, 2)
     mix = np.clip(0.15 + 0.5 * tree + 0.12 * stand, 0, 1)
     colour = (dark + mix[..., None] * (bright - dark)) * (0.64 + 0.4 * canopy + 2.0 * light + 0.05 * leaves)[..., None]
-    # Crowns at the edge are whole or absent, not cut: whether one stands is decided at its centre.
+    # Crowns at the edge are whole or absent, not cut: whether one stands is decided at its center.
     cover = canvas.cover(obj.outline, window)
     rim = np.clip(cv2.GaussianBlur(cover, (0, 0), 1.2 * canvas.metre) * 2 - 0.5 + 0.5 * (tree - 0.5), 0, 1)
     canvas.blend(window, np.minimum(ramp(rim, 0.35, 0.6), cv2.dilate(cover, np.ones((3, 3)))), colour)

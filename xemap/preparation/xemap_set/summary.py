@@ -17,7 +17,7 @@ IMAGES = ('images', 'paper', 'difference', 'queries')
 
 
 def summary(prepared: Prepared) -> dict:
-    """For programs, JSON-serialisable.
+    """For programs, JSON-serializable.
 
     Returns:
         ``data_root``; ``files`` by split; ``test_sets`` by source; ``sources``: by name its ``row`` in Table 1,

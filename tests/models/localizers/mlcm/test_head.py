@@ -20,7 +20,7 @@ def smooth_l1(p, t):
 
 
 def giou(p, t):
-    """Of x0, y0, x1, y1, with 1e-7 for boxes without area."""
+    """GIoU of x0, y0, x1, y1, with 1e-7 for boxes without area."""
 
     def area(b):
         return (b[2] - b[0]) * (b[3] - b[1])

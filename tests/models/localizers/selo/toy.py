@@ -1,4 +1,4 @@
-"""A retrieval model that knows the colours, and images to ask it about."""
+"""A retrieval model that knows the colors, and images to ask it about."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLOURS = {'red': 0, 'green': 1, 'blue': 2}
 
 @MODELS.register_module(force=True)
 class ToyRetrieval(nn.Module):
-    """Images are their mean colour over four quarters, texts the sum of their words' vectors."""
+    """Images are their mean color over four quarters, texts the sum of their words' vectors."""
 
     image_size, mean, std = 8, (110.0, 120.0, 130.0), (50.0, 60.0, 80.0)
 

@@ -35,7 +35,7 @@ def sample_embedding_bag(value: Tensor, shapes: LevelShapes, locations: Tensor, 
 
 
 class _Corners(NamedTuple):
-    """Of all samples of one item of the batch."""
+    """Corners and weights of all samples of one item of the batch."""
 
     rows: Tensor  # (Q * heads, levels * points * 4) int32, in the table
     weights: Tensor  # (Q * heads, levels * points * 4)

@@ -1,7 +1,7 @@
 """Multi-scale deformable sampling as Triton kernels, for CUDA devices without mmcv's compiled operators.
 
 A row is one (query, head). A program owns a block of rows of one image with their d channels in registers:
-a bilinear corner is then one contiguous read of d channels, the samples of neighbouring rows lie side by
+a bilinear corner is then one contiguous read of d channels, the samples of neighboring rows lie side by
 side, and programs that run at one time read the same image, whose levels fit the L2 cache. Only the gradient
 of the values is shared between programs; it is summed by atomic additions, in no fixed order.
 """
@@ -38,7 +38,7 @@ def block(
     """The program's rows over the whole batch, offsets of their head in token 0 of their image, and masks."""
     image = (tl.program_id(0) // blocks).to(tl.int64)
     row = tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)  # query * HEADS + head
-    # Triton gives a thread as many neighbouring channels as it believes to be contiguous.
+    # Triton gives a thread as many neighboring channels as it believes to be contiguous.
     channel = tl.max_contiguous(tl.arange(0, COLUMNS), VECTOR)[None, :]
     origin = image * tokens * (HEADS * DIM) + (row % HEADS)[:, None] * DIM + channel
     live = row < rows
@@ -52,7 +52,7 @@ def level_shape(levels, level):
 
 @jit
 def read_sample(locations, weights, sample, height, width, live, ACC: tl.constexpr):
-    """Position in pixels, the first one centred on 0, and weight."""
+    """Position in pixels, the first one centerd on 0, and weight."""
     x = tl.load(locations + 2 * sample, mask=live, other=0.0).to(ACC) * width - 0.5
     y = tl.load(locations + 2 * sample + 1, mask=live, other=0.0).to(ACC) * height - 0.5
     weight = tl.load(weights + sample, mask=live, other=0.0).to(ACC)
@@ -193,7 +193,7 @@ class Sampling(torch.autograd.Function):
         grad_value = grad_locations = grad_weights = None
         if ctx.needs_input_grad[0]:
             total = grad_out.new_zeros(ctx.value_shape, dtype=torch.promote_types(ctx.value_dtype, torch.float32))
-            # Hopper and later add four channels at once; before, a warp's threads should take neighbouring ones.
+            # Hopper and later add four channels at once; before, a warp's threads should take neighboring ones.
             vector = 1 if grad_out.is_cuda and torch.cuda.get_device_capability(grad_out.device) < (9, 0) else 4
             pointers = [grad_out, locations, weights, table, total]
             launch(value_gradient_kernel, ctx.value_shape, locations.shape, pointers, vector)

@@ -24,7 +24,7 @@ BOX_FORMATS = ('cxcywh', 'xyxy')
 class BoxHead(BaseModule):
     """A multi-layer perceptron whose four outputs are (cx, cy, w, h) as parts of the network's input.
 
-    Eq. 15: ``L = L_reg + lambda * L_GIoU``. The regression loss compares four normalised numbers, summed over them and
+    Eq. 15: ``L = L_reg + lambda * L_GIoU``. The regression loss compares four normalized numbers, summed over them and
     averaged over pairs; the GIoU loss compares boxes in pixels.
 
     Args:

@@ -122,7 +122,7 @@ class MLCM(NetworkLocalizer):
         mask_text_padding: padding, of words and of letterboxed images, takes no part in the fusion; None = unless
             ``legacy``.
         text_width: of word and sentence states; None = the language model's.
-        detr: checkpoint of DETR-R50 that initialises backbone, first projection, encoder and fusion.
+        detr: checkpoint of DETR-R50 that initializes backbone, first projection, encoder and fusion.
         detr_decoder: take the decoder's first layer from it too.
         frozen: names of parts that do not train, as ``'language_model'``.
         max_pairs: most pairs computed at a time in prediction; memory follows it, the result does not.
@@ -248,7 +248,7 @@ class MLCM(NetworkLocalizer):
         """Features of all pairs of a batch, in groups; images and distinct texts are encoded once each.
 
         Args:
-            inputs: (B, 3, H, W) normalised.
+            inputs: (B, 3, H, W) normalized.
             data_samples: B samples with ``texts``; meta information ``content``, where it is given, is the part x0, y0,
                 x1, y1 of the input that shows the image, in pixels.
             max_pairs: most pairs in a group; None = all.
@@ -276,7 +276,7 @@ class MLCM(NetworkLocalizer):
         """Ground texts whose features the caller brings.
 
         Args:
-            images: (B, 3, H, W) normalised.
+            images: (B, 3, H, W) normalized.
             words: (N, S, text_width) word states.
             sentence: (N, text_width) or (N, 1, text_width); None where the memory has no sentence.
             word_mask: (N, S), 1 = real token, 0 = padding.
@@ -298,7 +298,7 @@ class MLCM(NetworkLocalizer):
         """Compute what depends on the images alone, each once.
 
         Args:
-            images: (B, 3, H, W) normalised.
+            images: (B, 3, H, W) normalized.
             padding: (B, H, W), True = padding around a letterboxed image; None = there is none.
         """
         size, c5 = (images.shape[-2], images.shape[-1]), self.backbone(images)[-1]
@@ -307,7 +307,7 @@ class MLCM(NetworkLocalizer):
         positions = []
         for level in levels:
             if padding is not None:
-                # Nearest neighbour, from one level to the next.
+                # Nearest neighbor, from one level to the next.
                 padding = F.interpolate(padding[:, None].float(), level.shape[-2:])[:, 0].bool()
             paddings.append(None if padding is None else padding.flatten(1))
             positions.append(_tokens(self.image_pos(padding, level)).expand(len(images), -1, -1).to(level.dtype))

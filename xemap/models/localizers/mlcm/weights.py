@@ -80,7 +80,7 @@ def load_authors_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> 
 def load_detr_weights(
     model: nn.Module, state_dict: Mapping[str, Tensor], decoder: bool = False
 ) -> dict[str, list[str]]:
-    """Initialise an :class:`~xemap.models.localizers.mlcm.MLCM` from DETR, as the paper does.
+    """Initialize an :class:`~xemap.models.localizers.mlcm.MLCM` from DETR, as the paper does.
 
     Backbone, first projection and encoder are taken, the encoder's tensors for the fusion layers too. Prints what was
     taken, left and missing.

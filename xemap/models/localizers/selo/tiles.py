@@ -38,7 +38,7 @@ def sliding_tiles(size: tuple[int, int], scales: Sequence[int], passes: Sequence
 
 
 def refining_boxes(tile: Sequence[int], size: tuple[int, int], sides: Sequence[int]) -> list[Box]:
-    """Boxes around nine anchors of a tile: its corners, its quarter points, its centre (SeLo v2).
+    """Boxes around nine anchors of a tile: its corners, its quarter points, its center (SeLo v2).
 
     Args:
         tile: x0, y0, x1, y1.
