@@ -70,7 +70,7 @@ def config_folder() -> Path:
 
 
 def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -> Config:
-    """Read a config file, apply overrides, and look for misspelt keys.
+    """Read a config file, apply overrides, and look for misspelled keys.
 
     An override of a top-level name that the config computes with (``data_root``, ``image_size``) takes
     effect wherever the config and its bases use it. A pipeline step of type ``GenerateTargets`` becomes the config's
@@ -81,7 +81,7 @@ def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -
         options: overrides as on a command line (``['model.num_levels=4', …]``) or as a dictionary.
 
     Raises:
-        ConfigError: the file is missing or broken, an override does not fit or has no effect, or a key is misspelt.
+        ConfigError: the file is missing or broken, an override does not fit or has no effect, or a key is misspelled.
     """
     path = find_config(path)
     values = dict(options) if isinstance(options, dict) else parse_options(options or [])

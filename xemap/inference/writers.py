@@ -102,7 +102,7 @@ def _rings(polygon: Any) -> list[np.ndarray]:
 
 
 def _points(ring: np.ndarray, crs: Any) -> list[list[float]]:
-    """About a tenth of a millimetre."""
+    """About a tenth of a millimeter."""
     decimals = 4 if crs is None or crs.is_projected else 9
     return np.round(ring, decimals).tolist()
 
