@@ -31,11 +31,25 @@ def test_a_run_as_short_as_its_warm_up_has_no_decay(toy_runner):
 
 
 @pytest.mark.parametrize(
+    'schedule',
+    [
+        dict(type='PolyLR', by_epoch=True),
+        dict(type='LinearLR', start_factor=1.0, end_factor=0.0, by_epoch=True, begin=0, end=2),
+    ],
+)
+def test_a_last_epoch_at_rate_0_is_refused(toy_runner, schedule):
+    with pytest.raises(ConfigError, match='leaves 0 for the last of 2; add convert_to_iter_based=True'):
+        toy_runner(options={'param_scheduler': [schedule]}).train()
+
+
+@pytest.mark.parametrize(
     'schedules',
     [
         [{**POLY, 'end': 2}],
         [{key: value for key, value in POLY.items() if key != 'end'}],
         [{**POLY, 'eta_min': 1e-3}],
+        [dict(type='CosineAnnealingLR', by_epoch=True)],  # by epochs, too, it is above 0 in the last one
+        [dict(type='PolyLR', by_epoch=True, eta_min=1e-3)],
         [
             POLY,
             dict(type='CosineRestartLR', by_epoch=True, begin=1, end=2, periods=[1], restart_weights=[1], eta_min=0),

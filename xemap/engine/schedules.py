@@ -95,7 +95,7 @@ def refuse_early_zero(schedulers: list | dict, max_epochs: int, max_iters: int) 
         max_epochs, max_iters: length of the run.
 
     Raises:
-        ConfigError: a schedule ends at 0 before the run ends.
+        ConfigError: a schedule ends at 0 before the run ends, or leaves 0 for the whole last epoch.
     """
     rates = [scheduler for scheduler in flat(schedulers) if scheduler.param_name == 'lr']
     lengths = [max_epochs if scheduler.by_epoch else max_iters for scheduler in rates]
@@ -111,4 +111,10 @@ def refuse_early_zero(schedulers: list | dict, max_epochs: int, max_iters: int) 
             raise ConfigError(
                 f'param_scheduler: {type(scheduler).__name__} brings the learning rate to 0 at {unit} {scheduler.end}, '
                 f'and the run has {length}; leave out its "end" (it then ends with the run) or raise it'
+            )
+        # mmengine's linear and polynomial decay are at their end one step early: here, for all of the last epoch.
+        if at_zero and scheduler.by_epoch and scheduler.end == length and getattr(scheduler, 'total_iters', 0) > 0:
+            raise ConfigError(
+                f'param_scheduler: {type(scheduler).__name__} changes the learning rate once per epoch and leaves '
+                f'0 for the last of {length}; add convert_to_iter_based=True, or an end value above 0'
             )
