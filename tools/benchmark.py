@@ -144,16 +144,15 @@ def main(args) -> None:
     from contextlib import redirect_stdout
 
     with redirect_stdout(sys.stderr):  # the libraries' messages are no part of the JSON
-        from rich.console import Console
-
         from xemap.files import write_text
+        from xemap.terminal import PlainConsole
 
         report, table = args.measure(args)
     text = json.dumps(report, indent=2, allow_nan=False) + '\n'
     if args.out:
         write_text(args.out, text)
     print(text, end='')
-    Console(stderr=True).print(table)
+    PlainConsole(stderr=True).print(table)
 
 
 if __name__ == '__main__':

@@ -41,11 +41,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.progress import Progress
 
     from xemap.config import load_config
     from xemap.datasets.transforms.targets import target_options
+    from xemap.terminal import PlainConsole
     from xemap.visualization.browse import browse
 
     filters = {
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> None:
         'limit': args.limit or None,
         'seed': args.seed,
     }
-    with Progress(console=Console(stderr=True)) as bar:
+    with Progress(console=PlainConsole(stderr=True)) as bar:
         task = bar.add_task('queries', total=None)
 
         def progress(done: int, total: int) -> None:

@@ -45,10 +45,10 @@ def parse_args():
 
 def main(args) -> None:
     from benchmarks.environment import choose_device
-    from rich import print as show
 
     from xemap.comparison import Method, as_text, compare
     from xemap.errors import ConfigError
+    from xemap.terminal import PlainConsole
 
     if args.pictures < 0:
         raise ConfigError(f'--pictures {args.pictures}; give 0 or more')
@@ -68,7 +68,7 @@ def main(args) -> None:
         options=args.cfg_options,
         show_progress=True,
     )
-    show(as_text(report))
+    PlainConsole().print(as_text(report))
     page = ', index.html' if args.pictures or args.query else ''
     print(f'written to {args.out}: compare.md, compare.csv, compare.json{page}')
 

@@ -31,13 +31,12 @@ def parse_args():
 def main(args) -> None:
     import json
 
-    from rich import print as show
-    from rich.markup import escape
     from rich.table import Table
 
     from xemap.errors import ConfigError
     from xemap.evaluation.paired import most_changed, paired_difference, read_rows, read_scores
     from xemap.files import write_text
+    from xemap.terminal import PlainConsole
 
     first, second = read_rows(args.first), read_rows(args.second)
     scores = {score.name: score for score in read_scores(args.first)}
@@ -60,10 +59,10 @@ def main(args) -> None:
                 f'{difference.p:.4f}',
             )
             table.add_row(score.label, *numbers, str(difference.wins), str(difference.losses), str(difference.queries))
-    show(table)
+    PlainConsole().print(table)
     chosen = scores[args.score or next(iter(scores))]
     for change, row in most_changed(first, second, chosen, args.changed):
-        show(f'{change:+.4f} {chosen.label}  {escape(str(row["text"]))}  ({escape(str(row["image"]))})')
+        PlainConsole().print(f'{change:+.4f} {chosen.label}  {row["text"]}  ({row["image"]})')
     if args.out:
         write_text(args.out, json.dumps(results, indent=2) + '\n')
 

@@ -55,6 +55,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--format', default='png,geojson', help=f'some of {FORMATS} (default: %(default)s)')
     parser.add_argument('--decompose', nargs='*', metavar='PART',
                         help='picture each query beside its one-hop parts, found by rules or given')  # fmt: skip
+    parser.add_argument('--levels', action='store_true', help="picture the sub-maps of the HMSA head's levels, too")
     parser.add_argument(
         '--max-pixels', type=float, metavar='N', help='of an image (default: 2.7e8; 6.9e10 where it is read by windows)'
     )

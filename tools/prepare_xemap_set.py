@@ -55,11 +55,10 @@ def _positive(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from xemap.files import write_text
     from xemap.preparation.xemap_set import PrepareOptions, prepare
     from xemap.preparation.xemap_set.summary import config_lines, summary, tables
+    from xemap.terminal import PlainConsole
 
     options = PrepareOptions(
         strict=args.strict,
@@ -74,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
         args.root, args.out, data_root=args.data_root, names=args.sources, workers=args.workers,
         options=options, show_progress=True,
     )  # fmt: skip
-    Console().print(tables(prepared))
+    PlainConsole().print(tables(prepared))
     print('for a config:', *config_lines(prepared), sep='\n')  # not wrapped, so that it can be copied
     if args.json:
         write_text(args.json, json.dumps(summary(prepared), indent=2))

@@ -3,9 +3,8 @@ from __future__ import annotations
 import csv
 import io
 
-from rich.console import Console
-
 from xemap.comparison import as_csv, as_markdown, as_text
+from xemap.terminal import PlainConsole
 
 
 def row(name, rmi, ras, seconds, stages=None):
@@ -51,7 +50,7 @@ def test_csv_holds_numbers_in_full():
 
 
 def test_text_fits_a_terminal():
-    console = Console(width=80, file=io.StringIO())
+    console = PlainConsole(width=80, file=io.StringIO())
     console.print(as_text(REPORT))
     text = console.file.getvalue()
     assert '0.6000' in text and 'SeLo | v1' in text and '…' not in text
@@ -60,6 +59,6 @@ def test_text_fits_a_terminal():
 
 def test_stages_are_left_out_where_no_method_has_any():
     report = {**REPORT, 'methods': REPORT['methods'][:1]}
-    console = Console(width=80, file=io.StringIO())
+    console = PlainConsole(width=80, file=io.StringIO())
     console.print(as_text(report))
     assert 'stage' not in console.file.getvalue() and 'reading' not in as_markdown(report)

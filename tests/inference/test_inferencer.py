@@ -185,6 +185,17 @@ def test_what_the_user_should_know(inferencer):
     assert 'hard seams' in note
 
 
+def test_the_maps_are_the_means_of_their_levels(run, inferencer):
+    image = run[0] / '0.png'
+    plain, result = inferencer(image, TEXTS), inferencer(image, TEXTS, levels=True)
+    assert plain.levels is None and len(result.levels) > 1
+    np.testing.assert_array_equal(result.maps, plain.maps)
+    mean = np.mean([level.maps(plain.store.size) for level in result.levels], 0)
+    np.testing.assert_allclose(mean, plain.maps, atol=1e-5)
+    assert np.abs(result.levels[0].maps() - result.levels[-1].maps()).max() > 1e-3
+    np.testing.assert_array_equal(inferencer(image, TEXTS).maps, plain.maps)
+
+
 @pytest.mark.parametrize(
     'queries, options, message',
     [
@@ -200,6 +211,8 @@ def test_what_the_user_should_know(inferencer):
         ('a', {'simplify': float('nan')}, 'simplify=nan'),
         ('a', {'threshold': 'much'}, 'threshold'),
         ('a', {'bands': [4]}, 'bands 4'),
+        ('a', {'mode': 'tile', 'tile': 64, 'levels': True}, 'levels in mode "tile"'),
+        ('a', {'parts': {'a': ['b']}}, 'part "b" is no query'),
     ],
 )
 def test_arguments_that_do_not_fit(run, inferencer, queries, options, message):

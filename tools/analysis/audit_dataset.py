@@ -32,13 +32,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.progress import Progress
 
     from xemap.datasets.annotations import AnnotationFile
     from xemap.errors import ConfigError
     from xemap.preparation.reports.audit import audit, write_disjoint
     from xemap.preparation.reports.audit_tables import audit_tables
+    from xemap.terminal import PlainConsole
 
     files = {}
     for path in args.files:
@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> None:
         files[path.stem] = AnnotationFile(path)
     if args.write is not None and args.data_root is None:
         raise ConfigError('--write without --data-root would leave near-duplicates in two splits; give --data-root')
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=PlainConsole(stderr=True), transient=True) as progress:
         task = progress.add_task('images', total=None)
         report = audit(
             files, args.data_root, args.distance, lambda done, total: progress.update(task, completed=done, total=total)
@@ -58,7 +58,7 @@ def main(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        Console().print(audit_tables(content))
+        PlainConsole().print(audit_tables(content))
 
 
 if __name__ == '__main__':

@@ -25,22 +25,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.progress import track
 
     from xemap.files import write_text
     from xemap.preparation.reports.histogram_figure import format_histograms, save_histograms
     from xemap.preparation.reports.histograms import count_histograms
     from xemap.preparation.reports.statistics import count_statistics, statistics_table
+    from xemap.terminal import PlainConsole
 
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     described = [count_histograms(file) for file in track(args.files, 'files', console=console, transient=True)]
     write_text(args.out / 'histograms.json', json.dumps(described, indent=2, ensure_ascii=False) + '\n')
     save_histograms(args.out / 'histograms.png', described)
     statistics = count_statistics(args.files)
     write_text(args.out / 'statistics.json', json.dumps(statistics, indent=2, ensure_ascii=False) + '\n')
-    Console().print(format_histograms(described))
-    Console().print(statistics_table(statistics))
+    PlainConsole().print(format_histograms(described))
+    PlainConsole().print(statistics_table(statistics))
     print(f'wrote {args.out / "histograms.png"}, {args.out / "histograms.json"} and {args.out / "statistics.json"}')
 
 

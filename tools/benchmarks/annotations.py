@@ -19,7 +19,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from benchmarks.memory import MEASURES, memory_of
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.errors import ConfigError
 from xemap.structures import Query
+from xemap.terminal import PlainConsole
 
 ONE_THREAD = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1'}
 MAP_SIZE, MAP_QUERIES = 512, 9
@@ -212,4 +212,4 @@ def _make_maps(repeats: int, seed: int) -> dict[str, Any]:
 
 
 def _progress(items, title: str, total: int):
-    return track(items, title, total, console=Console(stderr=True), transient=True)
+    return track(items, title, total, console=PlainConsole(stderr=True), transient=True)

@@ -9,8 +9,9 @@ from statistics import median
 
 import cv2
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from xemap.terminal import PlainConsole, description_column
 
 WARMUP = 2
 """Untimed rounds before the timed ones: allocators fill, kernels are chosen, files enter the cache."""
@@ -31,9 +32,9 @@ def measure(
         for each call ``median_s``, ``min_s`` and ``max_s`` of its wall-clock seconds.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (description_column(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # Drawn between the calls only: a thread of its own would take time from what is measured.
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
+    with Progress(*columns, console=PlainConsole(stderr=True), auto_refresh=False) as progress:
         task = progress.add_task(title, total=WARMUP + repeats)
         for turn in range(WARMUP + repeats):
             for name, call in calls.items():

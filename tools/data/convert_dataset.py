@@ -47,16 +47,15 @@ def _converters(chosen: str | None) -> dict:
 
 
 def main(args: argparse.Namespace) -> None:
-    from rich.console import Console
-
     from xemap.preparation.converters import command, convert
+    from xemap.terminal import PlainConsole
 
     converter = command.make_converter(args.converter, args)
     report = convert(converter, args.out, command.make_split_rule(args.converter, args), show_progress=True)
     if args.json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
-        Console().print(report.tables())
+        PlainConsole().print(report.tables())
 
 
 if __name__ == '__main__':

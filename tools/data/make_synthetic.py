@@ -48,13 +48,13 @@ def parse_args():
 
 
 def main(args) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from xemap.errors import ConfigError
     from xemap.preparation.synthetic.scene import SIZES
     from xemap.preparation.synthetic.writer import write_synthetic
     from xemap.structures import QUERY_KINDS
+    from xemap.terminal import PlainConsole
 
     wanted = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
     if not wanted and not args.minimal_pairs:
@@ -77,15 +77,15 @@ def main(args) -> None:
     for name in ('images', 'drawn', 'queries', *QUERY_KINDS, 'single_ref', 'multi_ref'):
         values = (row['kinds'][name] if name in QUERY_KINDS else row[name] for row in counts.values())
         table.add_row(name, *map(str, values))
-    Console().print(table)
+    PlainConsole().print(table)
     print(json.dumps({'out': str(args.out), 'splits': counts}))
 
 
 def write_tiles(args, wanted: dict[str, int]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from xemap.preparation.synthetic.captions import SCENE_SIZES, write_captioned_tiles
+    from xemap.terminal import PlainConsole
 
     counts = write_captioned_tiles(
         args.out, wanted, args.seed, args.tiles, args.pixels,
@@ -94,7 +94,7 @@ def write_tiles(args, wanted: dict[str, int]) -> None:
     table = Table('', *counts, title=str(args.out))
     for name in ('scenes', 'images', 'captions'):
         table.add_row(name, *(str(row[name]) for row in counts.values()))
-    Console().print(table)
+    PlainConsole().print(table)
     print(json.dumps({'out': str(args.out), 'splits': counts}))
 
 

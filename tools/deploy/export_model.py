@@ -32,7 +32,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from xemap.errors import ConfigError
@@ -40,6 +39,7 @@ def main(args: argparse.Namespace) -> None:
     from xemap.files import file_hash
     from xemap.inference.command import choose_model
     from xemap.models import build_localizer
+    from xemap.terminal import PlainConsole
 
     config, checkpoint = choose_model(args.config, args.checkpoint)
     localizer = build_localizer(config, checkpoint)
@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> None:
     table = Table('file', 'MB', 'largest difference to the model')
     for file in about['files']:
         table.add_row(file['file'], f'{file["bytes"] / 1e6:.1f}', f'{file["max_difference"]:.2g}')
-    Console().print(table)
+    PlainConsole().print(table)
     print(f'written to {args.out}; images {size[0]} x {size[1]} (height x width), see export.json')
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import describe_environment
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from xemap.comparison.chosen import choose_queries, parts_of
 from xemap.comparison.method import Method, Outcome, run_method, test_set
@@ -22,6 +21,7 @@ from xemap.evaluation import SeLoMetric
 from xemap.evaluation.paired import paired_difference
 from xemap.evaluation.report import write_rows_csv, write_summary_json
 from xemap.files import write_text
+from xemap.terminal import PlainConsole, description_column
 
 
 def compare(
@@ -77,8 +77,8 @@ def compare(
     keep = parts_of(choose_queries(infos, queries, pictures), parts)
 
     outcomes: list[Outcome] = []
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
+    columns = (description_column(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = PlainConsole(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not show_progress) as progress:
         for method in methods:
             task = progress.add_task(method.name, total=len(dataset))

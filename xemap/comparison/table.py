@@ -66,7 +66,6 @@ def as_text(report: dict[str, Any]):
     """Scores and times for :func:`rich.print`, and below them the seconds of each stage where there are any."""
     from rich import box
     from rich.console import Group
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title='Ras and time: less is better', title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
@@ -77,7 +76,7 @@ def as_text(report: dict[str, Any]):
         )
     for rows in (report['methods'], report['bounds']):
         for row in rows:
-            table.add_row(escape(row['name']), *(_cell(row, key) for key in shown[1:]))
+            table.add_row(row['name'], *(_cell(row, key) for key in shown[1:]))
         table.add_section()
     stages = _stages(report['methods'])
     if not stages:
@@ -87,7 +86,7 @@ def as_text(report: dict[str, Any]):
     for heading in ('reading', *stages):
         times.add_column(heading, justify='right', no_wrap=True)
     for row in report['methods']:
-        times.add_row(escape(row['name']), *_stage_cells(row, stages))
+        times.add_row(row['name'], *_stage_cells(row, stages))
     return Group(table, times)
 
 

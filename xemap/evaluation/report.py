@@ -166,8 +166,9 @@ def format_table(
         title: stands above.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from xemap.terminal import PlainConsole
 
     shown = [score for score in scores if summary['overall'].get(score.name) is not None] or list(scores)
     table = Table(box=box.ASCII)
@@ -192,7 +193,7 @@ def format_table(
             for label, values in summary[f'by_{group}'].items():
                 add(f'{group.replace("_", " ")}: {label}', values)
     text = io.StringIO()
-    Console(file=text, width=60 + 16 * (len(shown) + 2), color_system=None).print(table, markup=False)
+    PlainConsole(file=text, width=60 + 16 * (len(shown) + 2), color_system=None).print(table)
     lines = [] if title is None else [title]
     lines += [line.rstrip() for line in text.getvalue().splitlines()]
     lines.append(HALF_INTERVAL)

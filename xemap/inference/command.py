@@ -15,7 +15,6 @@ from xemap.errors import ConfigError, DataError
 from xemap.files import file_hash
 from xemap.inference.inferencer import XeMapInferencer, check_queries
 from xemap.inference.job import FAILED, InferenceJob
-from xemap.inference.parts import PartsInferencer
 from xemap.inference.progress import ShownProgress, progress_bars
 from xemap.inference.sources import find_images, read_lines
 from xemap.language.decompose import Part, whole_and_parts
@@ -38,9 +37,10 @@ def infer(args: Namespace) -> None:
             raise ConfigError(f'query "{printable(query)}" is no UTF-8 text; type it again')
     formats = [name.strip() for name in args.format.split(',')]
     parts: dict[str, list[Part]] = {}
+    for name, value in (('decompose', args.decompose), ('levels', args.levels or None)):
+        if value is not None and 'png' not in formats:
+            raise ConfigError(f'--{name} draws pictures, --format is {args.format}; add png')
     if args.decompose is not None:
-        if 'png' not in formats:
-            raise ConfigError(f'--decompose draws pictures, --format is {args.format}; add png')
         queries, parts = whole_and_parts(queries, args.decompose)
     images = find_images(args.images, args.images_from)
     config, checkpoint = choose_model(args.config, args.checkpoint)
@@ -62,12 +62,13 @@ def infer(args: Namespace) -> None:
         simplify=args.simplify,
         bands=args.bands,
         stretch=args.stretch,
+        parts={query: [part.text for part in chosen] for query, chosen in parts.items()} or None,
+        levels=args.levels or None,
     )
-    texts = {query: [part.text for part in chosen] for query, chosen in parts.items()}
-    model = {'config': _identity(config), 'checkpoint': _identity(checkpoint), 'parts': texts or None}
+    model = {'config': _identity(config), 'checkpoint': _identity(checkpoint)}
 
-    def make_inferencer() -> PartsInferencer:
-        return PartsInferencer(XeMapInferencer(config, checkpoint, args.device), parts)
+    def make_inferencer() -> XeMapInferencer:
+        return XeMapInferencer(config, checkpoint, args.device)
 
     with progress_bars() as bars:
         summary = job.run(

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 
 from xemap.engine.saved_config import config_of_checkpoint
 from xemap.errors import ConfigError
 from xemap.files import file_hash
-from xemap.inference.passes import Progress, answer_whole, store_answers, tile_boxes, tile_maps
+from xemap.inference.passes import Progress, read_whole, store_answers, tile_boxes, tile_maps
+from xemap.inference.pictures import draw_pictures
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
 from xemap.inference.vectorize import box_regions, find_regions, find_threshold, parse_threshold
-from xemap.inference.writers import small_map
 from xemap.models import build_localizer
 from xemap.raster.raster import Raster
 from xemap.raster.raster_file import open_raster
-from xemap.raster.resize import fit_size
 from xemap.structures import Answers, BoxAnswers
-from xemap.visualization import query_panel, scale_polygons
 
 MODES = ('resize', 'tile')
-PICTURE_SIDE = 768
 
 LOST = 8
 """Images whose longer side is more than this many times the model's lose what is small in them."""
@@ -71,6 +67,8 @@ class XeMapInferencer:
         min_area: float = 0.0,
         simplify: float = 1.0,
         pictures: bool = False,
+        parts: Mapping[str, Sequence[str]] | None = None,
+        levels: bool = False,
         bands: Sequence[int] | None = None,
         stretch: tuple[float, float] | None = None,
         scratch: str | Path | None = None,
@@ -92,6 +90,10 @@ class XeMapInferencer:
             min_area: leave out regions of fewer pixels.
             simplify: of outlines, in pixels; 0 keeps the edges of pixels.
             pictures: draw image and map side by side.
+            parts: to a query other ones whose maps its picture shows beside its own, as those of
+                :func:`~xemap.language.decompose.whole_and_parts`.
+            levels: keep the sub-maps of the head's levels as well (``result.levels``), and draw them in pictures; in
+                mode ``'resize'``.
             bands: the bands to see as red, green, blue, or one as gray, from 1; None = as the file says.
             stretch: percentiles that become 0 and 255; None = 2 and 98, for other than 8-bit pixels only.
             scratch: folder for maps that do not fit in memory; None = the system's.
@@ -113,6 +115,10 @@ class XeMapInferencer:
         for name, value in (('min_area', min_area), ('simplify', simplify)):
             if not value >= 0:
                 raise ConfigError(f'{name}={value}; give pixels, 0 or more')
+        if missing := [part for own in (parts or {}).values() for part in own if part not in texts]:
+            raise ConfigError(f'part "{missing[0]}" is no query; ask it as well')
+        if levels and mode != 'resize':
+            raise ConfigError(f'levels in mode "{mode}"; they are shown in mode "resize"')
         if mode == 'tile':
             self._check_tiles(tile, overlap, scales)
         several = isinstance(images, (list, tuple))
@@ -123,13 +129,16 @@ class XeMapInferencer:
             rasters = [open_raster(source, bands, stretch) for source in group]
             try:
                 answered: Sequence[Answers | None] = [None]
+                sub_maps = None
                 if mode == 'resize':
-                    answered = answer_whole(self._answer, rasters, texts, fixed_size)
+                    whole = read_whole(rasters, fixed_size)
+                    answered = self._answer(whole, texts)
+                    sub_maps = self._answer_levels(whole, texts) if levels else None
                 elif self.localizer.form == BoxAnswers.form:
                     answered = [
                         tile_boxes(self._answer, rasters[0], texts, tile, overlap, scales, batch_size, progress)
                     ]
-                for raster, answers in zip(rasters, answered):
+                for i, (raster, answers) in enumerate(zip(rasters, answered)):
                     if answers is None:
                         tiling = (tile, overlap, scales, batch_size, scratch, progress)
                         store = tile_maps(self._answer, raster, texts, *tiling)
@@ -139,12 +148,12 @@ class XeMapInferencer:
                         raster.name, texts, store, raster.georeference, raster.masked,
                         {**self.tags, 'mode': mode}, raster.limits,
                         box_answers=answers.resized(raster.size) if isinstance(answers, BoxAnswers) else None,
-                        notes=self._notes(raster, mode, overlap),
+                        notes=self._notes(raster, mode, overlap), levels=sub_maps[i] if sub_maps else None,
                     )  # fmt: skip
                     if rule is not None:
                         self._add_regions(result, rule, min_area, simplify)
                     if pictures:
-                        result.pictures = _pictures(raster, result)
+                        result.pictures = draw_pictures(raster, result, parts or {})
                     results.append(result)
                     if progress and mode == 'resize':
                         progress(len(results), len(images) if several else 1)
@@ -177,6 +186,17 @@ class XeMapInferencer:
     def _answer(self, images: Sequence[np.ndarray], queries: Sequence[str]) -> list[Answers]:
         return self.localizer.localize(images, [queries] * len(images))
 
+    def _answer_levels(self, images: Sequence[np.ndarray], queries: Sequence[str]) -> list[list[Answers]]:
+        """To each image the answers of each level, by the whole network: levels are for looking at, not for speed."""
+        head: Any = getattr(self.localizer, 'head', None)
+        if not hasattr(head, 'only_level'):
+            raise ConfigError(f'{type(self.localizer).__name__} has no levels to show; XeMap-Network with HMSAHead has')
+        by_level = []
+        for level in range(self.localizer.num_levels):
+            with head.only_level(level):
+                by_level.append(self._answer(images, queries))
+        return [list(own) for own in zip(*by_level)]
+
     @staticmethod
     def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:
         queries = range(len(result.queries))
@@ -204,21 +224,6 @@ def check_queries(queries: str | Sequence[str]) -> list[str]:
         if not isinstance(text, str) or not text.strip():
             raise ConfigError(f'query {text!r} is empty; remove it or give it words')
     return texts
-
-
-def _pictures(raster: Raster, result: Result) -> list[np.ndarray]:
-    """Image and map side by side, under the query."""
-    size = fit_size(raster.size, PICTURE_SIDE)
-    image = raster.read(None, size).rgb
-    pictures = []
-    for query, text in enumerate(result.queries):
-        regions = result.regions[query] if result.regions else []
-        rings = [np.asarray(ring.coords) for region in regions for ring in shapely.get_rings(region.polygon)]
-        # The drawing has integer coordinates at the centers of pixels.
-        outlines = scale_polygons([ring - 0.5 for ring in rings], raster.size, size)
-        map = small_map(result.store, query, PICTURE_SIDE)
-        pictures.append(query_panel(image, text, map, polygons=outlines, max_side=PICTURE_SIDE))
-    return pictures
 
 
 def _title(config: Any) -> str:

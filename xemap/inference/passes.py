@@ -29,10 +29,8 @@ OPEN_BYTES = 1 << 29
 """Most bytes of rows that windows still add to; beyond it queries are handled in groups."""
 
 
-def answer_whole(
-    predict: Predict, rasters: Sequence[Raster], queries: Sequence[str], fixed_size: bool
-) -> Sequence[Answers]:
-    """Answers about images that the model sees as a whole, in one batch.
+def read_whole(rasters: Sequence[Raster], fixed_size: bool) -> list[np.ndarray]:
+    """Images that the model sees as a whole, (H, W, 3) uint8 RGB.
 
     Args:
         fixed_size: the model resizes images itself, so that large ones may be averaged down while they are read.
@@ -42,7 +40,7 @@ def answer_whole(
         step = int(np.ceil(np.sqrt(raster.size[0] * raster.size[1] / WHOLE_PIXELS)))
         small = (max(1, raster.size[0] // step), max(1, raster.size[1] // step)) if fixed_size and step > 1 else None
         images.append(raster.read(None, small).rgb)
-    return predict(images, queries)
+    return images
 
 
 def store_answers(raster: Raster, answers: Answers, scratch: str | Path | None) -> MapStore:

@@ -15,7 +15,7 @@ from xemap.inference.vectorize import MapRegion, region_mask
 from xemap.inference.writers import write_geojson, write_mask, write_npy
 from xemap.raster.georeference import Georeference
 from xemap.raster.geotiff import BLOCK, write_geotiff
-from xemap.structures import BoxAnswers
+from xemap.structures import Answers, BoxAnswers
 
 FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
 
@@ -37,6 +37,8 @@ class Result:
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
         box_answers: of a localizer that predicts boxes, these in pixels of the image; maps are the filled boxes.
+        levels: of a head with levels, where they were asked for: answers of the sub-maps of each level, the finest
+            first, at the model's resolution.
         notes: what the user should know of these answers, one sentence each; empty where there is nothing to say.
     """
 
@@ -52,6 +54,7 @@ class Result:
     regions: list[list[MapRegion]] | None = None
     pictures: list[np.ndarray] | None = None
     box_answers: BoxAnswers | None = None
+    levels: list[Answers] | None = None
     notes: list[str] = field(default_factory=list)
 
     @property

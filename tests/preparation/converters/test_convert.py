@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console
 
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import ConfigError, DataError
 from xemap.preparation.converters import BoxesCsvConverter, PhraseTable, SplitRule, convert
 from xemap.preparation.converters.report import REASONS, ConversionReport
+from xemap.terminal import PlainConsole
 
 
 def converter_of(root, **options) -> BoxesCsvConverter:
@@ -109,6 +109,6 @@ def test_report_knows_its_reasons():
     assert report.as_dict()['counts']['bad_images']['count'] == 200
     assert len(report.as_dict()['counts']['bad_images']['examples']) == 20
     text = io.StringIO()
-    Console(file=text, width=200).print(report.tables())
+    PlainConsole(file=text, width=200).print(report.tables())
     assert '200' in text.getvalue() and REASONS['bad_images'].split(' (')[0] in text.getvalue()
     assert '[b]file 2' in text.getvalue() and 'file 50' not in text.getvalue()

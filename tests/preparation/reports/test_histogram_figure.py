@@ -50,9 +50,9 @@ def test_picture_has_a_row_a_file(tmp_path) -> None:
 
 
 def test_table_shows_every_file() -> None:
-    from rich.console import Console
+    from xemap.terminal import PlainConsole
 
-    console = Console(width=100, file=open('/dev/null', 'w'), record=True)  # noqa: SIM115
+    console = PlainConsole(width=100, file=open('/dev/null', 'w'), record=True)  # noqa: SIM115
     console.print(format_histograms([numbers(), numbers(multi_hop_per_image=False)]))
     text = console.export_text()
     assert text.count('[d].arrow') == 2 and '1 / 2 / 3' in text and '- / - / -' in text and '1.5 / 1 / 3' in text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +57,7 @@ class HMSAHead(Head):
                 'for each level, as [1, 1, 1, 1]'
             )
         weights = None if level_weights is None else torch.tensor(level_weights) / sum(level_weights)
+        self._only: int | None = None
         self.level_logits = nn.Parameter(weights.log()) if learn_level_weights and weights is not None else None
         self.register_buffer('level_weights', None if learn_level_weights else weights, persistent=False)
 
@@ -70,6 +72,8 @@ class HMSAHead(Head):
             (N, H, W) float32 in [0, 1].
         """
         levels = self.level_maps(fused, size)
+        if self._only is not None:
+            return levels[self._only]
         weights = self.level_weights if self.level_logits is None else self.level_logits.softmax(0)
         if weights is None:
             return levels.mean(0)
@@ -98,3 +102,12 @@ class HMSAHead(Head):
 
     def predict(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> list[MapAnswers]:
         return [MapAnswers(maps) for maps in self(fused).split(list(fused.counts))]
+
+    @contextmanager
+    def only_level(self, level: int) -> Iterator[None]:
+        """Within the block the maps are the sub-maps of one level, counted from the finest, 0."""
+        self._only = level
+        try:
+            yield
+        finally:
+            self._only = None

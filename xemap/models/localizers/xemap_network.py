@@ -94,6 +94,7 @@ class XeMapNetwork(FusingLocalizer):
         channels = neck.get('in_channels')
         self._neck_channels = list(channels) if isinstance(channels, (list, tuple)) else None
         self.text_feat_map = nn.Linear(self.language_model.width, width)
+        self.num_levels = num_levels
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
         self.grounding_dino = grounding_dino

@@ -11,8 +11,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from xemap.datasets.annotations import write_annotations
 from xemap.errors import DataError
@@ -20,6 +19,7 @@ from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.report import ConversionReport
 from xemap.preparation.converters.splits import SplitRule
 from xemap.structures import ImageRecord
+from xemap.terminal import PlainConsole, description_column
 
 WORK_PREFIX = '.converting-'
 """Mark of the temporary folder in which a conversion writes."""
@@ -81,12 +81,12 @@ def convert(
 
     out.mkdir(parents=True, exist_ok=True)
     progress = Progress(
-        TextColumn('{task.description}'),
+        description_column(),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=PlainConsole(stderr=True),
         disable=not show_progress,
     )
     with _work_folder(out) as work, progress:

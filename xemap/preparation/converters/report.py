@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from xemap.structures import ImageRecord
@@ -126,7 +125,7 @@ class ConversionReport:
             made.add_row('queries published', *(str(self.published.get(split, '')) for split in splits))
         made.add_section()
         for category in sorted(set().union(*(self.queries[split] for split in splits))):
-            made.add_row(escape(category), *(str(self.queries[split][category]) for split in splits))
+            made.add_row(category, *(str(self.queries[split][category]) for split in splits))
         parts: list = [made]
         if self.counts:
             left_out = Table(title=f'{self.source}: what was changed or left out')
@@ -135,9 +134,9 @@ class ConversionReport:
             left_out.add_column('for example', overflow='fold')
             for reason, number in self.counts.items():
                 examples = '\n'.join(self._examples[reason][:EXAMPLES_SHOWN])
-                left_out.add_row(f'{number:,}', escape(REASONS[reason]), escape(examples))
+                left_out.add_row(f'{number:,}', REASONS[reason], examples)
             parts.append(left_out)
-        parts += [f'{escape(split)}: {escape(file)}' for split, file in self.files.items()]
+        parts += [f'{split}: {file}' for split, file in self.files.items()]
         if self.other_files:
-            parts.append(f'not touched: {escape(", ".join(self.other_files))} (delete what an earlier split left)')
+            parts.append(f'not touched: {", ".join(self.other_files)} (delete what an earlier split left)')
         return Group(*parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 
@@ -19,7 +18,7 @@ def audit_tables(content: dict[str, Any]) -> Group:
     for title in ('split', 'images', 'queries', 'queries whose sentence another split has'):
         splits.add_column(title, justify='left' if title == 'split' else 'right')
     for split, counts in content['splits'].items():
-        splits.add_row(escape(split), *(f'{counts[key]:,}' for key in ('images', 'queries', 'queries_seen')))
+        splits.add_row(split, *(f'{counts[key]:,}' for key in ('images', 'queries', 'queries_seen')))
     shared = Table(title='in several splits')
     shared.add_column('what')
     shared.add_column('number', justify='right')
@@ -30,10 +29,10 @@ def audit_tables(content: dict[str, Any]) -> Group:
         ('shared_sentences', 'sentences', lambda entry: f'{entry["sentence"]}: {", ".join(entry["splits"])}'),
     ):
         examples = '\n'.join(shown(entry) for entry in content['examples'][key][:3])
-        shared.add_row(title, f'{content[key]:,}', escape(examples))
+        shared.add_row(title, f'{content[key]:,}', examples)
     parts: list = [splits, shared]
     if content['unreadable']:
-        parts.append(f'{len(content["unreadable"])} images could not be read: {escape(content["unreadable"][0])} …')
+        parts.append(f'{len(content["unreadable"])} images could not be read: {content["unreadable"][0]} …')
     for split, counts in content.get('written', {}).items():
-        parts.append(f'written {escape(split)}: {counts["images"]:,} images, {counts["queries"]:,} queries')
+        parts.append(f'written {split}: {counts["images"]:,} images, {counts["queries"]:,} queries')
     return Group(*parts)

@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.markup import escape
 from rich.table import Table
 
 from xemap.files import write_bytes
@@ -68,7 +67,7 @@ def bars(name: str, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
 def format_histograms(described: Sequence[dict[str, Any]]) -> Table:
     """The numbers behind the picture: a column a file."""
     caption = 'multi-hop, multi-ref: yes / no / unknown; the last four rows: mean / median / max'
-    table = Table('', *(escape(numbers['file']) for numbers in described), caption=caption)
+    table = Table('', *(numbers['file'] for numbers in described), caption=caption)
     for column in table.columns[1:]:
         column.justify, column.overflow = 'right', 'fold'
 

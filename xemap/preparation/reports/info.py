@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pycocotools import mask as coco_mask
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import DataError
+from xemap.terminal import PlainConsole
 
 PERCENTILES = (5, 25, 50, 75, 95)
 MOST_SHOWN = 25
@@ -131,7 +130,7 @@ def _samples(annotations: AnnotationFile, counts: np.ndarray, number: int) -> li
 
 def print_description(description: dict[str, Any]) -> None:
     """Print what :func:`describe_annotations` returns as tables."""
-    console = Console()
+    console = PlainConsole()
 
     def table(title: str, columns: list[str], rows: list[tuple]) -> None:
         if not rows:
@@ -140,7 +139,7 @@ def print_description(description: dict[str, Any]) -> None:
         for i, column in enumerate(columns):
             shown.add_column(column, justify='left' if i == 0 else 'right', overflow='fold')
         for row in rows:
-            shown.add_row(*(escape(str(value)) for value in row))
+            shown.add_row(*(str(value) for value in row))
         console.print(shown)
 
     total = description['queries']

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from xemap.datasets.annotations import write_annotations
 from xemap.errors import ConfigError, DataError
@@ -22,6 +21,7 @@ from xemap.parallel import map_in_order
 from xemap.preparation.synthetic.minimal_pairs import pair_queries
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, SIZES, SOURCE, lay_out_scene
 from xemap.structures import QUERY_KINDS, ImageRecord
+from xemap.terminal import PlainConsole, description_column
 
 JPEG_QUALITY = 92
 _MANIFEST = 'generator.json'
@@ -150,8 +150,8 @@ def is_whole_jpeg(path: Path) -> bool:
 
 def show_progress(made: Iterable, count: int, split: str) -> Iterator:
     """Pass items on, with a progress bar on stderr."""
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (description_column(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=PlainConsole(stderr=True)) as progress:
         yield from progress.track(made, total=count, description=f'{split} scenes')
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from xemap.datasets.annotations import merge_annotations
@@ -20,6 +19,7 @@ from xemap.parallel import Outcome, run_jobs
 from xemap.preparation.converters import PhraseTable
 from xemap.preparation.xemap_set.one_source import Job, PrepareOptions, prepare_source
 from xemap.preparation.xemap_set.sources import SOURCES, SPLITS, Source
+from xemap.terminal import PlainConsole, description_column
 
 MERGED_FILE = 'merged.json'
 """Which merged files there are, and what they were made of; complete only after them."""
@@ -155,14 +155,14 @@ def _locked(out: Path) -> Iterator[None]:
 @contextmanager
 def _progress(names: Sequence[str], show: bool) -> Iterator[tuple[Callable, Callable, Callable]]:
     columns = (
-        TextColumn('{task.description}'),
+        description_column(),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn('{task.fields[state]}'),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
+    with Progress(*columns, console=PlainConsole(stderr=True), disable=not show) as progress:
         tasks = {name: progress.add_task(name, start=False, total=None, state='waiting') for name in names}
 
         def on_progress(name: str, done: int, total: int) -> None:

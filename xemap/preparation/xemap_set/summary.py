@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from xemap.preparation.converters.report import REASONS
@@ -76,7 +75,7 @@ def tables(prepared: Prepared) -> Group:
     for row, cells in content['table'].items():
         members = [f'{name} {entry["status"]}' for name, entry in content['sources'].items() if entry['row'] == row]
         used = {split: cells[split] for split in SPLITS if cells[split]['images'] or cells[split]['paper']}
-        counts.add_row(escape('\n'.join([row, *(members or ['not asked for'])])), *_lines(used, IMAGES))
+        counts.add_row('\n'.join([row, *(members or ['not asked for'])]), *_lines(used, IMAGES))
     counts.add_row('all', *_lines(content['total'], IMAGES))
     queries = Table(title='queries of all')
     queries.add_column('split')
@@ -92,7 +91,7 @@ def tables(prepared: Prepared) -> Group:
     for name, entry in content['sources'].items():
         for reason, fact in entry.get('report', {'counts': {}})['counts'].items():
             examples = '\n'.join(fact['examples'][:EXAMPLES_SHOWN])
-            left_out.add_row(name, f'{fact["count"]:,}', escape(REASONS[reason]), escape(examples))
+            left_out.add_row(name, f'{fact["count"]:,}', REASONS[reason], examples)
     if left_out.row_count:
         parts.append(left_out)
     return Group(*parts)
