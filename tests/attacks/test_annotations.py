@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import time
@@ -47,9 +48,10 @@ def test_flipped_bits(tmp_path):
     assert not unclean, f'{len(unclean)} unclean: {unclean[:3]}'
 
 
-def write_raw(path, rows):
+def write_raw(path, rows, **options):
     schema = SCHEMA.with_metadata({'xemap_annotations': '1'})
-    with pa.OSFile(str(path), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
+    options = pa.ipc.IpcWriteOptions(**options)
+    with pa.OSFile(str(path), 'wb') as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
         writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
     return path
 
@@ -73,6 +75,20 @@ def test_rows_that_make_no_sense(tmp_path, row, message):
     path = write_raw(tmp_path / 'a.arrow', [ROW, {**ROW, **row}])
     with pytest.raises(DataError, match=r'a\.arrow.*' + message):
         AnnotationFile(path)[1]
+
+
+@pytest.mark.parametrize('compression', ['zstd', 'lz4'])
+def test_compressed_files_are_refused_before_they_are_unpacked(tmp_path, compression):
+    path = write_raw(tmp_path / 'a.arrow', [ROW] * 300, compression=compression)
+    content = path.read_bytes()
+    size, huge = struct.pack('<q', 4 * 300), struct.pack('<q', 1 << 36)  # of the widths
+    assert content.count(size) > 0
+    for damaged in (content, content.replace(size, huge)):
+        path.write_bytes(damaged)
+        allocated = pa.total_allocated_bytes()
+        with pytest.raises(DataError, match=r'a\.arrow .*it is compressed'):
+            AnnotationFile(path)
+        assert pa.total_allocated_bytes() - allocated < 1e6
 
 
 def test_very_many_vertices(tmp_path):

@@ -33,6 +33,7 @@ free dictionary about the data set). Readers refuse other versions.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -41,6 +42,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from xemap.datasets.arrow_layout import has_compressed_batch
 from xemap.errors import DataError
 from xemap.files import replacing
 from xemap.raster.limits import WINDOW_PIXELS
@@ -153,9 +155,12 @@ class AnnotationFile:
                 'tools/data/make_synthetic.py of synthetic scenes'
             )
         try:
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+            mapped = pa.memory_map(str(self.path))
+            reader = pa.ipc.open_file(mapped)
+            if has_compressed_batch(mapped.read_at(mapped.size(), 0)):
+                raise ValueError('it is compressed; these files are not, so that they can be mapped')
             self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        except (pa.ArrowException, struct.error, OSError, ValueError, OverflowError, MemoryError) as error:
             raise DataError(
                 f'{self.path} is not a complete annotation file ({error}); convert the data set again'
             ) from error
