@@ -47,7 +47,7 @@ def test_data_training_scoring_and_table(tmp_path):
     assert results['ceiling']['rmi'] > results['floor']['rmi']
     assert results['model']['rmi'] != results['untrained']['rmi']
     assert sum(row['queries'] for row in results['by_kind'].values()) == results['model']['queries']
-    assert f'| ceiling | {results["ceiling"]["rmi"]:.4f} |' in table
+    assert f'| true mask | {results["ceiling"]["rmi"]:.4f} ±' in table
     assert len(list((run / 'pictures').glob('*.png'))) == results['model']['queries']
 
 
