@@ -25,7 +25,7 @@ def parse_args():
 def main(args) -> None:
     import json
 
-    from xemap.evaluation.comparison import compare_summaries, format_comparison
+    from xemap.comparison.summaries import compare_summaries, format_comparison
     from xemap.files import write_text
 
     results = compare_summaries(args.model, args.untrained)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from xemap.comparison.summaries import compare_summaries, format_comparison
 from xemap.errors import DataError
-from xemap.evaluation.comparison import compare_summaries, format_comparison
 
 
 def row(rmi: float, queries: int = 4) -> dict:
