@@ -149,5 +149,5 @@ def test_the_tools_that_others_call_lie_at_the_top():
     named = ('train', 'test', 'infer', 'compare', 'benchmark', 'prepare_xemap_set', 'browse_dataset')
     assert all((tools / f'{name}.py').is_file() for name in named)
     assert {path.name for path in tools.iterdir() if path.is_dir()} - {'__pycache__'} == {
-        'analysis', 'benchmarks', 'data', 'deploy',
+        'analysis', 'benchmarks', 'data', 'deploy', 'gpu_report',
     }  # fmt: skip

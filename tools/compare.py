@@ -44,9 +44,8 @@ def parse_args():
 
 
 def main(args) -> None:
-    from benchmarks.environment import choose_device
-
     from xemap.comparison import Method, as_text, compare
+    from xemap.environment import choose_device
     from xemap.errors import ConfigError
     from xemap.terminal import PlainConsole
 

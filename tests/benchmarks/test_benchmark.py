@@ -9,10 +9,9 @@ from collections import Counter
 import cv2
 import pytest
 import torch
-from benchmarks import PARTS, environment, flops, format_report, run, run_benchmark, timing
+from benchmarks import PARTS, flops, format_report, run, run_benchmark, timing
 from benchmarks import model as model_part
 from benchmarks.data import benchmark_data, pipeline_size, training_pipeline
-from benchmarks.environment import choose_device, describe_environment
 from benchmarks.flops import count_flops, matmul_ceiling, share_of_ceiling
 from benchmarks.metric import benchmark_metric, make_map
 from benchmarks.model import (
@@ -33,7 +32,9 @@ from mmengine.config import Config
 from rich.console import Console
 
 from tests.models.tiny import tiny_network
+from xemap import environment
 from xemap.datasets.xemap_dataset import XeMapDataset
+from xemap.environment import choose_device, describe_environment
 from xemap.errors import ConfigError
 from xemap.evaluation import selo_metrics
 

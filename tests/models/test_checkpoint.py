@@ -136,7 +136,7 @@ def test_a_checkpoint_of_something_else_cannot_initialise(tmp_path):
 
 def test_build_localizer_gives_an_eval_mode_module(tmp_path):
     assert not build_localizer(Config(dict(model=tiny_network()))).training
-    with pytest.raises(ConfigError, match='is no file and no config of the project'):
+    with pytest.raises(ConfigError, match='does not exist'):
         build_localizer(tmp_path / 'none.py')
     with pytest.raises(ConfigError, match='has no "model"'):
         build_localizer(Config(dict(a=1)))

@@ -37,7 +37,7 @@ def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
     assert report['config'] == 'small' and report['settings']['image_size'] == [32, 40]
     assert report['settings']['cfg_options'] == options
     assert report['train']['pairs_per_step'] == 4 and report['train']['images_per_step'] == 2
-    assert [row['queries_per_image'] for row in report['infer']] == [1, 4, 9]
+    assert [row['queries_per_image'] for row in report['infer']] == [1, 4, 9, 32]
     assert (report['train'].pop('peak_memory_of'), report['train'].pop('ceiling_dtype')) == ('process', 'float32')
     for row in (*report['infer'], report['naive']):
         assert 0 <= row.pop('max_difference') < 1e-5

@@ -17,7 +17,7 @@ OPTIONS = [
     'model.backbone.base_channels=8', 'model.backbone.stem_channels=8', 'model.gru_width=16', 'model.image_size=32',
     'train_dataloader.batch_sampler.pairs_per_batch=16', 'train_dataloader.num_workers=0',
     'val_dataloader.num_workers=0', 'test_dataloader.num_workers=0', 'train_cfg.max_epochs=2',
-    'train_cfg.val_interval=1', 'param_scheduler.1.end=2', 'model.vocabulary.min_count=1', 'vis_backends=[]',
+    'train_cfg.val_interval=1', 'param_scheduler.1.end=2', 'model.vocabulary.min_count=1',
     'visualizer.vis_backends=[]',
 ]  # fmt: skip
 

@@ -22,7 +22,6 @@ module             what it holds
 ``made_up``        the records of that file
 ``memory``         what a process holds for itself alone
 ``timing``         warm-up, taking turns, synchronization, medians
-``environment``    what a number depends on: device, versions, commit
 ``table``          the report for people
 =================  ===============================================================
 """

@@ -145,7 +145,7 @@ def _quietly(function: Callable[..., Any], args: tuple) -> Any:
 
 
 def _environment() -> dict[str, Any]:
-    from benchmarks.environment import describe_environment
+    from xemap.environment import describe_environment
 
     return describe_environment('cpu')
 

@@ -11,7 +11,6 @@ import torch
 
 from benchmarks import NAIVE, OPTIONAL_PARTS, PARTS
 from benchmarks.data import benchmark_data, pipeline_size
-from benchmarks.environment import choose_device, describe_environment
 from benchmarks.large_sources import benchmark_large_sources
 from benchmarks.metric import benchmark_metric
 from benchmarks.model import GROUPS, benchmark_inference, benchmark_training, build_model
@@ -21,6 +20,7 @@ from benchmarks.sampling import benchmark_sampling
 from benchmarks.scenario import IMAGES, SIDE, benchmark_scenario
 from benchmarks.timing import WARMUP, limited_threads
 from xemap.engine import load_config
+from xemap.environment import choose_device, describe_environment
 from xemap.errors import ConfigError
 from xemap.preparation.synthetic.scene import SIZES
 

@@ -70,9 +70,8 @@ def main(args) -> int:
         for step in plan:
             print(f'{step.name}: {read_record(out, step.name).get("state", "not yet")}')
         return 0
-    from benchmarks.environment import choose_device
-
     from gpu_report.archive import pack, write_environment
+    from xemap.environment import choose_device
 
     choose_device(args.device)
     write_environment(out, args.device)

@@ -7,8 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from benchmarks.environment import describe_environment
-
+from xemap.environment import describe_environment
 from xemap.files import replacing, write_text
 
 KEPT = ('.json', '.txt', '.xml', '.csv', '.log', '.py')

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import describe_environment
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from xemap.comparison.chosen import choose_queries, parts_of
@@ -16,6 +15,7 @@ from xemap.comparison.page import write_page
 from xemap.comparison.table import as_csv, as_markdown
 from xemap.datasets.transforms.targets import target_options
 from xemap.engine import load_config
+from xemap.environment import describe_environment
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation import SeLoMetric
 from xemap.evaluation.paired import paired_difference

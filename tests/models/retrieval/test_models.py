@@ -263,7 +263,7 @@ def test_backbone_weights_by_file(tmp_path):
 def test_stop_words_left_out_on_purpose_are_not_reported(log):
     model = build('VSEPP', vocabulary=Vocabulary(['river'], drop_stop_words=True))
     model.encode_texts(['the river below a bridge'])
-    assert log == ['1 unknown words: bridge']
+    assert [m for m in log if 'unknown words:' in m] == ['1 unknown words: bridge']
 
 
 def test_pooled_vectors_of_scan_are_its_similarity_without_attention():

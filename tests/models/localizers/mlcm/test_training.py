@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -185,7 +184,8 @@ def test_learns_which_of_two_objects_a_text_means():
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=600)
     wanted = torch.tensor(targets)
-    sample = SimpleNamespace(gt_boxes=wanted)
+    sample = XeMapDataSample()
+    sample.gt_boxes = wanted
     for _ in range(600):
         losses = model.head.loss(model.forward_features(images, **given), [sample])
         optimizer.zero_grad()
