@@ -64,9 +64,9 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 def values_of(part, key: str) -> list:
     """All values of a key, at any depth of a config."""
     children = part.items() if isinstance(part, (dict, Config)) else enumerate(part)
-    found = [value for name, value in children if name == key]
+    values = [value for name, value in children if name == key]
     nested = [v for _, v in (part.items() if isinstance(part, (dict, Config)) else enumerate(part))]
-    return found + [v for n in nested if isinstance(n, (dict, list, tuple)) for v in values_of(n, key)]
+    return values + [v for n in nested if isinstance(n, (dict, list, tuple)) for v in values_of(n, key)]
 
 
 @pytest.mark.parametrize('name', ['xemap/xemap_small_synthetic', 'xemap/xemap_small_real', 'retrieval/lw_mcr_rsitmd'])

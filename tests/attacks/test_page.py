@@ -110,8 +110,8 @@ def test_its_own_names(client):
 @pytest.mark.parametrize('origin', ['http://evil.example', 'http://localhost:1', 'null', 'file://', 'http://[', ''])
 @pytest.mark.parametrize('method', ['POST', 'OPTIONS', 'GET'])
 def test_a_page_from_elsewhere(client, origin, method):
-    asked = dict(Access_Control_Request_Method='POST') if method == 'OPTIONS' else {}
-    status, text, headers = client.ask(method, '/gradio_api/queue/join', Origin=origin, **asked)
+    preflight = dict(Access_Control_Request_Method='POST') if method == 'OPTIONS' else {}
+    status, text, headers = client.ask(method, '/gradio_api/queue/join', Origin=origin, **preflight)
     assert (status, text) == (403, 'pages from elsewhere may not ask this one')
     assert not [name for name in headers if name.lower().startswith('access-control')]
     if method == 'POST':

@@ -160,21 +160,21 @@ class TestModel:
 
     def test_training_steps(self, monkeypatch):
         cfg = config(pairs=5, max_queries=3)
-        own = build_model(cfg, 'cpu')
-        before = {name: weight.clone() for name, weight in own.state_dict().items()}
+        network = build_model(cfg, 'cpu')
+        before = {name: weight.clone() for name, weight in network.state_dict().items()}
         seen, updates = [], []
-        step = own.train_step
+        step = network.train_step
 
         def spy(batch, optimizer):
-            assert own.training
+            assert network.training
             seen.append(pairs_of(batch))
-            weights = own.text_feat_map.weight.detach().clone()
+            weights = network.text_feat_map.weight.detach().clone()
             result = step(batch, optimizer)
-            updates.append(not torch.equal(weights, own.text_feat_map.weight))
+            updates.append(not torch.equal(weights, network.text_feat_map.weight))
             return result
 
-        monkeypatch.setattr(own, 'train_step', spy)
-        result = benchmark_training(own, cfg, SIZE, 2, 'cpu')
+        monkeypatch.setattr(network, 'train_step', spy)
+        result = benchmark_training(network, cfg, SIZE, 2, 'cpu')
         assert len(seen) == WARMUP + 2 + 1 and all(len(pairs) == 5 for pairs in seen)
         assert all(updates), 'a step without an update of the weights, though gradients are to be accumulated'
         assert result['pairs_per_step'] == 5 and result['images_per_step'] == 2
@@ -182,8 +182,8 @@ class TestModel:
         assert 0 < result['step']['min_s'] <= result['step']['median_s'] <= result['step']['max_s']
         assert result['share_of_ceiling'] > 0 and result['ceiling_dtype'] == 'float32'
         assert result['peak_memory_of'] == 'process' and 2**26 < result['peak_memory_bytes'] < 2**38
-        assert not own.training and all(p.grad is None for p in own.parameters())
-        after = own.state_dict()
+        assert not network.training and all(p.grad is None for p in network.parameters())
+        after = network.state_dict()
         assert any(not torch.equal(before[name], after[name]) for name in before)
 
     def test_too_many_pairs_for_the_gpu(self, model, monkeypatch):
@@ -265,16 +265,16 @@ class TestNaive:
         weights, results = None, []
         for kind in ('XeMapNetwork', NaiveNetwork):
             cfg.model.type = kind
-            own = build_model(cfg, 'cpu')  # eval mode: batch statistics would count an image once a query
+            network = build_model(cfg, 'cpu')  # eval mode: batch statistics would count an image once a query
             if weights is None:  # as initialized, samples lie where bilinear weights have two gradients
-                for layer in own.encoder.layers:
+                for layer in network.encoder.layers:
                     torch.nn.init.normal_(layer.self_attn.sampling_offsets.bias)
-                weights = own.state_dict()
-            own.load_state_dict(weights)
-            batch = own.data_preprocessor(make_batch([3, 1], SIZE))
-            loss = own(**batch, mode='loss')['loss_map']
-            gradients = torch.autograd.grad(loss, [p for p in own.parameters() if p.requires_grad])
-            results.append((own(**batch, mode='tensor'), *gradients))
+                weights = network.state_dict()
+            network.load_state_dict(weights)
+            batch = network.data_preprocessor(make_batch([3, 1], SIZE))
+            loss = network(**batch, mode='loss')['loss_map']
+            gradients = torch.autograd.grad(loss, [p for p in network.parameters() if p.requires_grad])
+            results.append((network(**batch, mode='tensor'), *gradients))
         for ours, naive in zip(*results):
             torch.testing.assert_close(ours, naive, atol=1e-5, rtol=1e-3)
         torch.testing.assert_close(results[0][0], results[1][0], atol=1e-5, rtol=0)

@@ -75,5 +75,5 @@ def test_text_controls_are_told_in_one_place(tmp_path):
     )
     del controls['target-only']['with_distractors']
     path.write_text(json.dumps({**json.loads(path.read_text()), 'text_controls': controls}))
-    told = compare_summaries(path, tmp_path / 'b.json')['text_controls']['target-only']
-    assert told['difference'] is None and told['queries'] == 0
+    control = compare_summaries(path, tmp_path / 'b.json')['text_controls']['target-only']
+    assert control['difference'] is None and control['queries'] == 0

@@ -50,8 +50,8 @@ def records(draw) -> ImageRecord:
 
 def numbered(count: int) -> list[ImageRecord]:
     square = PolygonRegion([[0, 0, 3, 0, 3, 3]])
-    asked = [[Query(f'thing {i} {k}', square) for k in range((i + 2) % 4)] for i in range(count)]
-    return [ImageRecord(f'{i}.png', 10, 8, f'source{i % 3}', queries) for i, queries in enumerate(asked)]
+    queries_of_images = [[Query(f'thing {i} {k}', square) for k in range((i + 2) % 4)] for i in range(count)]
+    return [ImageRecord(f'{i}.png', 10, 8, f'source{i % 3}', queries) for i, queries in enumerate(queries_of_images)]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

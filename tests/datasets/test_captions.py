@@ -49,7 +49,7 @@ def dataset(root, **options) -> CaptionDataset:
         )  # fmt: skip
 
 
-def said(sample) -> tuple[int, list[str]]:
+def idx_and_texts(sample) -> tuple[int, list[str]]:
     return sample['data_samples'].sample_idx, sample['data_samples'].texts
 
 
@@ -87,7 +87,7 @@ def test_any_text_survives(tmp_path_factory, entries):
 def test_training_samples_are_pairs(root):
     pairs = dataset(root)
     assert len(pairs) == 5 and pairs.query_counts().tolist() == [1] * 5
-    assert [said(pairs[i]) for i in range(5)] == [
+    assert [idx_and_texts(pairs[i]) for i in range(5)] == [
         (0, ['a lake on the right']), (0, ['the pond']), (0, ['water']), (1, ['roofs']), (1, ['the left house']),
     ]  # fmt: skip
     sample = pairs[0]
@@ -97,19 +97,19 @@ def test_training_samples_are_pairs(root):
 
 def test_test_samples_are_images_with_all_captions(root):
     images = dataset(root, test_mode=True)
-    assert [len(said(images[i])[1]) for i in range(len(images))] == [3, 2] == images.query_counts().tolist()
+    assert [len(idx_and_texts(images[i])[1]) for i in range(len(images))] == [3, 2] == images.query_counts().tolist()
     assert images[1]['data_samples'].query_ids == [0, 1]
-    assert said(dataset(root, test_mode=True, split='test')[0]) == (0, ['a road'])
+    assert idx_and_texts(dataset(root, test_mode=True, split='test')[0]) == (0, ['a road'])
 
 
 def test_several_captions_a_sample_are_drawn_anew_each_epoch(root):
     several = dataset(root, captions_per_sample=2)
     assert len(several) == 2 and several.query_counts().tolist() == [2, 2]
-    drawn = [said(several[epoch, 0])[1] for epoch in range(12)]
+    drawn = [idx_and_texts(several[epoch, 0])[1] for epoch in range(12)]
     assert len({tuple(texts) for texts in drawn}) == 3  # two of three, in order
-    assert drawn == [said(several[epoch, 0])[1] for epoch in range(12)]
+    assert drawn == [idx_and_texts(several[epoch, 0])[1] for epoch in range(12)]
     assert dataset(root, captions_per_sample=9).query_counts().tolist() == [3, 2]
-    assert drawn != [said(dataset(root, captions_per_sample=2, seed=1)[epoch, 0])[1] for epoch in range(12)]
+    assert drawn != [idx_and_texts(dataset(root, captions_per_sample=2, seed=1)[epoch, 0])[1] for epoch in range(12)]
     with pytest.raises(ConfigError, match='captions_per_sample=0'):
         dataset(root, captions_per_sample=0)
 
@@ -136,7 +136,7 @@ def test_broken_files(tmp_path, content, message):
 
 def test_empty_captions_are_left_out_with_a_warning(tmp_path, log):
     texts = {'a': ('', 'lake'), 'b': ('', ''), 'd': ('sea',)}
-    images = [CaptionedImage(name, own) for name, own in texts.items()]
+    images = [CaptionedImage(name, captions) for name, captions in texts.items()]
     write_captions(tmp_path / 'a.json', [*images, CaptionedImage('c', ('',), 'test')])
     assert load_captions(tmp_path / 'a.json', 'train') == [
         CaptionedImage('a', ('lake',)),

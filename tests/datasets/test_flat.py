@@ -30,10 +30,10 @@ def pairs(dataset: XeMapDataset) -> list[tuple]:
 def test_every_pair_of_the_grouped_set_once(ann_file, filters):
     grouped = XeMapDataset(str(ann_file), **filters)
     # The first two samples of a flat set are the first two pairs.
-    wanted = pairs(grouped)[:2] if 'indices' in filters else pairs(grouped)
+    expected = pairs(grouped)[:2] if 'indices' in filters else pairs(grouped)
     flat = XeMapDataset(str(ann_file), flat=True, **filters)
-    assert pairs(flat) == wanted
-    assert flat.query_counts().tolist() == [1] * len(wanted)
+    assert pairs(flat) == expected
+    assert flat.query_counts().tolist() == [1] * len(expected)
 
 
 @pytest.mark.parametrize('most', [1, 2, 3, 99])

@@ -18,7 +18,7 @@ def write_toy(folder: Path, queries: tuple[int, ...] = (2, 0, 5, 1, 3), sources:
     for i, count in enumerate(queries):
         height, width = 60 + 10 * i, 90 + 5 * i
         cv2.imwrite(str(folder / f'{i}.png'), rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        asked = []
+        queries = []
         for k in range(count):
             x, y = 3 + 5 * k, 4 + 6 * k
             if k % 2:
@@ -27,8 +27,9 @@ def write_toy(folder: Path, queries: tuple[int, ...] = (2, 0, 5, 1, 3), sources:
                 region = MaskRegion.from_mask(mask)
             else:
                 region = PolygonRegion([[x, y, x + 29, y, x + 29, y + 19, x, y + 19]])
-            asked.append(Query(f'thing {i} {k} on the left', region, 'thing', QUERY_KINDS[k % 4], k % 3 + 1, 1 + k % 2))
-        rows.append(ImageRecord(f'{i}.png', width, height, sources[i % len(sources)], asked))
+            text = f'thing {i} {k} on the left'
+            queries.append(Query(text, region, 'thing', QUERY_KINDS[k % 4], k % 3 + 1, 1 + k % 2))
+        rows.append(ImageRecord(f'{i}.png', width, height, sources[i % len(sources)], queries))
     path = folder / 'toy.arrow'
     write_annotations(path, rows, {'name': 'toy'})
     return path

@@ -26,7 +26,7 @@ def answerer(tmp_path_factory):
     return Answerer(XeMapInferencer(str(config), None, 'cpu'), max_pixels=10_000)
 
 
-def asked(path, *queries, **options) -> Request:
+def request(path, *queries, **options) -> Request:
     return Request(str(path), queries, **options)
 
 
@@ -47,7 +47,7 @@ def scene(tmp_path):
 
 
 def test_answer_has_a_map_and_two_files_a_query(answerer, scene, tmp_path):
-    answer = answerer.answer(asked(scene, *QUERIES, threshold='q0.5'), tmp_path / 'out')
+    answer = answerer.answer(request(scene, *QUERIES, threshold='q0.5'), tmp_path / 'out')
     assert answer.ok and re.findall('<h3>(.*?)</h3>', answer.html) == [
         'the green field',
         'the meadow next to the river',
@@ -63,13 +63,13 @@ def test_answer_has_a_map_and_two_files_a_query(answerer, scene, tmp_path):
 
 
 def test_parts_stand_beside_the_whole(answerer, scene, tmp_path):
-    answer = answerer.answer(asked(scene, *QUERIES, parts=True), tmp_path / 'out')
+    answer = answerer.answer(request(scene, *QUERIES, parts=True), tmp_path / 'out')
     assert re.findall('part: <b>(.*?)</b>', answer.html) == ['the meadow', 'the river']
     assert answer.html.count('class="xm-map"') == 4 and len(answer.files) == 4
 
 
 def test_what_is_typed_is_text(answerer, scene, tmp_path):
-    answer = answerer.answer(asked(scene, '<script>alert(1)</script> & "x"'), tmp_path / 'out')
+    answer = answerer.answer(request(scene, '<script>alert(1)</script> & "x"'), tmp_path / 'out')
     assert answer.ok and '<script' not in answer.html and '&lt;script&gt;' in answer.html
     answer = answerer.preview(tmp_path / '<b>.gif')
     assert not answer.ok and '<b>' not in answer.html
@@ -108,14 +108,14 @@ def test_what_no_page_sends_is_refused(name, value, message):
 
 
 def test_bad_threshold(answerer, scene, tmp_path):
-    answer = answerer.answer(asked(scene, 'a', threshold='half'), tmp_path)
+    answer = answerer.answer(request(scene, 'a', threshold='half'), tmp_path)
     assert not answer.ok and 'threshold &quot;half&quot;' in answer.html and 'role="alert"' in answer.html
 
 
 def test_an_image_that_is_shrunk_far_says_so(answerer, scene, tmp_path):
     message = 'The model saw this image of 90 × 60 pixels at 32 × 32; to find small objects choose tiles'
-    assert message in answerer.answer(asked(scene, 'a'), tmp_path / 'out').html
-    assert 'The model saw' not in answerer.answer(asked(scene, 'a', mode='tile'), tmp_path / 'out').html
+    assert message in answerer.answer(request(scene, 'a'), tmp_path / 'out').html
+    assert 'The model saw' not in answerer.answer(request(scene, 'a', mode='tile'), tmp_path / 'out').html
     assert shrink_hint((64, 64), (32, 32)) is None and shrink_hint((64, 65), (32, 32)) and not shrink_hint((9, 9), None)
 
 
@@ -145,7 +145,7 @@ def test_a_truncated_file_is_a_message_without_the_servers_folders(answerer, tmp
     Image.fromarray(pixels(90, 90)).save(tmp_path / f'whole{suffix}')
     half = tmp_path / f'half{suffix}'
     half.write_bytes((tmp_path / f'whole{suffix}').read_bytes()[:5000])
-    for answer in (answerer.preview(half), answerer.answer(asked(half, 'a'), tmp_path / 'out')):
+    for answer in (answerer.preview(half), answerer.answer(request(half, 'a'), tmp_path / 'out')):
         assert not answer.ok and message in answer.html and 'Traceback' not in answer.html
         assert str(tmp_path) not in answer.html
 
@@ -155,7 +155,7 @@ def test_too_many_pixels_are_refused_before_decoding(answerer, tmp_path, suffix)
     path = tmp_path / f'large{suffix}'
     Image.fromarray(pixels(101, 100)).save(path)
     path.write_bytes(path.read_bytes()[:2000])
-    for answer in (answerer.preview(path), answerer.answer(asked(path, 'a'), tmp_path / 'out')):
+    for answer in (answerer.preview(path), answerer.answer(request(path, 'a'), tmp_path / 'out')):
         assert not answer.ok and '100 x 101 pixels, more than the 0.01 million' in answer.html
     with opened(path, 10_100) as source:
         assert source is not None
@@ -170,7 +170,7 @@ def test_too_many_bands_are_refused(answerer, tmp_path):
 
 def test_tiles_report_progress(answerer, scene, tmp_path):
     seen = []
-    answer = answerer.answer(asked(scene, 'a', mode='tile'), tmp_path / 'out', lambda *state: seen.append(state))
+    answer = answerer.answer(request(scene, 'a', mode='tile'), tmp_path / 'out', lambda *state: seen.append(state))
     assert answer.ok and seen[-1][0] == seen[-1][1] > 0
 
 
@@ -179,6 +179,6 @@ def test_an_accident_is_logged_and_told_without_its_trace(tmp_path, caplog, scen
         raise ZeroDivisionError('secret')
 
     with caplog.at_level(logging.ERROR):
-        answer = Answerer(broken, 10_000).answer(asked(scene, 'a'), tmp_path)
+        answer = Answerer(broken, 10_000).answer(request(scene, 'a'), tmp_path)
     assert not answer.ok and 'ZeroDivisionError' in answer.html and 'secret' not in answer.html
     assert 'secret' in caplog.text

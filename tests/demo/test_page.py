@@ -120,14 +120,14 @@ class TestPage:
         assert tab.locator('.xm-card h3').all_inner_texts() == ['the lake', 'the road next to the lake']
 
         shown = picture(tab)
-        assert np.ptp(shown, axis=2).max() > 60, 'colours of the map are over the grey image'
+        assert np.ptp(shown, axis=2).max() > 60, 'colors of the map are over the gray image'
         slider = tab.locator('#opacity input[type=range]')
         slider.focus()
         slider.press('Home')
         tab.wait_for_function("getComputedStyle(document.querySelector('.xm-map')).opacity === '0'")
         tab.locator('#outlines input').uncheck()
         bare = picture(tab)
-        assert np.ptp(bare, axis=2).max() <= 8, 'without map and outlines the image is grey'
+        assert np.ptp(bare, axis=2).max() <= 8, 'without map and outlines the image is gray'
         slider.press('End')
         tab.wait_for_function("getComputedStyle(document.querySelector('.xm-map')).opacity === '1'")
         assert np.abs(picture(tab) - bare).mean() > 20

@@ -95,7 +95,7 @@ def test_other_architectures_are_refused_where_all_weights_are_needed(given, mes
         check_weights(Net(), {'state_dict': given.state_dict()}, 'a.pth', exact=True)
 
 
-def test_initialising_needs_some_weights_only():
+def test_initializing_needs_some_weights_only():
     check_weights(Net(), {'state_dict': Net(layers=1).state_dict()}, 'a.pth', exact=False)
     with pytest.raises(CheckpointError, match='0 of 4 weights'):
         check_weights(Net(), {'state_dict': nn.Linear(3, 3).state_dict()}, 'a.pth', exact=False)

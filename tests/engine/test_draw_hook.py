@@ -96,8 +96,8 @@ def test_targets_are_those_of_the_config(tmp_path, monkeypatch):
     sample = ToyDataset(test_mode=True)[0]['data_samples']
     sample.answers = MapAnswers(torch.zeros(1, 16, 16))
     image = np.zeros((16, 16, 3), np.uint8)
-    own, default = draw_query(image, sample, 0, target_options(config)), draw_query(image, sample, 0)
-    assert given == [{'grids': [4], 'sigma': 0.05}, {}] and not np.array_equal(own, default)
+    configured, default = draw_query(image, sample, 0, target_options(config)), draw_query(image, sample, 0)
+    assert given == [{'grids': [4], 'sigma': 0.05}, {}] and not np.array_equal(configured, default)
 
 
 def test_scores_above_a_limit_are_drawn_as_numbers():

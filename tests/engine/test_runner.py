@@ -60,7 +60,7 @@ def test_untrained_model_is_the_same_for_a_seed(tmp_path):
     assert scores[0] == scores[1] != scores[2]
 
 
-def test_weights_are_initialised_only_without_a_checkpoint(tmp_path, weights, monkeypatch):
+def test_weights_are_initialized_only_without_a_checkpoint(tmp_path, weights, monkeypatch):
     called = []
     monkeypatch.setattr(ToyModel, 'init_weights', lambda self: called.append(1))
     evaluate_model(load_config(write_config(tmp_path)), weights(4), tmp_path / 'run')

@@ -95,8 +95,8 @@ class ToyModel(BaseModel):
             balance = targets / share + (1 - targets) / (1 - share)
             errors = (torch.cat(per_sample).sigmoid() - targets).abs() * balance
             return {'loss': errors.mean((1, 2)).sum() / pairs}
-        for sample, own in zip(data_samples, per_sample):
-            sample.answers = MapAnswers(own.sigmoid())
+        for sample, logits in zip(data_samples, per_sample):
+            sample.answers = MapAnswers(logits.sigmoid())
         return data_samples
 
 

@@ -24,10 +24,10 @@ def rows(values, images=None):
 
 
 def test_by_hand():
-    found = paired_difference(rows([0.5, 0.7, 0.4, None]), rows([0.4, 0.7, 0.6, 0.9]), RMI)
-    assert (found.queries, found.wins, found.losses) == (3, 1, 1)
-    assert found.difference == pytest.approx((0.1 + 0 - 0.2) / 3)
-    assert found.low <= found.difference <= found.high and not found.is_distinguishable
+    difference = paired_difference(rows([0.5, 0.7, 0.4, None]), rows([0.4, 0.7, 0.6, 0.9]), RMI)
+    assert (difference.queries, difference.wins, difference.losses) == (3, 1, 1)
+    assert difference.difference == pytest.approx((0.1 + 0 - 0.2) / 3)
+    assert difference.low <= difference.difference <= difference.high and not difference.is_distinguishable
     lower = paired_difference(rows([0.2, 0.4]), rows([0.3, 0.6]), RAS)
     assert (lower.wins, lower.losses) == (2, 0)  # less is better
 
@@ -35,8 +35,8 @@ def test_by_hand():
 def test_pairing_sees_what_two_intervals_hide():
     rng = np.random.default_rng(0)
     easy = rng.random(60)
-    found = paired_difference(rows(easy + 0.02 + 0.01 * rng.normal(size=60)), rows(easy), RMI)
-    assert found.is_distinguishable and found.p < 0.001
+    difference = paired_difference(rows(easy + 0.02 + 0.01 * rng.normal(size=60)), rows(easy), RMI)
+    assert difference.is_distinguishable and difference.p < 0.001
     same = paired_difference(rows(easy + 0.02 * rng.normal(size=60)), rows(easy), RMI)
     assert same.p > 0.05
 

@@ -45,10 +45,10 @@ def slow_intervals(score, rows, resamples, seed):
 )
 def test_intervals_equal_drawing_images_one_by_one(values, seed):
     rows = rows_of(values)
-    found = estimate([MEAN, RATIO, SHARE], rows, seed, resamples=40)
+    estimates = estimate([MEAN, RATIO, SHARE], rows, seed, resamples=40)
     for score in (MEAN, RATIO, SHARE):
         used = {row['image'] for row in rows if row['iou'] is not None}
-        estimated = found[score.name]
+        estimated = estimates[score.name]
         assert estimated.queries == sum(row['iou'] is not None for row in rows)
         if len(used) < 2:
             assert (estimated.low, estimated.high) == (None, None)
@@ -59,8 +59,8 @@ def test_intervals_equal_drawing_images_one_by_one(values, seed):
 
 def test_values_by_hand():
     rows = rows_of([(0, 3, 10), (0, 9, 10), (1, 5, 10), (2, 0, None)])
-    found = estimate([MEAN, RATIO, SHARE], rows)
-    assert [found[name].value for name in ('miou', 'oiou', 'pr@0.5')] == pytest.approx([17 / 30, 17 / 30, 1 / 3])
+    estimates = estimate([MEAN, RATIO, SHARE], rows)
+    assert [estimates[name].value for name in ('miou', 'oiou', 'pr@0.5')] == pytest.approx([17 / 30, 17 / 30, 1 / 3])
     loose = Score('x', 'x', 'iou', above=0.5, strict=False)
     assert estimate([loose], rows)['x'].value == pytest.approx(2 / 3)
     below = Score('x', 'x', 'iou', below=0.5)

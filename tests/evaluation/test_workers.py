@@ -45,15 +45,15 @@ def rows_of(metric: SeLoMetric, given: list) -> list[dict]:
 
 def children() -> set[int]:
     """Living processes whose parent is this one."""
-    found = set()
+    pids = set()
     for stat in Path('/proc').glob('[0-9]*/stat'):
         try:
             state, parent = stat.read_text().rpartition(')')[2].split()[:2]
         except OSError:
             continue
         if int(parent) == os.getpid() and state != 'Z':
-            found.add(int(stat.parent.name))
-    return found
+            pids.add(int(stat.parent.name))
+    return pids
 
 
 @pytest.fixture
@@ -73,17 +73,17 @@ def test_rows_are_the_same(nothing_left, options):
 
 
 def test_bounds_are_kept_here_over_repeated_evaluations(nothing_left, monkeypatch):
-    asked, submit = [], ScoringPool.submit
+    with_references, submit = [], ScoringPool.submit
 
     def spy(self, label, task):
-        asked.append(task.references)
+        with_references.append(task.references)
         return submit(self, label, task)
 
     monkeypatch.setattr(ScoringPool, 'submit', spy)
     metric = SeLoMetric(workers=1)
     first, second = rows_of(metric, samples()[:2]), rows_of(metric, samples()[:2])
     assert str(first) == str(second) and first[0]['ceiling_rmi'] > first[0]['floor_rmi']
-    assert asked == [True] * 3 + [False] * 3
+    assert with_references == [True] * 3 + [False] * 3
 
 
 def test_a_map_that_cannot_be_scored_is_named(nothing_left):

@@ -63,8 +63,8 @@ def maps_of(network, image, texts):
         return network.tensor(image, [SimpleNamespace(texts=texts)])
 
 
-def close(own, theirs) -> None:
-    torch.testing.assert_close(torch.as_tensor(own), torch.as_tensor(theirs), atol=1e-5, rtol=0)
+def close(exported, expected) -> None:
+    torch.testing.assert_close(torch.as_tensor(exported), torch.as_tensor(expected), atol=1e-5, rtol=0)
 
 
 @pytest.fixture(scope='module')
@@ -98,9 +98,9 @@ def test_onnx_image_side_equals_encode_images(network, exported):
     session = onnxruntime.InferenceSession(exported[0] / 'image_encoder.onnx', providers=['CPUExecutionProvider'])
     tokens, positions = session.run(['tokens', 'positions'], {'image': image.numpy()})
     with torch.no_grad():
-        wanted = network.encode_images(image)
-    close(tokens, wanted[0])
-    close(positions, wanted[1])
+        expected = network.encode_images(image)
+    close(tokens, expected[0])
+    close(positions, expected[1])
 
 
 @pytest.mark.parametrize('image_idx', [[0, 0, 0], [3, 0, 3], [1, 2, 0]])
@@ -108,18 +108,18 @@ def test_several_images_at_a_time(network, exported, program, image_idx):
     onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
     images = torch.randn(max(image_idx) + 1, 3, *SIZE, generator=torch.Generator().manual_seed(5))
     texts, index = ['the lake', 'all ships', 'the road next to the old harbor'], torch.tensor(image_idx)
-    wanted = torch.cat([maps_of(network, images[i : i + 1], [text]) for i, text in zip(image_idx, texts)])
+    expected = torch.cat([maps_of(network, images[i : i + 1], [text]) for i, text in zip(image_idx, texts)])
     ids, mask = tokenize(network, texts)
-    close(program(images, ids, mask, index), wanted)
+    close(program(images, ids, mask, index), expected)
     given = {'token_ids': ids.numpy(), 'attention_mask': mask.numpy(), 'image_idx': index.numpy()}
 
     def run(name, inputs):
         session = onnxruntime.InferenceSession(exported[0] / name, providers=['CPUExecutionProvider'])
         return session.run(None, inputs)
 
-    close(run('model.onnx', {'image': images.numpy(), **given})[0], wanted)
+    close(run('model.onnx', {'image': images.numpy(), **given})[0], expected)
     tokens, positions = run('image_encoder.onnx', {'image': images.numpy()})
-    close(run('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], wanted)
+    close(run('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], expected)
 
 
 def test_the_example_runs_without_torch(network, exported, tmp_path):

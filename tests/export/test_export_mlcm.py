@@ -42,7 +42,7 @@ def test_both_files_equal_the_network(exported, texts, content):
     image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
     padding = torch.ones(1, *SIZE, dtype=torch.bool)
     padding[:, content[1] : content[3], content[0] : content[2]] = False
-    wanted = answers(model, image, texts, content)
+    expected = answers(model, image, texts, content)
     given = (image, *tokenize(model, texts), padding)
     program = torch.export.load(out / 'model.pt2').module()
     session = onnxruntime.InferenceSession(str(out / 'model.onnx'), providers=['CPUExecutionProvider'])
@@ -50,8 +50,8 @@ def test_both_files_equal_the_network(exported, texts, content):
     with torch.no_grad():
         results = program(*given), session.run(None, {name: value.numpy() for name, value in zip(names, given)})
     for boxes, scores in results:
-        torch.testing.assert_close(torch.as_tensor(boxes) * 64, wanted[0], atol=1e-3, rtol=0)
-        torch.testing.assert_close(torch.as_tensor(scores), wanted[1], atol=1e-5, rtol=0)
+        torch.testing.assert_close(torch.as_tensor(boxes) * 64, expected[0], atol=1e-3, rtol=0)
+        torch.testing.assert_close(torch.as_tensor(scores), expected[1], atol=1e-5, rtol=0)
 
 
 def test_what_the_folder_says(exported):

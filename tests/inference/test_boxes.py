@@ -51,9 +51,9 @@ def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
     result = inferencer(
         image, ['red', 'green', 'blue'], mode='tile', tile=128, overlap=0.5, threshold='otsu', pictures=True
     )
-    assert [len(own) for own in result.regions] == [1, 1, 0]
-    assert [list(own[0].box) for own in result.regions[:2]] == [[110, 100, 150, 140], [300, 200, 340, 230]]
-    assert [own[0].score for own in result.regions[:2]] == pytest.approx([1600 / 4096, 1200 / 4096])
+    assert [len(regions) for regions in result.regions] == [1, 1, 0]
+    assert [list(regions[0].box) for regions in result.regions[:2]] == [[110, 100, 150, 140], [300, 200, 340, 230]]
+    assert [regions[0].score for regions in result.regions[:2]] == pytest.approx([1600 / 4096, 1200 / 4096])
     assert result.maps[0].sum() == 1600 == result.mask(0).sum() and not result.maps[2].any()
     for query, name in enumerate(('red', 'green', 'blue')):
         result.save(tmp_path / f'{name}.geojson', query)
@@ -66,4 +66,4 @@ def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
 
 def test_a_box_without_the_area_asked_for_is_left_out(inferencer, image):
     result = inferencer(image, ['red', 'green'], threshold=0.5, min_area=1500)
-    assert [len(own) for own in result.regions] == [1, 0]
+    assert [len(regions) for regions in result.regions] == [1, 0]

@@ -70,8 +70,8 @@ def test_whole_image_is_what_the_test_pipeline_makes_of_it(run, inferencer):
         expected = model.test_step(data)[0].answers.maps()
     result = inferencer(folder / '1.png', TEXTS)
     assert result.maps.shape == (2, 40, 56) and result.maps.dtype == np.float32
-    for map, own in zip(result.maps, expected):
-        assert np.allclose(map, cv2.resize(own, (56, 40), interpolation=cv2.INTER_LINEAR), atol=1e-5)
+    for map, small in zip(result.maps, expected):
+        assert np.allclose(map, cv2.resize(small, (56, 40), interpolation=cv2.INTER_LINEAR), atol=1e-5)
 
 
 def test_kinds_of_input_give_the_same(run, inferencer):

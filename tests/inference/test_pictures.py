@@ -31,7 +31,7 @@ def result_of(image, queries, regions=None):
 def test_picture_of_a_multi_hop_query_shows_whole_and_parts():
     image = np.full((200, 300, 3), 128, np.uint8)
     queries, parts = whole_and_parts(['the road', 'the lake next to the road'])
-    texts = {query: [part.text for part in found] for query, found in parts.items()}
+    texts = {query: [part.text for part in parts_of_query] for query, parts_of_query in parts.items()}
     alone, several, *_ = draw_pictures(ArrayRaster(image), result_of(image, queries), texts)
     flat = [np.full((200, 300), value, np.float32) for value in (0.1, 0.2, 0.0)]
     columns = {'whole': flat[0], 'the lake': flat[1], 'the road': flat[2]}
@@ -43,7 +43,7 @@ def test_picture_has_the_outlines_of_the_whole():
     queries, parts = whole_and_parts(['the road', 'the lake next to the road'])
     image = np.full((600, 900, 3), 128, np.uint8)
     regions = [[], [SimpleNamespace(polygon=shapely.box(300, 200, 600, 400))], [], []]
-    texts = {query: [part.text for part in found] for query, found in parts.items()}
+    texts = {query: [part.text for part in parts_of_query] for query, parts_of_query in parts.items()}
     picture = draw_pictures(ArrayRaster(image), result_of(image, queries, regions), texts)[1]
     rows, columns = np.nonzero((picture == OUTLINE).all(axis=2))
     scale = SIDE_OF_SEVERAL / 900

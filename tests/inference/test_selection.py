@@ -96,8 +96,8 @@ def test_maps_are_read_at_the_size_of_the_image(tmp_path):
     np.save(tmp_path / 'high.npy', MAP * 255)
     np.save(tmp_path / 'objects.npy', np.array([{}]), allow_pickle=True)
     (tmp_path / 'cut.png').write_bytes(path.read_bytes()[:60])
-    colour = save(tmp_path / 'colour.png', np.zeros((4, 4, 3), np.uint8))
-    for bad in (tmp_path / 'high.npy', tmp_path / 'objects.npy', tmp_path / 'cut.png', colour, tmp_path / 'none.png'):
+    color = save(tmp_path / 'color.png', np.zeros((4, 4, 3), np.uint8))
+    for bad in (tmp_path / 'high.npy', tmp_path / 'objects.npy', tmp_path / 'cut.png', color, tmp_path / 'none.png'):
         with pytest.raises(DataError, match=bad.name):
             read_map(bad, (40, 60))
 

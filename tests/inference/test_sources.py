@@ -22,8 +22,8 @@ def tree(tmp_path):
 
 
 def names(tree, *words, lists=()):
-    found = find_images([f'{tree}/{word}' for word in words], lists)
-    return [path.removeprefix(f'{tree}/') for path in found]
+    images = find_images([f'{tree}/{word}' for word in words], lists)
+    return [path.removeprefix(f'{tree}/') for path in images]
 
 
 def test_folders_and_patterns(tree):

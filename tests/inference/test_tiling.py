@@ -34,8 +34,8 @@ def test_windows_cover_the_axis_and_their_weights_add_up_to_one(length, tile, ov
     assert (np.diff(starts) > 0).all() and (np.diff(starts) <= max(1, int(tile * (1 - overlap)))).all()
     weights = blend_weights(starts, side, length)
     total = np.zeros(length)
-    for start, own in zip(starts, weights):
-        total[start : start + side] += own
+    for start, weight in zip(starts, weights):
+        total[start : start + side] += weight
     assert weights.min() > 0 and np.abs(total - 1).max() < 1e-6
 
 
@@ -56,9 +56,9 @@ def test_bands_equal_blending_of_the_whole(height, width, tile, overlap, seed):
     bump = [np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in (tile_h, tile_w)]
     for top in window_starts(height, tile, overlap):
         for left in window_starts(width, tile, overlap):
-            own = maps[int(left), int(top)] = rng.random((2, tile_h, tile_w), dtype=np.float32)
+            tile_maps = maps[int(left), int(top)] = rng.random((2, tile_h, tile_w), dtype=np.float32)
             part = np.s_[..., top : top + tile_h, left : left + tile_w]
-            total[part] += own * np.outer(*bump)
+            total[part] += tile_maps * np.outer(*bump)
             weight[part] += np.outer(*bump)
     bands = blend_tiles(lambda windows: [maps[w[:2]] for w in windows], (height, width), 2, tile, overlap)
     blended, expected_top = [], 0

@@ -33,8 +33,8 @@ def test_polygons_hold_exactly_the_pixels_of_each_connected_region(mask, strip):
     polygons = outline_polygons((mask[i : i + strip] for i in range(0, len(mask), strip)), mask.shape)
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     assert len(polygons) == count - 1 and shapely.is_valid(polygons).all()
-    found = [pixels_in(polygon, mask.shape) for polygon in polygons]
-    for polygon, inside in zip(polygons, found):
+    inner_pixels = [pixels_in(polygon, mask.shape) for polygon in polygons]
+    for polygon, inside in zip(polygons, inner_pixels):
         assert polygon.geom_type == 'Polygon' and polygon.area == inside.sum()
         (label,) = np.unique(labels[inside])
         assert label and np.array_equal(inside, labels == label)
@@ -126,9 +126,9 @@ def test_otsu_on_very_many_pixels_and_on_one_value():
 @given(arrays(np.float32, 50, elements=st.floats(0, 1, width=32)), st.floats(0, 1))
 def test_quantile_is_exact_to_a_step(values, share):
     values[:3] = np.nan
-    found = find_threshold(store_of(values[None]), 0, f'q{share}')
+    threshold = find_threshold(store_of(values[None]), 0, f'q{share}')
     rank = max(1, int(np.ceil(share * 47)))
-    assert abs(found - np.sort(values[3:])[rank - 1]) <= 1.01 / 65535
+    assert abs(threshold - np.sort(values[3:])[rank - 1]) <= 1.01 / 65535
 
 
 def test_thresholds_that_do_not_fit():

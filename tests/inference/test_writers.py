@@ -93,8 +93,8 @@ def test_place_without_crs_and_crs_without_number(tmp_path, rasterio, utm):
     assert content['features'][0]['properties']['area_m2'] is None
     with pytest.raises(DataError, match='unknown CRS'):
         write_geojson(tmp_path / 'b.geojson', regions, unknown, 'wgs84', {})
-    own = rasterio.crs.CRS.from_proj4('+proj=tmerc +lat_0=33 +lon_0=-84.5 +k=1 +ellps=bessel +units=m')
-    nameless = Georeference(rasterio.Affine(0.5, 0, 100, 0, -0.5, 200), own, None, '')
+    local_crs = rasterio.crs.CRS.from_proj4('+proj=tmerc +lat_0=33 +lon_0=-84.5 +k=1 +ellps=bessel +units=m')
+    nameless = Georeference(rasterio.Affine(0.5, 0, 100, 0, -0.5, 200), local_crs, None, '')
     write_geojson(tmp_path / 'b.geojson', regions, nameless, 'image', {})
     content = json.loads((tmp_path / 'b.geojson').read_text())
     assert 'WGS84' in content['remark']

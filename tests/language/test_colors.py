@@ -11,7 +11,7 @@ from xemap.language.verdicts import DOUBT, NO, YES
 
 def verdicts(*parts: tuple[int, tuple[int, int, int]]) -> dict[str, int]:
     pixels = np.concatenate([np.tile(np.array(rgb, np.uint8), (count, 1)) for count, rgb in parts])
-    return {name: int(found[0]) for name, found in color_verdicts([pixels]).items()}
+    return {name: int(verdict[0]) for name, verdict in color_verdicts([pixels]).items()}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def verdicts(*parts: tuple[int, tuple[int, int, int]]) -> dict[str, int]:
         ('black', (20, 22, 25)),
     ],
 )
-def test_clear_colours_have_one_name(name, rgb):
+def test_clear_colors_have_one_name(name, rgb):
     assert {n for n, verdict in verdicts((100, rgb)).items() if verdict == YES} == {name}
     rng = np.random.default_rng(0)
     noisy = np.clip(np.array(rgb) + rng.normal(0, 8, (500, 3)), 0, 255).astype(np.uint8)
@@ -36,11 +36,11 @@ def test_clear_colours_have_one_name(name, rgb):
 
 
 @pytest.mark.parametrize('rgb, name', [((190, 190, 190), 'white'), ((190, 190, 190), 'gray'), ((60, 60, 60), 'black')])
-def test_between_colours_is_doubt(rgb, name):
+def test_between_colors_is_doubt(rgb, name):
     assert verdicts((10, rgb))[name] == DOUBT
 
 
-def test_a_colour_must_dominate():
+def test_a_color_must_dominate():
     red, gray = (200, 40, 40), (130, 130, 130)
     assert verdicts((80, red), (20, gray))['red'] == YES
     assert verdicts((55, red), (45, gray))['red'] == DOUBT
@@ -58,7 +58,7 @@ def test_hsv_is_that_of_the_standard_library():
     assert np.allclose(to_hsv(rgb), expected, atol=1e-3)
 
 
-def test_what_is_surely_a_colour_is_possibly_it():
+def test_what_is_surely_a_color_is_possibly_it():
     hsv = np.stack(np.meshgrid(np.arange(0, 360, 3.0), np.linspace(0, 1, 41), np.linspace(0, 1, 41)), -1)
     for sure, possible in COLORS.values():
         assert sure.contains(hsv).any() and possible.contains(hsv)[sure.contains(hsv)].all()

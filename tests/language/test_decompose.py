@@ -46,10 +46,10 @@ def test_relations_separate(wording):
 def test_expression_relations_separate_in_every_sentence(wording):
     where = wording.replace('{anchor}', 'the body of water').replace('{other}', 'the road')
     for sentence in (*WORDS['sentences']['singular'], *WORDS['sentences']['plural']):
-        found = decompose(sentence.replace('{noun}', 'long patches of trees').replace('{where}', where))
-        assert [part.role for part in found] == ['target', 'anchor'] + ['anchor'] * ('{other}' in wording)
-        assert found[0].text in ('the long patches of trees', 'all long patches of trees', 'long patches of trees')
-        assert found[1].text == 'the body of water'
+        parts = decompose(sentence.replace('{noun}', 'long patches of trees').replace('{where}', where))
+        assert [part.role for part in parts] == ['target', 'anchor'] + ['anchor'] * ('{other}' in wording)
+        assert parts[0].text in ('the long patches of trees', 'all long patches of trees', 'long patches of trees')
+        assert parts[1].text == 'the body of water'
 
 
 def places() -> list[str]:
@@ -78,7 +78,7 @@ def test_attributes_stay_with_their_noun(wording):
 
 
 def test_every_category_name_is_one_part():
-    nouns = {n for own in synthetic_words().categories.values() for key in NOUNS for n in getattr(own, key)}
+    nouns = {n for words in synthetic_words().categories.values() for key in NOUNS for n in getattr(words, key)}
     assert len(nouns) > 100
     for noun in nouns:
         assert texts(noun) == [noun]
@@ -184,14 +184,14 @@ LITTLE_WORDS = [
 @given(st.lists(st.sampled_from(LITTLE_WORDS), min_size=1))
 def test_any_text_gives_parts_that_are_in_it(words):
     query = ' '.join(words)
-    found = decompose(query)
-    assert found[0].role == 'target' and all(part.text.strip() and part.text in query for part in found)
+    parts = decompose(query)
+    assert parts[0].role == 'target' and all(part.text.strip() and part.text in query for part in parts)
 
 
 def test_parts_by_hand():
     assert decompose('anything', ['the lot', ' the lake ']) == [Part('the lot', 'target'), Part('the lake', 'anchor')]
-    asked, own = whole_and_parts(['a b'], ['a', 'b'])
-    assert asked == ['a b', 'a', 'b'] and [part.text for part in own['a b']] == ['a', 'b']
+    texts, parts = whole_and_parts(['a b'], ['a', 'b'])
+    assert texts == ['a b', 'a', 'b'] and [part.text for part in parts['a b']] == ['a', 'b']
     with pytest.raises(ConfigError, match='2 parts are given for 2 queries'):
         whole_and_parts(['a b', 'c'], ['a', 'b'])
     for query, parts in (('', []), ('a', [' '])):
@@ -200,6 +200,6 @@ def test_parts_by_hand():
 
 
 def test_each_text_is_asked_once():
-    asked, own = whole_and_parts(['the road', 'the lake next to the road', 'the house next to the lake'])
-    assert asked == ['the road', 'the lake next to the road', 'the house next to the lake', 'the lake', 'the house']
-    assert list(own) == asked[1:3]
+    texts, parts = whole_and_parts(['the road', 'the lake next to the road', 'the house next to the lake'])
+    assert texts == ['the road', 'the lake next to the road', 'the house next to the lake', 'the lake', 'the house']
+    assert list(parts) == texts[1:3]

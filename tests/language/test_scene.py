@@ -150,8 +150,8 @@ def test_directions(relation, x, y):
     tanks = (Expression('tanks'),)
     around = [at('lake', 200, 500), at('lake', 800, 500), at('lake', 500, 200), at('lake', 500, 800)]
     objects = [at('tanks', 500, 500), *around]
-    (found,) = resolve(objects, 'lake', relation=relation, anchors=tanks)
-    assert (objects[found].outline.centroid.x, objects[found].outline.centroid.y) == (x, y)
+    (object_idx,) = resolve(objects, 'lake', relation=relation, anchors=tanks)
+    assert (objects[object_idx].outline.centroid.x, objects[object_idx].outline.centroid.y) == (x, y)
     aside = [500 + 220 * np.sign(c - 500) + 200 * (c == 500) for c in (x, y)]
     diagonal = at('lake', *aside)
     assert resolve([*objects, diagonal], 'lake', relation=relation, anchors=tanks) == ()

@@ -103,7 +103,7 @@ def test_another_architecture_is_refused_with_numbers(tmp_path):
         load_weights(tiny(), tmp_path / 'w.pth')
 
 
-def test_grounding_dino_weights_initialise_the_fusion_side(tmp_path):
+def test_grounding_dino_weights_initialize_the_fusion_side(tmp_path):
     """A checkpoint with MMDetection's own encoder and names, plus a decoder that is left out."""
     config = tiny_network().encoder
     config.pop('type')
@@ -125,7 +125,7 @@ def test_grounding_dino_weights_initialise_the_fusion_side(tmp_path):
     assert torch.equal(model.language_model.model.state_dict()[name], bert[prefix + name])
 
 
-def test_a_checkpoint_of_something_else_cannot_initialise(tmp_path):
+def test_a_checkpoint_of_something_else_cannot_initialize(tmp_path):
     torch.save({'state_dict': {'roi_head.weight': torch.zeros(2)}}, tmp_path / 'rcnn.pth')
     with pytest.raises(CheckpointError, match='no Grounding DINO checkpoint'):
         load_grounding_dino(tiny(), tmp_path / 'rcnn.pth')

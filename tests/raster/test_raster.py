@@ -75,12 +75,12 @@ def test_other_types_are_stretched_linearly(tif, dtype):
 def test_bands_of_eight(tif):
     bands = np.stack([np.full((4, 5), i, np.uint8) for i in range(1, 9)])
     path = tif(bands)
-    for wanted, seen in ((None, (1, 2, 3)), ([5, 3, 2], (5, 3, 2)), ([8], (8, 8, 8))):
-        with open_raster(path, wanted) as raster:
+    for bands_option, seen in ((None, (1, 2, 3)), ([5, 3, 2], (5, 3, 2)), ([8], (8, 8, 8))):
+        with open_raster(path, bands_option) as raster:
             assert tuple(raster.read().rgb[0, 0]) == seen
-    for wanted in ([9], [0, 1, 2], [1, 2]):
+    for bands_option in ([9], [0, 1, 2], [1, 2]):
         with pytest.raises(ConfigError, match='which has 8'):
-            open_raster(path, wanted)
+            open_raster(path, bands_option)
 
 
 def test_bands_called_red_green_blue_are_found(tif):
@@ -131,8 +131,8 @@ def test_all_nodata_is_no_error(tif):
 
 def test_palette(tif):
     index = np.array([[[0, 1], [2, 1]]], np.uint8)
-    colours = {0: (10, 20, 30, 255), 1: (40, 50, 60, 255), 2: (70, 80, 90, 255)}
-    with open_raster(tif(index, colormap=colours)) as raster:
+    colors = {0: (10, 20, 30, 255), 1: (40, 50, 60, 255), 2: (70, 80, 90, 255)}
+    with open_raster(tif(index, colormap=colors)) as raster:
         assert raster.read().rgb.tolist() == [[[10, 20, 30], [40, 50, 60]], [[70, 80, 90], [40, 50, 60]]]
 
 

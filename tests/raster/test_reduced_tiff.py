@@ -18,7 +18,7 @@ rasterio = pytest.importorskip('rasterio')
 pytestmark = pytest.mark.filterwarnings('ignore::rasterio.errors.NotGeoreferencedWarning')
 
 TILED = dict(tiled=True, blockxsize=64, blockysize=64, compress='lzw')
-COLOURS = {1: 'minisblack', 3: 'rgb', 4: 'rgb'}
+COLORS = {1: 'minisblack', 3: 'rgb', 4: 'rgb'}
 
 
 def texture(height: int, width: int, bands: int = 3, top: int = 255) -> np.ndarray:
@@ -34,7 +34,7 @@ def texture(height: int, width: int, bands: int = 3, top: int = 255) -> np.ndarr
 
 def write_tiff(path: Path, array: np.ndarray, overviews: tuple[int, ...] = (), how: str = 'average', **options) -> None:
     height, width, bands = array.shape
-    options = {'interleave': 'pixel', 'photometric': COLOURS[bands], **options}
+    options = {'interleave': 'pixel', 'photometric': COLORS[bands], **options}
     shape = dict(width=width, height=height, count=bands, dtype=array.dtype)
     with rasterio.open(path, 'w', driver='GTiff', **shape, **options) as file:
         file.write(np.moveaxis(array, 2, 0))
@@ -57,8 +57,8 @@ def test_block_means_of_every_layout(tmp_path, layout, bands):
     write_tiff(tmp_path / 'a.tif', array, **layout)
     read, size, _ = read_reduced(tmp_path / 'a.tif', at_least=120)
     assert size == (640, 480) and read.shape == (160, 120, 3) and read.dtype == np.uint8
-    wanted = block_means(array, 4)[..., :3] if bands > 1 else np.repeat(block_means(array, 4), 3, axis=2)
-    assert np.abs(read - wanted).max() <= 0.5 + 1e-6  # rounded once
+    expected = block_means(array, 4)[..., :3] if bands > 1 else np.repeat(block_means(array, 4), 3, axis=2)
+    assert np.abs(read - expected).max() <= 0.5 + 1e-6  # rounded once
 
 
 @pytest.mark.parametrize('at_least, factor', [(481, 1), (241, 1), (240, 2), (121, 2), (120, 4), (60, 8), (7, 8)])
@@ -84,12 +84,12 @@ def test_after_the_resize_hardly_a_difference(tmp_path, suffix, sides):
     else:
         write_tiff(path, array)
     whole = read_image(path)
-    wanted = cv2.resize(whole, (60, 60), interpolation=cv2.INTER_AREA).astype(int)
+    expected = cv2.resize(whole, (60, 60), interpolation=cv2.INTER_AREA).astype(int)
     other_filter = np.array(Image.fromarray(whole).resize((60, 60), Image.Resampling.BILINEAR))
     reduced, _, extent = read_reduced(path, at_least=120)
     assert max(reduced.shape) <= 170
-    difference = np.abs(average_areas(reduced, extent, (60, 60)) - wanted).mean()
-    assert difference < np.abs(other_filter - wanted).mean()
+    difference = np.abs(average_areas(reduced, extent, (60, 60)) - expected).mean()
+    assert difference < np.abs(other_filter - expected).mean()
 
 
 def test_cut_blocks_at_the_edge_are_no_darker(tmp_path):
@@ -155,8 +155,8 @@ def test_gray_of_few_bits_inverted_and_turned(tmp_path):
     write_tiff(tmp_path / 'inverted.tif', small[..., :1], photometric='miniswhite')
     write_tiff(tmp_path / 'nibbles.tif', small[..., :1] // 16, nbits=4)
     Image.fromarray(small).save(tmp_path / 'turned.tif', tiffinfo={274: 6})
-    wanted = {'inverted': 255 - small[..., :1], 'nibbles': small[..., :1] // 16 * 17, 'turned': small}
-    for name, pixels in wanted.items():
+    expected = {'inverted': 255 - small[..., :1], 'nibbles': small[..., :1] // 16 * 17, 'turned': small}
+    for name, pixels in expected.items():
         np.testing.assert_array_equal(read_image(tmp_path / f'{name}.tif'), np.broadcast_to(pixels, small.shape))
         reduced = read_image(tmp_path / f'{name}.tif', at_least=40)
         assert np.abs(reduced - block_means(np.broadcast_to(pixels, small.shape), 8)).max() <= 9

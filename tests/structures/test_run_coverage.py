@@ -42,8 +42,8 @@ def test_equals_opencv_on_large_shapes(size):
     cv2.circle(mask, (300, 400), 250, 1, -1)
     cv2.circle(mask, (300, 350), 60, 0, -1)
     mask[:, 380:420] = 1  # runs over several columns
-    wanted = cv2.resize(mask.astype(np.float32), (128, 100), interpolation=cv2.INTER_AREA)
-    np.testing.assert_allclose(coverage(mask, (100, 128)), wanted, atol=1e-5)
+    expected = cv2.resize(mask.astype(np.float32), (128, 100), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(coverage(mask, (100, 128)), expected, atol=1e-5)
 
 
 def test_nothing_and_everything():

@@ -50,5 +50,5 @@ def test_targets_are_those_of_a_config(tmp_path) -> None:
     common = (ann_file, '--data-root', tmp_path, '--limit', 1, '--pictures', '--out')
     assert tool(*common, tmp_path / 'default').returncode == 0
     assert tool(*common, tmp_path / 'own', '--config', config).returncode == 0
-    (default,), (own,) = (list((tmp_path / name).glob('*.png')) for name in ('default', 'own'))
-    assert default.name == own.name and default.read_bytes() != own.read_bytes()
+    (default,), (configured,) = (list((tmp_path / name).glob('*.png')) for name in ('default', 'own'))
+    assert default.name == configured.name and default.read_bytes() != configured.read_bytes()

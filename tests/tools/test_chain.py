@@ -62,7 +62,7 @@ def test_summaries_that_are_not_there_are_one_line(tmp_path):
 def test_merging_from_the_command_line(tmp_path):
     data = tmp_path / 'data'
     run_tool('tools/data/make_synthetic.py', '--out', data, '--train', 1, '--val', 1, '--sizes', 256)
-    said = run_tool(
+    printed = run_tool(
         'tools/data/merge_annotations.py', data / 'train.arrow', data / 'val.arrow', '--out', data / 'all.arrow'
     )
-    assert '2 images' in said
+    assert '2 images' in printed

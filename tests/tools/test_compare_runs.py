@@ -36,8 +36,8 @@ def test_difference_and_queries_that_changed_most(tmp_path, compare_runs, capsys
     assert compare_runs(a, b, '--changed', 1, '--out', tmp_path / 'out.json') == 0
     printed = capsys.readouterr().out
     assert '+0.4000 Rmi  lake [0]' in printed and '+0.1000' in printed and 'lake [2]' not in printed
-    found = json.loads((tmp_path / 'out.json').read_text())['rmi']
-    assert found['difference'] == pytest.approx(0.1) and (found['wins'], found['losses'], found['queries']) == (1, 1, 3)
+    rmi = json.loads((tmp_path / 'out.json').read_text())['rmi']
+    assert rmi['difference'] == pytest.approx(0.1) and (rmi['wins'], rmi['losses'], rmi['queries']) == (1, 1, 3)
 
 
 def test_mistakes_are_one_line(tmp_path, compare_runs, capsys):

@@ -133,7 +133,7 @@ def break_mask_size(tree):
     Image.new('RGB', (20, 20)).save(tree / 'masks/b.png')
 
 
-def break_mask_colour(tree):
+def break_mask_color(tree):
     Image.new('RGB', (50, 30), (1, 2, 3)).save(tree / 'masks/b.png')
 
 
@@ -153,7 +153,7 @@ def break_polygon(tree):
     'kind, fault, texts',
     [
         ('color-masks', break_mask_size, ['b.jpg is 50 x 30', 'b.png 20 x 20']),
-        ('color-masks', break_mask_colour, ['b.png', '1500 pixels', '#010203', 'classes.csv']),
+        ('color-masks', break_mask_color, ['b.png', '1500 pixels', '#010203', 'classes.csv']),
         ('coco', break_image, ['b.jpg is truncated or no known image']),
         ('coco', remove_image, ['b.jpg does not exist']),
         ('boxes-csv', break_polygon, ['objects.csv line 2', '2 vertices', 'leave it out']),

@@ -32,7 +32,7 @@ class TestSteps:
     def test_done_steps_run_once(self, tmp_path, capsys):
         steps = [
             shell('one', f'echo ran >> {tmp_path}/one; echo seen'),
-            shell('two', 'echo $COLOUR', environment={'COLOUR': 'red'}),
+            shell('two', 'echo $COLOR', environment={'COLOR': 'red'}),
         ]
         records = run_steps(steps, tmp_path, 60)
         assert [record['state'] for record in records.values()] == ['done', 'done']
@@ -101,9 +101,9 @@ class TestPlan:
         assert {f'speed_{name}' for name in MODELS} | {f'train_{name}' for name in TRAININGS} <= set(names)
 
     def test_only_a_gpu_is_asked_for_mixed_precision(self, tmp_path):
-        for device, wanted in (('cuda', True), ('cpu', False)):
+        for device, expected in (('cuda', True), ('cpu', False)):
             words = [word for each in make_plan(tmp_path, device) for command in each.commands for word in command]
-            assert ('--amp' in words) == ('optim_wrapper.dtype=bfloat16' in words) == wanted
+            assert ('--amp' in words) == ('optim_wrapper.dtype=bfloat16' in words) == expected
 
     @pytest.mark.parametrize('part', ['train', 'infer', 'naive', 'pairs', 'sampling', 'scenario', 'data', 'metric'])
     def test_every_part_is_measured(self, tmp_path, part):

@@ -143,8 +143,8 @@ def test_text_controls_are_paired_with_the_whole_texts(tmp_path, score, checkpoi
     controls = ['--text-control', 'target-only', 'rotate']
     assert score(config, checkpoint, '--work-dir', tmp_path / 'run', '--out', out, *controls) == 0
     summary = json.loads(out.with_name('a.summary.json').read_text())
-    found = summary['text_controls']['target-only']['overall']
-    assert found['queries'] == 1 and found['low'] is None  # "the meadow next to the river", of one image
+    overall = summary['text_controls']['target-only']['overall']
+    assert overall['queries'] == 1 and overall['low'] is None  # "the meadow next to the river", of one image
     rows = {
         name: {(r['sample_idx'], r['query_id']): float(r['rmi']) for r in csv.DictReader(path.open(newline=''))}
         for name, path in (

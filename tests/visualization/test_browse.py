@@ -68,18 +68,18 @@ def test_a_page_shows_each_query_with_outline_and_target(toy, tmp_path) -> None:
     assert done['queries'] == 11 and done['images'] == 4 and done['problems'] == []
     assert done['files'] == [tmp_path / 'out/page-001.html']
     page = read_page(done['files'][0])
-    asked = [(record, query) for record in AnnotationFile(toy) for query in record.queries]
-    assert page.headings == [query.text for _, query in asked]
-    assert [card['data-kind'] for card in page.of('article')] == [query.kind for _, query in asked]
-    assert [card['data-source'] for card in page.of('article')] == [record.source for record, _ in asked]
+    pairs = [(record, query) for record in AnnotationFile(toy) for query in record.queries]
+    assert page.headings == [query.text for _, query in pairs]
+    assert [card['data-kind'] for card in page.of('article')] == [query.kind for _, query in pairs]
+    assert [card['data-source'] for card in page.of('article')] == [record.source for record, _ in pairs]
     images = [pixels(image['src']) for image in page.of('img')][1:]  # the first is the color bar
-    for (record, query), outlined, target in zip(asked, images[::2], images[1::2], strict=True):
+    for (record, query), outlined, target in zip(pairs, images[::2], images[1::2], strict=True):
         rgb = cv2.imread(str(tmp_path / record.image))[..., ::-1]
         drawn = draw_outlines(rgb, query.region.polygons(record.size), 1)
         expected = overlay(rgb, correlation_map(query.region.coverage(record.size, record.size)))
-        for found, wanted in ((outlined, drawn), (target, expected)):
-            assert found.shape == wanted.shape  # no enlargement
-            assert np.abs(found.astype(int) - wanted).mean() < 12  # JPEG of noise
+        for shown, expected_pixels in ((outlined, drawn), (target, expected)):
+            assert shown.shape == expected_pixels.shape  # no enlargement
+            assert np.abs(shown.astype(int) - expected_pixels).mean() < 12  # JPEG of noise
 
 
 def test_pages_need_nothing_else_and_text_stays_text(tmp_path) -> None:

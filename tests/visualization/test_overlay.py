@@ -9,13 +9,13 @@ from xemap.visualization import colorize, draw_outlines, overlay, scale_polygons
 
 def test_scale_is_fixed_and_monotone():
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    colours = colorize(ramp)[0]
-    luma = colours @ [0.299, 0.587, 0.114]
-    assert colours.shape == (256, 3) and luma[0] < 5 and luma[-1] > 240
+    colors = colorize(ramp)[0]
+    luma = colors @ [0.299, 0.587, 0.114]
+    assert colors.shape == (256, 3) and luma[0] < 5 and luma[-1] > 240
     assert (np.diff(luma) > -1.0).all()  # brighter means more, to rounding
     faint = np.full((4, 4), 0.11, np.float32)
     faint[0, 0] = 0.0
-    assert (colorize(faint)[1, 1] == colours[28]).all()  # not stretched to its own maximum
+    assert (colorize(faint)[1, 1] == colors[28]).all()  # not stretched to its own maximum
 
 
 def test_uint8_float_and_values_outside_agree():
@@ -25,14 +25,14 @@ def test_uint8_float_and_values_outside_agree():
     assert (colorize(odd) == colorize(np.array([[0, 255, 0]], np.uint8))).all()
 
 
-def test_overlay_weighs_map_and_grey_image():
+def test_overlay_weighs_map_and_gray_image():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
     before = image.copy()
     map = rng.random((20, 30)).astype(np.float32)
     assert (overlay(image, map, alpha=1.0) == colorize(map)).all()
-    grey = overlay(image, map, alpha=0.0)
-    assert (grey[..., 0] == grey[..., 1]).all() and (grey[..., 1] == grey[..., 2]).all()
+    gray = overlay(image, map, alpha=0.0)
+    assert (gray[..., 0] == gray[..., 1]).all() and (gray[..., 1] == gray[..., 2]).all()
     assert (image == before).all()
 
 

@@ -57,9 +57,9 @@ class TestResizeImage:
         extent = (height / factor, width / factor)
         img = np.random.default_rng(0).integers(0, 256, (-(-height // 4), -(-width // 4), 3), dtype=np.uint8)
         whole = img.repeat(factor, 0).repeat(factor, 1)[:height, :width].astype(np.float64)
-        wanted = cv2.resize(whole, (7, 5), interpolation=cv2.INTER_AREA)
+        expected = cv2.resize(whole, (7, 5), interpolation=cv2.INTER_AREA)
         results = ResizeImage((5, 7))({'img': img, 'extent': extent, 'img_path': ''})
-        assert results['img'].dtype == np.uint8 and np.abs(results['img'] - wanted).max() <= 0.51
+        assert results['img'].dtype == np.uint8 and np.abs(results['img'] - expected).max() <= 0.51
 
     def test_enlarging_and_aspect(self) -> None:
         results = ResizeImage((90, 20))(sample())

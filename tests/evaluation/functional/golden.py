@@ -52,5 +52,5 @@ def values(name: str, protocol: str) -> dict[str, float]:
 
 
 if __name__ == '__main__':
-    found = {name: {protocol: values(name, protocol) for protocol in ('reference', 'paper')} for name in CASES}
-    PATH.write_text(json.dumps(found, indent=1) + '\n')
+    scores = {name: {protocol: values(name, protocol) for protocol in ('reference', 'paper')} for name in CASES}
+    PATH.write_text(json.dumps(scores, indent=1) + '\n')

@@ -39,7 +39,7 @@ def window_max(gray: np.ndarray, before: int, after: int) -> np.ndarray:
 def plateaus(peaks: np.ndarray) -> list[list[tuple[int, int]]]:
     """8-connected components as lists of (y, x), in the order in which a raster scan meets them."""
     left = {(int(y), int(x)) for y, x in np.argwhere(peaks)}
-    found = []
+    components = []
     for seed in sorted(left):
         if seed not in left:
             continue
@@ -52,8 +52,8 @@ def plateaus(peaks: np.ndarray) -> list[list[tuple[int, int]]]:
                 if near in left:
                     left.remove(near)
                     todo.append(near)
-        found.append(component)
-    return found
+        components.append(component)
+    return components
 
 
 def centers_of(gray: np.ndarray, smooth: np.ndarray, before: int, after: int) -> list[tuple[int, int]]:

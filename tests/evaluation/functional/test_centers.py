@@ -67,7 +67,7 @@ def two_blocks(distance: int, second: int = 255) -> np.ndarray:
     return gray
 
 
-def test_peaks_lie_at_block_centres_shifted_by_the_even_window():
+def test_peaks_lie_at_block_centers_shifted_by_the_even_window():
     # Each pass with the window x - 25 .. x + 24 moves everything by + 0.5: 299.5 + 5 * 0.5 = 302.
     assert attention_centers(two_blocks(800)).tolist() == [[302, 152], [1102, 152]]
 
@@ -77,19 +77,19 @@ def test_lower_peak_within_500_pixels_vanishes():
     assert attention_centers(two_blocks(600, second=230)).tolist() == [[302, 152], [902, 152]]
 
 
-def test_centres_need_half_of_the_scale_before_smoothing():
+def test_centers_need_half_of_the_scale_before_smoothing():
     assert attention_centers(two_blocks(800, second=127)).tolist() == [[302, 152]]
     assert attention_centers(two_blocks(800, second=128)).tolist() == [[302, 152], [1102, 152]]
 
 
 @pytest.mark.parametrize('value, expected', [(0, []), (127, []), (128, [[4, 2]]), (255, [[4, 2]])])
 def test_constant_map_is_one_plateau(value, expected):
-    found = attention_centers(np.full((6, 9), value, np.uint8))  # centroid (4, 2.5)
-    assert found.tolist() == expected
-    assert found.shape == (len(expected), 2)
+    centers_xy = attention_centers(np.full((6, 9), value, np.uint8))  # centroid (4, 2.5)
+    assert centers_xy.tolist() == expected
+    assert centers_xy.shape == (len(expected), 2)
 
 
-def test_ring_has_no_centre():
+def test_ring_has_no_center():
     y, x = np.ogrid[:101, :101]
     distance = np.hypot(x - 50, y - 50)
     ring = np.where((distance > 30) & (distance < 40), 255, 0).astype(np.uint8)
@@ -109,7 +109,7 @@ def test_window_reaches_500_pixels_back_and_499_ahead(upright):
         assert attention_centers(gray).tolist() == expected
 
 
-def test_equal_centres_come_in_raster_order_of_their_plateaus():
+def test_equal_centers_come_in_raster_order_of_their_plateaus():
     gray = np.zeros((40, 40), np.uint8)
     gray[5, 3] = 200
     gray[4:6, 20] = 200  # starts a row earlier
@@ -118,5 +118,5 @@ def test_equal_centres_come_in_raster_order_of_their_plateaus():
     gray[21, 29] = 200  # same rows and columns as the L, but met later where they do not touch
     gray[20, 20:28] = 0
     with mock.patch.object(centers, 'SMOOTH_PASSES', 0):
-        found = attention_centers(gray).tolist()
-    assert found == [[20, 4], [3, 5], [13, 20], [28, 20]]
+        centers_xy = attention_centers(gray).tolist()
+    assert centers_xy == [[20, 4], [3, 5], [13, 20], [28, 20]]

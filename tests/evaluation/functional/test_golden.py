@@ -12,5 +12,5 @@ from xemap.evaluation import selo_metrics
 def test_values_of_the_independent_program(name):
     gray, polygons = case(name)
     for protocol, expected in json.loads(PATH.read_text())[name].items():
-        found = selo_metrics(gray, polygons, protocol)
-        assert {key: found[key] for key in expected} == pytest.approx(expected, abs=1e-9), protocol
+        scores = selo_metrics(gray, polygons, protocol)
+        assert {key: scores[key] for key in expected} == pytest.approx(expected, abs=1e-9), protocol

@@ -43,17 +43,18 @@ def test_equals_sorting_with_and_without_ties(images, more, levels, seed):
 
 def test_by_hand():
     similarity = [[0.9, 0.1, 0.8], [0.5, 0.4, 0.7]]  # texts 0 and 1 belong to image 0, text 2 to image 1
-    found = recall_at_k(similarity, [0, 0, 1], (1, 2))
+    recall = recall_at_k(similarity, [0, 0, 1], (1, 2))
     # image 0 finds text 0 first, image 1 its text 2 first; texts 0 finds 0; text 1 finds 1 first; text 2 image 0
-    assert found == pytest.approx({'i2t_R@1': 100, 'i2t_R@2': 100, 't2i_R@1': 100 / 3, 't2i_R@2': 100, 'mR': 1000 / 12})
+    expected = {'i2t_R@1': 100, 'i2t_R@2': 100, 't2i_R@1': 100 / 3, 't2i_R@2': 100, 'mR': 1000 / 12}
+    assert recall == pytest.approx(expected)
 
 
 def test_a_constant_model_is_no_better_than_chance():
     n = 40
     owners = np.repeat(np.arange(n), 5)
-    found, chance = recall_at_k(np.ones((n, 5 * n)), owners), chance_recall([5] * n)
-    assert found['t2i_R@10'] == chance['t2i_R@10'] == 25.0
-    assert found['i2t_R@10'] == 5.0  # the first two images
+    recall, chance = recall_at_k(np.ones((n, 5 * n)), owners), chance_recall([5] * n)
+    assert recall['t2i_R@10'] == chance['t2i_R@10'] == 25.0
+    assert recall['i2t_R@10'] == 5.0  # the first two images
 
 
 def test_chance_by_simulation():

@@ -105,7 +105,7 @@ def test_mean_over_regions_before_or_after_the_exponential():
     assert selo_metrics(gray, polygons)['rda'] == 0.5
 
 
-def test_two_centres_in_one_region():
+def test_two_centers_in_one_region():
     # Centers (302, 152) and (1102, 152); region's center (702, 152), vertices sqrt(650^2 + 50^2) away.
     # Both are 400 px from the region's center, which is also their mean. All attention is inside.
     gray, polygons = two_blocks(800), [box(52, 102, 1352, 202)]
@@ -121,7 +121,7 @@ def test_two_centres_in_one_region():
     assert paper['rda'] == pytest.approx(0.5 * (1 - 400 / radius + math.exp(-2)), abs=1e-12)
 
 
-def test_map_without_a_centre():
+def test_map_without_a_center():
     scores = selo_metrics(np.full((101, 101), 127, np.uint8), [box(40, 40, 60, 60)])
     assert (scores['ras'], scores['rda'], scores['problem']) == (1, 0, None)
     assert scores['centers'].shape == (0, 2)

@@ -34,31 +34,32 @@ def test_metric_in_any_order_and_with_duplicates(tmp_path):
     batches = [[3, 1], [0, 2, 3], [5, 4]]  # 3 twice, as a sampler that pads does it
     for batch in batches:
         scorer.process(None, [sample(10 + i, images[i], texts[i]) for i in batch])
-    found = scorer.evaluate(6)
+    scores = scorer.evaluate(6)
     expected = by_sorting(images @ texts.flatten(0, 1).T, np.repeat(np.arange(6), 2), (1, 3))
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert (found['images'], found['texts'], found['chance/t2i_R@1']) == (6, 12, pytest.approx(100 / 6))
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
+    assert (scores['images'], scores['texts'], scores['chance/t2i_R@1']) == (6, 12, pytest.approx(100 / 6))
     assert not scorer.results and (scorer.main, scorer.form) == ('mR', 'features')
     written = json.loads((tmp_path / 'out/test.summary.json').read_text())
     assert {name: written['overall'][name] for name in expected} == pytest.approx(expected)
     assert written['chance']['t2i_R@1'] == pytest.approx(100 / 6)
     low, high = written['overall']['intervals']['mR']
-    assert low < found['mR'] < high
+    assert low < scores['mR'] < high
     with (tmp_path / 'out/test.queries.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12 and sum(int(row['t2i_rank']) < 1 for row in rows) / 12 == pytest.approx(
-        found['t2i_R@1'] / 100
+        scores['t2i_R@1'] / 100
     )
 
 
 def test_the_samples_say_how_they_are_compared():
     regions = torch.eye(12).view(3, 4, 12)
-    words = [[own[:2], own[3:]] for own in regions]  # texts of two words and of one, each a region of its image
+    # Texts of two words and of one, each word a region of its image.
+    words = [[patches[:2], patches[3:]] for patches in regions]
     scorer = metric(prefix='scan')
     for i in range(3):
         scorer.process(None, [{**sample(i, regions[i], words[i]), 'compare': ScanSimilarity(smooth=50.0)}])
-    found = scorer.evaluate(3)
-    assert found['scan/t2i_R@1'] == 100 and found['scan/i2t_R@1'] == 100 and found['scan/texts'] == 6
+    scores = scorer.evaluate(3)
+    assert scores['scan/t2i_R@1'] == 100 and scores['scan/i2t_R@1'] == 100 and scores['scan/texts'] == 6
 
 
 def test_mistakes():

@@ -85,8 +85,8 @@ def run(encoder: FusionEncoder, pairs: int, tokens: int) -> list[torch.Tensor]:
     padding = torch.arange(tokens)[None] >= torch.arange(1, pairs + 1)[:, None]
     fused, read = encoder(vision, torch.randn(1, TOKENS, 32), SHAPES, text.requires_grad_(), padding)
     read = read * ~padding[..., None]
-    wanted = [vision, text, *encoder.parameters()]
-    return [fused, read, *torch.autograd.grad(fused.sin().sum() + read.sin().sum(), wanted)]
+    inputs = [vision, text, *encoder.parameters()]
+    return [fused, read, *torch.autograd.grad(fused.sin().sum() + read.sin().sum(), inputs)]
 
 
 def test_recomputing_activations_changes_no_gradient_and_saves_memory():

@@ -98,12 +98,12 @@ def check_gradients_that_are_asked_for(kernels, device):
     together = run_case(kernels.sample_triton, case, device)[1:]
     for i in range(3):
         value, shapes, locations, weights, upstream = (t.to(device) if torch.is_tensor(t) else t for t in case)
-        asked = (value, locations, weights)[i]
+        differentiated = (value, locations, weights)[i]
         for tensor in (value, locations, weights):
-            tensor.detach_().requires_grad_(tensor is asked)
+            tensor.detach_().requires_grad_(tensor is differentiated)
         out = kernels.sample_triton(value, shapes, locations, weights)
-        assert (out.grad_fn.saved_tensors[0] is None) == (asked is value)
-        torch.testing.assert_close(torch.autograd.grad(out, asked, upstream)[0].cpu(), together[i])
+        assert (out.grad_fn.saved_tensors[0] is None) == (differentiated is value)
+        torch.testing.assert_close(torch.autograd.grad(out, differentiated, upstream)[0].cpu(), together[i])
 
 
 def check_emptiness(kernels, device):
@@ -112,10 +112,10 @@ def check_emptiness(kernels, device):
             assert not tensor.any()
     whole = random_case(0, [(0, 3), (2, 2), (3, 0)], points=1)
     part = [whole[0], [(2, 2)], whole[2][:, :, :, 1:2], whole[3][:, :, :, 1:2], whole[4]]
-    found, expected = (run_case(kernels.sample_triton, case, device) for case in (whole, part))
-    for tensor in found[2:]:
+    results, expected = (run_case(kernels.sample_triton, case, device) for case in (whole, part))
+    for tensor in results[2:]:
         assert not tensor[:, :, :, ::2].any()
-    torch.testing.assert_close([*found[:2], *(t[:, :, :, 1:2] for t in found[2:])], expected)
+    torch.testing.assert_close([*results[:2], *(t[:, :, :, 1:2] for t in results[2:])], expected)
 
 
 def check_far_outside(kernels, device):
@@ -207,19 +207,19 @@ def interpreted(tmp_path_factory):
     return torch.load(path, weights_only=True)
 
 
-def assert_as_reference(name, found):
+def assert_as_reference(name, results):
     """The result as a plain loop gives it, and the gradients of grid_sample in double precision."""
     from tests.models.fusion.test_sampling import loop_reference
     from xemap.models.fusion.sampling.grid_sample import sample_grid
 
     case = CASES[name]()
-    assert [t.dtype for t in found] == [case[0].dtype, case[0].dtype, case[2].dtype, case[3].dtype]
+    assert [t.dtype for t in results] == [case[0].dtype, case[0].dtype, case[2].dtype, case[3].dtype]
     case = [t.double() if torch.is_tensor(t) else t for t in case]
     value, shapes, locations, weights, _ = case
     expected = run_case(sample_grid, case)
     torch.testing.assert_close(expected[0], loop_reference(value, shapes, locations, weights).detach())
-    for tensor, wanted, tolerance in zip(found, expected, TOLERANCES.get(name, SINGLE)):
-        torch.testing.assert_close(tensor.double(), wanted, atol=tolerance, rtol=tolerance)
+    for tensor, reference, tolerance in zip(results, expected, TOLERANCES.get(name, SINGLE)):
+        torch.testing.assert_close(tensor.double(), reference, atol=tolerance, rtol=tolerance)
 
 
 @needs_triton
@@ -254,11 +254,11 @@ def test_compiled_kernels_at_the_size_of_an_image(dtype):
     shapes = [(64, 64), (32, 32), (16, 16), (8, 8)]
     case = random_case(0, shapes, n=2, queries=5440, heads=8, dim=32, points=4, dtype=dtype)
     wide = [t.float() if torch.is_tensor(t) else t for t in case]
-    found = run_case(load_kernels().sample_triton, case, 'cuda')
-    for tensor, wanted in zip(found, run_case(sample_grid, wide, 'cuda')):
+    results = run_case(load_kernels().sample_triton, case, 'cuda')
+    for tensor, reference in zip(results, run_case(sample_grid, wide, 'cuda')):
         tolerance = 1e-3 if tensor.dtype == torch.float32 else 2e-2
         # Single precision may put a sample that lies on a pixel's center on either side of it.
-        wrong = ~torch.isclose(tensor.float(), wanted, atol=tolerance, rtol=tolerance)
+        wrong = ~torch.isclose(tensor.float(), reference, atol=tolerance, rtol=tolerance)
         assert wrong.float().mean() < 1e-5
 
 

@@ -128,7 +128,7 @@ def test_another_target_than_the_head_learns_is_refused():
 
 def test_answers_belong_to_their_images():
     answers = HMSAHead().predict(two_pairs(), samples(2))
-    assert [len(own) for own in answers] == [1, 1] and answers[0].maps().tolist() == [[[0.75, 0.25]]]
+    assert [len(each) for each in answers] == [1, 1] and answers[0].maps().tolist() == [[[0.75, 0.25]]]
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,13 @@ class LocalizerTester:
     def test_every_query_has_an_answer_at_any_size(self, model):
         texts = [TEXTS[:1] if i % 2 else TEXTS[1:] for i in range(len(self.sizes))]
         answers = model.localize(make_photos(self.sizes), texts)
-        for own, queries, ori_size in zip(answers, texts, self.sizes, strict=True):
-            assert isinstance(own, FORMS[model.form]) and len(own) == len(queries)
-            maps, masks, boxes = own.maps(ori_size), own.masks(ori_size), own.boxes(ori_size)
+        for each, queries, ori_size in zip(answers, texts, self.sizes, strict=True):
+            assert isinstance(each, FORMS[model.form]) and len(each) == len(queries)
+            maps, masks, boxes = each.maps(ori_size), each.masks(ori_size), each.boxes(ori_size)
             assert maps.shape == masks.shape == (len(queries), *ori_size) and boxes.shape == (len(queries), 4)
             assert np.isfinite(maps).all() and maps.min() >= 0 and maps.max() <= 1
-            assert ((own.scores >= 0) & (own.scores <= 1)).all()
-            assert ((own.presence >= 0) & (own.presence <= 1)).all()
+            assert ((each.scores >= 0) & (each.scores <= 1)).all()
+            assert ((each.presence >= 0) & (each.presence <= 1)).all()
 
     def test_answers_are_in_the_frame_of_the_image(self, model):
         """An answer has the proportions of its image, or those that a resize to one size gives it."""
@@ -92,9 +92,9 @@ class LocalizerTester:
     def test_a_pair_does_not_depend_on_its_batch(self, model):
         photos, texts = make_photos([(64, 96)] * 2), [TEXTS[:2], TEXTS[1:]]
         together = model.localize(photos, texts)
-        for photo, own, queries in zip(photos, together, texts):
+        for photo, each, queries in zip(photos, together, texts):
             for i, text in enumerate(queries):
-                assert_close(model.localize([photo], [[text]])[0], own[i])
+                assert_close(model.localize([photo], [[text]])[0], each[i])
 
     def test_the_order_of_queries_is_theirs(self, model):
         (photo,) = make_photos([(64, 96)])
@@ -114,7 +114,7 @@ class LocalizerTester:
     def test_an_image_without_queries_is_harmless(self, model):
         photos = make_photos([(64, 64)] * 3)
         answers = model.localize(photos, [[], TEXTS[:1], []])
-        assert [len(own) for own in answers] == [0, 1, 0] and all(own.form == model.form for own in answers)
+        assert [len(each) for each in answers] == [0, 1, 0] and all(each.form == model.form for each in answers)
         assert_close(answers[1], model.localize(photos[1:2], [TEXTS[:1]])[0])
         assert model.localize([], []) == []
 
@@ -143,8 +143,8 @@ class LocalizerTester:
         batch = [self.packed(photo, queries) for photo, queries in zip(photos, texts)]
         with torch.no_grad():
             samples = model.test_step(pseudo_collate(batch))
-        for sample, own in zip(samples, model.localize(photos, texts)):
-            assert_close(sample.answers, own)
+        for sample, expected in zip(samples, model.localize(photos, texts)):
+            assert_close(sample.answers, expected)
 
     def packed(self, photo: np.ndarray, texts: list[str]) -> dict:
         """One item of a data set with this pipeline."""
@@ -162,7 +162,7 @@ class LocalizerTester:
 
 
 class NetworkTester(LocalizerTester):
-    """Of a :class:`~xemap.models.localizers.NetworkLocalizer`, which trains."""
+    """Contract of a :class:`~xemap.models.localizers.NetworkLocalizer`, which trains."""
 
     def test_an_input_without_queries_is_harmless(self, model):
         with torch.no_grad():
@@ -188,7 +188,7 @@ class NetworkTester(LocalizerTester):
         assert without == []
 
     def test_the_loss_is_the_mean_over_pairs(self, model):
-        """Of three pairs, whichever images they belong to."""
+        """Mean over three pairs, whichever images they belong to."""
         size = (64, 64)
         images, samples = make_images(2, size), make_samples([TEXTS[:1], TEXTS[1:3]], size)
         with torch.no_grad():

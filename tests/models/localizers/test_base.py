@@ -58,7 +58,7 @@ class TestLocalizer:
     def test_answers_are_those_of_each_image(self) -> None:
         images = [image(4, 6), image(7, 3)]
         answers = Red().localize(images, [['a'], ['b', 'c']])
-        assert [len(own) for own in answers] == [1, 2] and [own.size for own in answers] == [(4, 6), (7, 3)]
+        assert [len(each) for each in answers] == [1, 2] and [each.size for each in answers] == [(4, 6), (7, 3)]
         np.testing.assert_allclose(answers[1].maps()[1], images[1][..., 0] / 255, atol=1e-6)
 
     def test_it_runs_in_eval_mode_and_goes_back(self) -> None:
@@ -145,16 +145,16 @@ class TestNetworkLocalizer:
     def test_without_a_resize_images_keep_their_size(self) -> None:
         localizer = network()
         assert localizer.input_size is None
-        assert [own.size for own in localizer.localize([image(4, 6), image(8, 5)], [['a']] * 2)] == [(4, 6), (8, 5)]
+        assert [each.size for each in localizer.localize([image(4, 6), image(8, 5)], [['a']] * 2)] == [(4, 6), (8, 5)]
 
     def test_batches_hold_at_most_max_pairs_and_one_size(self) -> None:
         localizer = network(max_pairs=4)
         localizer.set_pipeline([RESIZE, PACK])
         images = [image(4, 6, seed) for seed in range(5)]
         answers = localizer.localize(images, [['a'] * count for count in (2, 2, 1, 7, 1)])
-        assert localizer.seen == [(2, 4), (1, 1), (1, 7), (1, 1)] and [len(own) for own in answers] == [2, 2, 1, 7, 1]
-        for pixels, own in zip(images, answers):
-            np.testing.assert_array_equal(own.maps()[0], localizer.localize([pixels], [['a']])[0].maps()[0])
+        assert localizer.seen == [(2, 4), (1, 1), (1, 7), (1, 1)] and [len(each) for each in answers] == [2, 2, 1, 7, 1]
+        for pixels, each in zip(images, answers):
+            np.testing.assert_array_equal(each.maps()[0], localizer.localize([pixels], [['a']])[0].maps()[0])
         localizer.set_pipeline([PACK])
         localizer.seen.clear()
         localizer.localize([image(4, 6), image(4, 6), image(8, 5)], [['a']] * 3)

@@ -100,7 +100,7 @@ class PixelMasks(NetworkLocalizer):
 
     def predict(self, inputs, data_samples):
         masks = self.tensor(inputs, data_samples).sigmoid()
-        return [MaskAnswers(own) for own in masks.split([len(sample.texts) for sample in data_samples])]
+        return [MaskAnswers(each) for each in masks.split([len(sample.texts) for sample in data_samples])]
 
 
 class TestMaskNetwork(NetworkTester):
@@ -134,7 +134,7 @@ class MeanBoxHead(Head):
     def predict(self, fused, samples):
         height, width = fused.size
         boxes = self.corners(self(fused)) * torch.tensor([width, height] * 2)
-        return [BoxAnswers(own, fused.size) for own in boxes.split(list(fused.counts))]
+        return [BoxAnswers(each, fused.size) for each in boxes.split(list(fused.counts))]
 
     @staticmethod
     def corners(raw):

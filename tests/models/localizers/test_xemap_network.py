@@ -181,7 +181,7 @@ def test_training_500_steps_in_bfloat16_learns_without_nan(device):
         sample.gt_maps[i, :16] = sample.gt_maps[1 - i, 16:] = 1
     images = make_images(2, (32, 32)).to(device)
     read = model.language_model(TEXTS[:4])  # once for all steps: it is frozen
-    model.language_model.forward = lambda wanted: read
+    model.language_model.forward = lambda texts: read
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     losses = []
     for _ in range(500):

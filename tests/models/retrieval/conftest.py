@@ -42,9 +42,9 @@ def images(count: int, size: int = 64, seed: int = 1) -> torch.Tensor:
 
 def samples(texts: list[list[str]], indices: list[int] | None = None) -> list[XeMapDataSample]:
     made = []
-    for i, own in enumerate(texts):
+    for i, captions in enumerate(texts):
         sample = XeMapDataSample(metainfo={'sample_idx': i if indices is None else indices[i], 'img_path': f'{i}.png'})
-        sample.texts = own
+        sample.texts = captions
         made.append(sample)
     return made
 

@@ -40,9 +40,9 @@ def slow(model: MessagePassing, pictures, texts) -> torch.Tensor:
         weights = torch.stack([weigh(item)[0] / root for item in items]).softmax(0)
         return sum(weight * item for weight, item in zip(weights, items))
 
-    def fused(own, message, transform):
-        gate = torch.sigmoid(own * message)
-        return own + torch.relu(transform(gate * (own + message)))
+    def fused(feature, message, transform):
+        gate = torch.sigmoid(feature * message)
+        return feature + torch.relu(transform(gate * (feature + message)))
 
     for n, regions in enumerate(pictures):
         for t, words in enumerate(texts):

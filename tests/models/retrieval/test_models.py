@@ -139,22 +139,22 @@ def full(kind: str, **options) -> torch.nn.Module:
 
 def shapes_of(model, *names) -> dict[str, tuple[int, ...]]:
     """Output shapes of sub-modules for one image."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name in names:
         model.get_submodule(name).register_forward_hook(
-            lambda m, i, out, name=name: found.update({name: tuple(out.shape[1:])})
+            lambda m, i, out, name=name: shapes.update({name: tuple(out.shape[1:])})
         )
     with torch.no_grad():
         model.encode_images(images(1, 256))
         model.encode_texts(TEXTS[:1])
-    return found
+    return shapes
 
 
 def test_published_sizes_of_amfmn():
     model = full('AMFMN')
-    found = shapes_of(model, 'backbone.layer1', 'backbone.layer2', 'backbone.layer3', 'backbone.layer4', 'scales.low',
+    shapes = shapes_of(model, 'backbone.layer1', 'backbone.layer2', 'backbone.layer3', 'backbone.layer4', 'scales.low',
                       'scales.high', 'scales.main', 'scales.attention', 'scales.fc', 'image_fc', 'text_fc')  # fmt: skip
-    assert found == {
+    assert shapes == {
         'backbone.layer1': (64, 64, 64), 'backbone.layer2': (128, 32, 32), 'backbone.layer3': (256, 16, 16),
         'backbone.layer4': (512, 8, 8), 'scales.low': (3, 16, 16), 'scales.high': (3, 16, 16),
         'scales.main': (1, 16, 16), 'scales.attention': (1, 16, 16), 'scales.fc': (512,), 'image_fc': (512,),
@@ -167,8 +167,8 @@ def test_published_sizes_of_amfmn():
 
 def test_published_sizes_of_lw_mcr():
     model = full('LWMCR')
-    found = shapes_of(model, f'features.{SPLIT - 1}', 'features.12', 'low', 'high', 'stages.0', 'stages.1', 'image_fc')
-    assert found == {
+    shapes = shapes_of(model, f'features.{SPLIT - 1}', 'features.12', 'low', 'high', 'stages.0', 'stages.1', 'image_fc')
+    assert shapes == {
         'features.4': (128, 63, 63), 'features.12': (512, 15, 15), 'low': (64, 32, 32), 'high': (64, 32, 32),
         'stages.0': (4, 16, 16), 'stages.1': (8, 8, 8), 'image_fc': (512,),
     }  # fmt: skip
@@ -198,9 +198,9 @@ def test_the_gate_of_amfmn_step_by_step():
         six = [channel + mean for part in (low, high) for channel in part.unbind(1)]
         main = sum(w * c for w, c in zip(gate.main.weight.flatten(), six)) + gate.main.bias
         weigh = sum(w * c for w, c in zip(gate.attention.weight.flatten(), six)) + gate.attention.bias
-        asked = torch.sigmoid(gate.fc((main * torch.sigmoid(weigh)).flatten(1)))
-        torch.testing.assert_close(gate(levels), asked)
-        whole = model.image_fc(four.flatten(2).mean(2)) * asked
+        expected_gate = torch.sigmoid(gate.fc((main * torch.sigmoid(weigh)).flatten(1)))
+        torch.testing.assert_close(gate(levels), expected_gate)
+        whole = model.image_fc(four.flatten(2).mean(2)) * expected_gate
         expected = whole / whole.pow(2).sum(1, keepdim=True).sqrt()
         torch.testing.assert_close(model.encode_images(images(2)), expected)
 
@@ -270,7 +270,7 @@ def test_pooled_vectors_of_scan_are_its_similarity_without_attention():
     scan: SCAN = build('SCAN')
     with torch.no_grad():
         regions, words = scan.image_features(images(2)), scan.text_features(TEXTS)
-        means = torch.stack([regions.flatten(1, 1).mean(1) @ own.mean(0) for own in words], 1)
-        scales = [torch.outer(regions.mean(1).norm(dim=1), own.mean(0).norm()[None])[:, 0] for own in words]
+        means = torch.stack([regions.flatten(1, 1).mean(1) @ tokens.mean(0) for tokens in words], 1)
+        scales = [torch.outer(regions.mean(1).norm(dim=1), tokens.mean(0).norm()[None])[:, 0] for tokens in words]
         pooled = scan.encode_images(images(2)) @ scan.encode_texts(TEXTS).T
     torch.testing.assert_close(pooled * torch.stack(scales, 1), means)

@@ -16,15 +16,15 @@ from xemap.models.retrieval.scan import ScanSimilarity
 def slow(regions, words, smooth, pooling, sharp) -> torch.Tensor:
     """One image, one text, one word at a time, with the attended region built."""
     table = torch.empty(len(regions), len(words), dtype=torch.float64)
-    for n, own in enumerate(regions.double()):
+    for n, patches in enumerate(regions.double()):
         for t, text in enumerate(words):
-            cosine = text.double() @ own.T
+            cosine = text.double() @ patches.T
             damped = torch.where(cosine > 0, cosine, 0.1 * cosine)
             relevance = []
             for i in range(len(text)):
-                row = torch.stack([damped[i, j] / max(damped[:, j].norm().item(), 1e-12) for j in range(len(own))])
+                row = torch.stack([damped[i, j] / max(damped[:, j].norm().item(), 1e-12) for j in range(len(patches))])
                 weights = (smooth * row).softmax(0)
-                attended = sum(w * v for w, v in zip(weights, own))
+                attended = sum(w * v for w, v in zip(weights, patches))
                 relevance.append((attended @ text[i].double() / (attended.norm() * text[i].double().norm())).item())
             if pooling == 'mean':
                 table[n, t] = sum(relevance) / len(relevance)

@@ -68,7 +68,7 @@ def folders(tmp_path_factory):
 
 @pytest.mark.parametrize('kind', ['bert', 'roberta', 'mpnet', 'clip', 't5'])
 def test_longest_texts_run_and_no_text_depends_on_the_others(folders, kind):
-    """Of RoBERTa's and MPNet's 12 positions 10 are usable; the eleventh token would be out of range."""
+    """RoBERTa and MPNet use 10 of their 12 positions; the eleventh token would be out of range."""
     encoder = HuggingFaceTextEncoder(folders(kind)).eval()
     assert (encoder.max_tokens, encoder.width) == (10, 16)
     texts = ['lake tanks road ' * 5, 'road tanks']

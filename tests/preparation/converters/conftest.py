@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-BUILDING, WATER, UNLABELLED = (0x3C, 0x10, 0x98), (0xE2, 0xA9, 0x29), (0x9B, 0x9B, 0x9B)
+BUILDING, WATER, UNLABELED = (0x3C, 0x10, 0x98), (0xE2, 0xA9, 0x29), (0x9B, 0x9B, 0x9B)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def mask_tree(tmp_path, save_image) -> Path:
     ``b``: all water.
     """
     root = tmp_path / 'tree'
-    first = np.full((40, 60, 3), UNLABELLED, np.uint8)
+    first = np.full((40, 60, 3), UNLABELED, np.uint8)
     first[5:10, 5:15] = BUILDING
     first[20:24, 30:35] = BUILDING
     first[39, 59] = WATER
@@ -44,7 +44,7 @@ def mask_tree(tmp_path, save_image) -> Path:
     table = [
         {'color': '#3C1098', 'name': 'building'},
         {'color': '#E2A929', 'name': 'water'},
-        {'color': '#9B9B9B', 'name': 'unlabelled', 'ignore': True},
+        {'color': '#9B9B9B', 'name': 'unlabeled', 'ignore': True},
     ]
     (root / 'classes.json').write_text(json.dumps(table))
     return root

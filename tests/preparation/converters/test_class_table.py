@@ -34,7 +34,7 @@ def test_json_and_csv_are_the_same(write):
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'P'])
-def test_colours_in_every_mode(write, mode):
+def test_colors_in_every_mode(write, mode):
     table = write(COLORS)
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[0, :] = (255, 0, 0)
@@ -62,7 +62,7 @@ def test_indexed_png_of_few_bits(write, tmp_path, bits):
     np.testing.assert_array_equal(classes, indices)
 
 
-def test_unknown_colour_says_what_to_do(write):
+def test_unknown_color_says_what_to_do(write):
     table = write(COLORS)
     values = np.full((3, 3), 0xFF0000)
     values[0] = 0x123456
@@ -74,7 +74,7 @@ def test_unknown_colour_says_what_to_do(write):
     assert '"color": "#123456"' in message and 'table.json' in message and '--tolerance' in message
 
 
-def test_nearest_colour_within_tolerance(write):
+def test_nearest_color_within_tolerance(write):
     table = write(COLORS)
     values = np.array([[0xFF0000, 0xFC0003, 0x0004FF], [0x010101, 0x000000, 0x0000FF]])
     classes, guessed = table.classes(values, 'm', tolerance=5)
@@ -99,9 +99,9 @@ def test_ids_in_every_mode(write):
 
 
 def test_mask_and_table_of_different_kind(write):
-    coloured = Image.fromarray(np.array([[[255, 0, 0]]], np.uint8))
+    colored = Image.fromarray(np.array([[[255, 0, 0]]], np.uint8))
     with pytest.raises(DataError, match='m has colours'):
-        write([{'id': 1, 'name': 'tree'}]).mask_values(coloured, 'm')
+        write([{'id': 1, 'name': 'tree'}]).mask_values(colored, 'm')
     with pytest.raises(DataError, match='m has I;16 pixels'):
         write(COLORS).mask_values(Image.fromarray(np.zeros((2, 2), np.uint16)), 'm')
     with pytest.raises(DataError, match='values from -1'):

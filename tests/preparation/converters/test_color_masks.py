@@ -52,7 +52,7 @@ def test_specks_are_a_matter_of_min_area(mask_tree):
     assert buildings.referents == 1 and buildings.region.area == 70  # the small part is still of the class
 
 
-def test_colours_of_one_name_are_one_category(mask_tree):
+def test_colors_of_one_name_are_one_category(mask_tree):
     table = json.loads((mask_tree / 'classes.json').read_text())
     table[1]['name'] = 'building'
     (mask_tree / 'classes.json').write_text(json.dumps(table))
@@ -76,7 +76,7 @@ def test_sizes_must_agree(mask_tree, save_image):
         records(converter_of(mask_tree))
 
 
-def test_unknown_colour_names_file_and_count(mask_tree):
+def test_unknown_color_names_file_and_count(mask_tree):
     pixels = np.array(Image.open(mask_tree / 'mask/b.png'))
     pixels[0, :5] = (0xE2, 0xA9, 0x2B)
     Image.fromarray(pixels).save(mask_tree / 'mask/b.png')
@@ -119,7 +119,7 @@ def test_truncated_mask(mask_tree):
         records(converter_of(mask_tree))
 
 
-def test_tolerance_is_for_colours(tmp_path, mask_tree):
+def test_tolerance_is_for_colors(tmp_path, mask_tree):
     (tmp_path / 'ids.json').write_text('[{"id": 1, "name": "a"}]')
     with pytest.raises(ConfigError, match='distance between colours'):
         ColorMasksConverter(mask_tree, 'image', 'mask', ClassTable(tmp_path / 'ids.json'), tolerance=3)
@@ -152,7 +152,7 @@ def test_real_dubai(shared_dir, tmp_path, dubai_table):
             np.testing.assert_array_equal(query.region.mask(record.size), expected)
 
 
-def test_real_dubai_has_a_colour_beyond_the_six(shared_dir, dubai_table):
+def test_real_dubai_has_a_color_beyond_the_six(shared_dir, dubai_table):
     known = {color: name for color, name in DUBAI.items() if color != '#000000'}
     converter = ColorMasksConverter(shared_dir / 'data/dubai_seg', 'image', 'mask', dubai_table(known))
     (item,) = [item for item in converter.items() if item.image.stem == 'image_part_006t6']

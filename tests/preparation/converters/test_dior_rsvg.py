@@ -45,10 +45,10 @@ def test_numbers_count_objects_in_the_order_of_paths(root):
     texts = []
     for file in sorted(folder.glob('Annotations/*.xml')):
         texts += [part.split('</description>')[0].strip() for part in file.read_text().split('<description>')[1:]]
-    wanted = {int(line): split for split in SPLITS for line in (folder / f'{split}.txt').read_text().split()}
+    split_of_text = {int(line): split for split in SPLITS for line in (folder / f'{split}.txt').read_text().split()}
     converter = DiorRsvgConverter(root)
-    found = {(query.text, item.split) for item in converter.items() for query in converter.record(item).queries}
-    assert found == {(texts[number], split) for number, split in wanted.items()}
+    read = {(query.text, item.split) for item in converter.items() for query in converter.record(item).queries}
+    assert read == {(texts[number], split) for number, split in split_of_text.items()}
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_an_unreadable_image_with_and_without_crops(root):
 
 
 def test_crops(root, labels):
-    """Of a 200 x 160 image in crops of 100: two columns, two rows of which the second begins at 60."""
+    """A 200 x 160 image in crops of 100: two columns, two rows of which the second begins at 60."""
     labels.write_text(
         '10 20 30 20 30 40 10 40 ship 0\n'
         # 30 of 40 columns left of the cut: 25 % lie in the second crop.

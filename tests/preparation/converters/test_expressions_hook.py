@@ -52,7 +52,7 @@ def test_expressions_follow_the_category_queries(root):
     assert any('red' in query.text or 'blue' in query.text for query in more)
 
 
-def test_false_colours_are_not_named(root):
+def test_false_colors_are_not_named(root):
     more = converted(FalseColorShips, root, expressions=ExpressionGenerator(max_per_image=12))
     assert len(more) > 3
     assert not any('red' in query.text or 'blue' in query.text for query in more)

@@ -21,11 +21,11 @@ def records_of(out) -> list:
 
 def compare(record, classes: np.ndarray) -> None:
     """Queries are exactly the pixels of the classes 1 to 5."""
-    found = {query.category: query.region.mask(record.size) for query in record.queries}
-    assert set(found) == {name for value, name in NAMES.items() if (classes == value).any()}
+    masks = {query.category: query.region.mask(record.size) for query in record.queries}
+    assert set(masks) == {name for value, name in NAMES.items() if (classes == value).any()}
     for value, name in NAMES.items():
-        if name in found:
-            np.testing.assert_array_equal(found[name], classes == value)
+        if name in masks:
+            np.testing.assert_array_equal(masks[name], classes == value)
 
 
 @SOURCES
@@ -42,7 +42,7 @@ def test_generated_tree(tmp_path, tree, source):
         assert record.image.startswith(f'crops/{source.name}/') and (tmp_path / record.image).is_file()
 
 
-def test_off_colours_of_one_tile_become_the_nearest_and_are_counted(tmp_path):
+def test_off_colors_of_one_tile_become_the_nearest_and_are_counted(tmp_path):
     potsdam.make(tmp_path)
     labels = np.array(Image.open(tmp_path / 'potsdam/5_Labels_all/top_potsdam_4_12_label.tif'))[:512, :1024]
     exact = (labels[..., None, :] == ISPRS_RGB).all(-1).any(-1)
@@ -50,7 +50,7 @@ def test_off_colours_of_one_tile_become_the_nearest_and_are_counted(tmp_path):
     assert report.counts == {'pixels_nearest': int((~exact).sum())} and not exact.all()
 
 
-def test_off_colours_are_unknown_elsewhere(tmp_path):
+def test_off_colors_are_unknown_elsewhere(tmp_path):
     potsdam.make(tmp_path)
     path = tmp_path / 'potsdam/5_Labels_all/top_potsdam_2_10_label.tif'
     labels = np.array(Image.open(path))
@@ -105,7 +105,7 @@ def test_division_by_tile(tmp_path, tree, source):
     items = source(tmp_path).items()
     if source is PotsdamConverter:
         expected = {'2_10': 'train', '2_13': 'val', '4_12': 'train', '3_13': 'val', '2_11': 'train', '4_13': 'val'}
-        found = {'_'.join(item.annotation.image.stem.split('_')[2:4]): item.split for item in items}
+        splits = {'_'.join(item.annotation.image.stem.split('_')[2:4]): item.split for item in items}
     else:
         expected = {
             'area1': 'train',
@@ -115,11 +115,11 @@ def test_division_by_tile(tmp_path, tree, source):
             'area5': 'train',
             'area6': 'val',
         }
-        found = {item.annotation.image.stem.split('_')[-1]: item.split for item in items}
-    assert found == expected and len(items) == 12
+        splits = {item.annotation.image.stem.split('_')[-1]: item.split for item in items}
+    assert splits == expected and len(items) == 12
 
 
-def test_vaihingen_shows_no_true_colours():
+def test_vaihingen_shows_no_true_colors():
     assert PotsdamConverter.true_color and not VaihingenConverter.true_color
 
 

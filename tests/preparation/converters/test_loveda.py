@@ -20,16 +20,16 @@ def compare_with_masks(records, root) -> int:
     number = 0
     for record in records:
         labels = np.array(Image.open(root / record.image.replace('images_png', 'masks_png')))
-        found = {query.category: query for query in record.queries}
+        queries = {query.category: query for query in record.queries}
         for value, name in NAMES.items():
             pixels = labels == value
-            assert (name in found) == (pixels.mean() >= 2e-4), (record.image, name)
-            if name in found:
-                np.testing.assert_array_equal(found[name].region.mask(labels.shape), pixels)
+            assert (name in queries) == (pixels.mean() >= 2e-4), (record.image, name)
+            if name in queries:
+                np.testing.assert_array_equal(queries[name].region.mask(labels.shape), pixels)
                 parts = np.bincount(ndimage.label(pixels, np.ones((3, 3)))[0].ravel())[1:]
-                assert found[name].referents == max(1, (parts >= 2e-4 * pixels.size).sum())
-        number += len(found)
-        assert set(found) <= set(NAMES.values())
+                assert queries[name].referents == max(1, (parts >= 2e-4 * pixels.size).sum())
+        number += len(queries)
+        assert set(queries) <= set(NAMES.values())
     return number
 
 
@@ -83,11 +83,11 @@ def test_unknown_label(tmp_path):
     assert 'images_without_queries' not in report.counts and 'bad_images' not in report.counts
 
 
-def test_masks_of_colours_are_no_class_numbers(tmp_path):
+def test_masks_of_colors_are_no_class_numbers(tmp_path):
     make(tmp_path)
-    coloured = np.zeros((96, 96, 3), np.uint8)
-    coloured[..., 0] = 255
-    Image.fromarray(coloured).save(tmp_path / 'loveda/Train/Urban/masks_png/0.png')
+    colored = np.zeros((96, 96, 3), np.uint8)
+    colored[..., 0] = 255
+    Image.fromarray(colored).save(tmp_path / 'loveda/Train/Urban/masks_png/0.png')
     with pytest.raises(DataError, match='Train/Urban/masks_png/0.png has colours, .* loveda has ids; loveda has id 0'):
         convert(LoveDAConverter(tmp_path), tmp_path / 'out')
 

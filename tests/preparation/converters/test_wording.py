@@ -46,9 +46,9 @@ def test_people_are_pedestrians_as_well(root):
     assert not queries['pedestrian'].region.mask((40, 60))[2, 12]
     table = root / 'table.json'
     table.write_text('{"categories": {"people": {"plural": ["those who sit"]}}}')
-    own = {query.category: query.referents for query in queries_of(
+    referents = {query.category: query.referents for query in queries_of(
         CocoConverter(root, 'a.json', phrases=PhraseTable(table)))}  # fmt: skip
-    assert own['people'] == 1  # an entry of one's own replaces what the package says of a category
+    assert referents['people'] == 1  # an entry of one's own replaces what the package says of a category
 
 
 SOURCES = {

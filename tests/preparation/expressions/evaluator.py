@@ -122,7 +122,7 @@ class Reading:
     def rotated(self) -> Reading:
         """In the image rotated by a quarter turn counterclockwise."""
         steps = 'right top left bottom', 'rightmost topmost leftmost bottommost', 'right above left below'
-        turn = [dict(zip(own, own[1:] + own[:1])) for own in (words.split() for words in steps)]
+        turn = [dict(zip(cycle, cycle[1:] + cycle[:1])) for cycle in (words.split() for words in steps)]
         return Reading(
             self.category,
             frozenset(turn[1].get(word, word) for word in self.words),
@@ -144,8 +144,8 @@ def read(text: str, nouns: dict[str, str] = NOUNS) -> Reading:
         others = ' and the (.+)' if name == 'between' else ''
         if match := re.fullmatch(rf'(.+?)(?: that)?(?: is| are)? (?:{pattern}) the (.+?){others}', body):
             anchors = product(*(read_phrase(anchor, nouns) for anchor in match.groups()[1:]))
-            told = list(product(read_noun(match[1], nouns), anchors))
-            readings |= {Reading(*noun, relation=name, anchors=anchor) for noun, anchor in told}
+            pairs = list(product(read_noun(match[1], nouns), anchors))
+            readings |= {Reading(*noun, relation=name, anchors=anchor) for noun, anchor in pairs}
     assert len(readings) == 1, f'{text!r} has {len(readings)} readings'
     return readings.pop()
 
@@ -221,27 +221,27 @@ class RasterScene:
     def colors(self) -> list[set[str]]:
         return self.known or [{color for color in PALETTE if self.has(i, color)} for i in range(len(self.masks))]
 
-    def union(self, found) -> np.ndarray:
-        return np.logical_or.reduce([self.masks[i] for i in found])
+    def union(self, indices) -> np.ndarray:
+        return np.logical_or.reduce([self.masks[i] for i in indices])
 
     def find(self, reading: Reading) -> list[int]:
-        found = [i for i, category in enumerate(self.categories) if category == reading.category]
+        matching = [i for i, category in enumerate(self.categories) if category == reading.category]
         picks = {'largest', 'smallest', 'leftmost', 'rightmost', 'topmost', 'bottommost'}
         for word in reading.words - picks:
-            found = [i for i in found if self.has(i, word)]
+            matching = [i for i in matching if self.has(i, word)]
         for side in reading.place:
-            found = [i for i in found if self.lies(i, side)]
+            matching = [i for i in matching if self.lies(i, side)]
         for word in reading.words & picks:
-            found = [min(found, key=lambda i: self.rank(i, word))]
+            matching = [min(matching, key=lambda i: self.rank(i, word))]
         if reading.relation:
             anchors = [self.find(anchor) for anchor in reading.anchors]
-            assert all(anchors) and not {i for group in anchors for i in group} & set(found)
+            assert all(anchors) and not {i for group in anchors for i in group} & set(matching)
             if reading.relation == 'between':
                 ((first,), (second,)) = anchors
-                return [i for i in found if self.lies_between(i, first, second)]
+                return [i for i in matching if self.lies_between(i, first, second)]
             (anchors,) = anchors
-            found = self.related(found, reading.relation, anchors)
-        return found
+            matching = self.related(matching, reading.relation, anchors)
+        return matching
 
     @cached_property
     def areas(self) -> list[int]:
@@ -306,7 +306,7 @@ class RasterScene:
         return max(along[best], across[best]), min(along[best], across[best])
 
     def radius(self, i: int) -> float:
-        """Radius of the smallest circle around the object: the center creeps towards the farthest point."""
+        """Radius of the smallest circle around the object: the center creeps toward the farthest point."""
         points = self.corners(i)
         center = points.mean(axis=0)
         for step in range(1, 400):
@@ -314,27 +314,27 @@ class RasterScene:
             center += (farthest - center) / (step + 1)
         return float(np.sqrt(((points - center) ** 2).sum(axis=1)).max())
 
-    def related(self, found: list[int], relation: str, anchors: list[int]) -> list[int]:
+    def related(self, candidates: list[int], relation: str, anchors: list[int]) -> list[int]:
         if relation == 'next':
-            return [i for i in found if any(self.neighbours(i, j) for j in anchors)]
-        gaps = {i: min(self.gap(i, j) for j in anchors) for i in found} if relation in _BY_GAP else {}
+            return [i for i in candidates if any(self.neighbors(i, j) for j in anchors)]
+        gaps = {i: min(self.gap(i, j) for j in anchors) for i in candidates} if relation in _BY_GAP else {}
         if relation == 'far':
-            return [i for i in found if gaps[i] > 0.2]
+            return [i for i in candidates if gaps[i] > 0.2]
         if relation in ('closest', 'farthest'):
-            return [(min if relation == 'closest' else max)(found, key=gaps.__getitem__)]
+            return [(min if relation == 'closest' else max)(candidates, key=gaps.__getitem__)]
         if relation == 'surrounded':
             around = self.union(anchors)
-            rings = {i: (self.away(i) > 0) & (self.away(i) <= 0.03) for i in found}
-            return [i for i in found if around[rings[i]].mean() > 0.725]
+            rings = {i: (self.away(i) > 0) & (self.away(i) <= 0.03) for i in candidates}
+            return [i for i in candidates if around[rings[i]].mean() > 0.725]
         (anchor,) = anchors
         if relation in ('larger', 'smaller'):
-            ratios = {i: self.areas[i] / self.areas[anchor] for i in found}
-            return [i for i in found if (ratios[i] if relation == 'larger' else 1 / ratios[i]) > 1.33]
+            ratios = {i: self.areas[i] / self.areas[anchor] for i in candidates}
+            return [i for i in candidates if (ratios[i] if relation == 'larger' else 1 / ratios[i]) > 1.33]
         step = {'left': (-1, 0), 'right': (1, 0), 'above': (0, -1), 'below': (0, 1)}[relation]
-        offsets = {i: self.centers[i] - self.centers[anchor] for i in found}
-        return [i for i in found if (o := offsets[i]) @ step > 0 and abs(o @ step[::-1]) < 0.85 * (o @ step)]
+        offsets = {i: self.centers[i] - self.centers[anchor] for i in candidates}
+        return [i for i in candidates if (o := offsets[i]) @ step > 0 and abs(o @ step[::-1]) < 0.85 * (o @ step)]
 
-    def neighbours(self, i: int, j: int) -> bool:
+    def neighbors(self, i: int, j: int) -> bool:
         reach = min(0.064, math.sqrt(min(self.areas[i], self.areas[j])) / self.side)
         return self.gap(i, j) < 1.1 * reach
 

@@ -32,7 +32,7 @@ def boxes(size, rng) -> tuple[list[Instance], RasterScene]:
         sides = length, max(length * rng.uniform(0.2, 1), 8)
         points = cv2.boxPoints((rng.uniform(0, 1, 2) * size[::-1], sides, rng.uniform(0, 180) if oblique else 0))
         shapes.append((str(rng.choice(BOXED[: int(rng.integers(1, 5))])), points))
-    return _labelled(shapes, size, rng)
+    return labeled(shapes, size, rng)
 
 
 def outlines(size, rng) -> tuple[list[Instance], RasterScene]:
@@ -50,10 +50,10 @@ def outlines(size, rng) -> tuple[list[Instance], RasterScene]:
         reach = np.abs(rim).max(axis=0) + 3
         points = rim + reach + rng.uniform(0, 1, 2) * (np.array(size[::-1]) - 2 * reach)
         shapes.append((str(rng.choice(OUTLINED)), points))
-    return _labelled(shapes, size, rng)
+    return labeled(shapes, size, rng)
 
 
-def _labelled(shapes, size, rng) -> tuple[list[Instance], RasterScene]:
+def labeled(shapes, size, rng) -> tuple[list[Instance], RasterScene]:
     instances, objects = [], []
     image = np.full((*size, 3), 90, np.uint8)
     for category, points in shapes:
@@ -93,10 +93,10 @@ def masks(size, rng) -> tuple[list[Instance], RasterScene]:
     instances, objects = [], []
     for label, category in enumerate(MASKED):
         mask = classes == label
-        parts, found = ndimage.label(mask, np.ones((3, 3)))
-        kept = [part for part in range(1, found + 1) if (parts == part).sum() >= SMALLEST_PART * mask.size]
-        if found:
-            instances.append(Instance(category, MaskRegion.from_mask(mask), len(kept) or found))
+        parts, num_parts = ndimage.label(mask, np.ones((3, 3)))
+        kept = [part for part in range(1, num_parts + 1) if (parts == part).sum() >= SMALLEST_PART * mask.size]
+        if num_parts:
+            instances.append(Instance(category, MaskRegion.from_mask(mask), len(kept) or num_parts))
             objects += [(category, parts == part) for part in kept]
     return instances, RasterScene(objects, _noisy(image, rng))
 

@@ -36,9 +36,9 @@ def test_expressions_have_exactly_the_referents_they_claim(which):
     queries, scene = queries_of(*which)
     for query in queries:
         reading = read(query.text)
-        found = scene.find(reading)
-        assert query.referents == len(found), query.text
-        assert (query.region.mask(scene.image.shape[:2]) == scene.union(found)).all(), query.text
+        indices = scene.find(reading)
+        assert query.referents == len(indices), query.text
+        assert (query.region.mask(scene.image.shape[:2]) == scene.union(indices)).all(), query.text
         assert query.hops == 1 + len(reading.anchors)
         positions = {'leftmost', 'rightmost', 'topmost', 'bottommost'}
         kind = 'position' if reading.place or reading.words & positions else 'attribute'
@@ -53,10 +53,10 @@ def test_mirrored_text_means_the_mirrored_objects(which, direction):
     for query in queries:
         text = mirror_directions(query.text, direction)
         if text is not None:
-            found = mirror.find(read(text))
-            assert len(found) == query.referents
+            indices = mirror.find(read(text))
+            assert len(indices) == query.referents
             mask = np.flip(query.region.mask(scene.image.shape[:2]), 1 if direction == 'horizontal' else 0)
-            assert (mask == mirror.union(found)).all(), (query.text, text)
+            assert (mask == mirror.union(indices)).all(), (query.text, text)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -151,7 +151,7 @@ def test_kinds_are_balanced_and_limited():
     assert plain and all(query.hops == 1 and query.kind == 'one-hop' for query in plain)
 
 
-def test_pixels_are_read_once_and_only_for_colours():
+def test_pixels_are_read_once_and_only_for_colors():
     instances, scene = make_scene('outlines', 1)
     size, calls = scene.image.shape[:2], []
 
@@ -168,7 +168,7 @@ def test_pixels_are_read_once_and_only_for_colours():
     assert len(calls) == 1
 
 
-def test_no_colours_without_pixels():
+def test_no_colors_without_pixels():
     colors = {'red', 'brown', 'yellow', 'green', 'blue', 'white', 'gray', 'black'}
     named = [0, 0]
     for seed in range(15):
@@ -191,10 +191,10 @@ def box(left, top, right, bottom):
 
 
 def texts(instances, kinds=('attribute', 'position', 'multi-hop'), size=(400, 400)):
-    found = []
+    queries = []
     for seed in range(8):
-        found += ExpressionGenerator(seed=seed, kinds=kinds).queries(instances, size, 'x', None)
-    return found
+        queries += ExpressionGenerator(seed=seed, kinds=kinds).queries(instances, size, 'x', None)
+    return queries
 
 
 def test_nothing_is_said_of_what_is_unknown_or_ambiguous():
@@ -221,7 +221,7 @@ def test_spellings_of_a_class_are_one_category():
     assert {q.text.endswith(('storage tanks', 'tanks')) for q in texts(ships, ['one-hop'])} == {True}
 
 
-def test_a_box_says_nothing_about_colour_or_shape_unless_its_object_fills_it():
+def test_a_box_says_nothing_about_color_or_shape_unless_its_object_fills_it():
     image = np.full((400, 400, 3), 130, np.uint8)
     image[100:140, 100:140] = 200, 30, 30
     for category, expected in [('ship', False), ('vehicle', True)]:

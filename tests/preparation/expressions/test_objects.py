@@ -25,22 +25,22 @@ def speckled(seed: int, size=(120, 90)) -> np.ndarray:
 @example(372856)  # a wall of one pixel between outline and hole
 def test_parts_are_the_8_connected_components(seed):
     mask = speckled(seed)
-    labels, found = ndimage.label(mask, np.ones((3, 3)))
-    expected = [labels == i for i in range(1, found + 1) if (labels == i).sum() >= MIN_PART * mask.size]
+    labels, num_parts = ndimage.label(mask, np.ones((3, 3)))
+    expected = [labels == i for i in range(1, num_parts + 1) if (labels == i).sum() >= MIN_PART * mask.size]
     parts = MaskParts(mask)
     made = [parts.region([obj.label]).mask(mask.shape) for obj in parts.objects]
     assert sorted(m.tobytes() for m in made) == sorted(m.tobytes() for m in expected)
-    for obj, own in zip(parts.objects, made):
-        assert obj.area == own.sum()
+    for obj, expected_mask in zip(parts.objects, made):
+        assert obj.area == expected_mask.sum()
         window, left, top = obj.mask(mask.shape)
         pasted = np.zeros_like(mask)
         pasted[top : top + window.shape[0], left : left + window.shape[1]] = window
-        assert (pasted == own).all()
+        assert (pasted == expected_mask).all()
         assert obj.outline.is_valid
         # Contours are simplified to a pixel, holes as well, and a wall between them may go.
-        drawn = shapely.contains_xy(obj.outline.buffer(2.5), *np.argwhere(own)[:, ::-1].T)
+        drawn = shapely.contains_xy(obj.outline.buffer(2.5), *np.argwhere(expected_mask)[:, ::-1].T)
         assert drawn.all()
-        assert obj.outline.area <= own.sum() + 1.5 * obj.outline.length + MIN_PART * mask.size * found
+        assert obj.outline.area <= expected_mask.sum() + 1.5 * obj.outline.length + MIN_PART * mask.size * num_parts
 
 
 @settings(max_examples=15, deadline=None)
@@ -59,7 +59,7 @@ def test_cells_of_a_large_mask_join_only_what_is_close(seed, cell):
     for obj, region in zip(coarse.objects, regions):
         assert obj.area == region.sum()
         # A coarse part is made of whole fine ones, and all of them are within reach of each other.
-        labels, found = ndimage.label(mask, np.ones((3, 3)))
+        labels, _ = ndimage.label(mask, np.ones((3, 3)))
         assert all((region[labels == i]).all() for i in np.unique(labels[region]))
         close = ndimage.binary_dilation(region, np.ones((3, 3)), iterations=cell)
         assert ndimage.label(close, np.ones((3, 3)))[1] == 1

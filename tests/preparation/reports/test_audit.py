@@ -56,12 +56,12 @@ def files_of(folder: Path) -> dict[str, AnnotationFile]:
 
 
 def test_what_is_shared(tree):
-    found = audit(files_of(tree), tree)
-    assert found.images == {'a.png': ['train', 'test']}
-    assert {(a, b) for a, b, _ in found.near} == {('b.png', 'b2.jpg'), ('c.png', 'c2.png')}
-    assert {(a, b) for a, b, _ in found.alike} == {('b.png', 'b2.jpg'), ('c.png', 'c2.png'), ('d.png', 'd2.png')}
-    assert found.sentences == {'the ship': ['train', 'test'], 'a ship': ['train', 'test']}
-    assert found.counts == {
+    overlap = audit(files_of(tree), tree)
+    assert overlap.images == {'a.png': ['train', 'test']}
+    assert {(a, b) for a, b, _ in overlap.near} == {('b.png', 'b2.jpg'), ('c.png', 'c2.png')}
+    assert {(a, b) for a, b, _ in overlap.alike} == {('b.png', 'b2.jpg'), ('c.png', 'c2.png'), ('d.png', 'd2.png')}
+    assert overlap.sentences == {'the ship': ['train', 'test'], 'a ship': ['train', 'test']}
+    assert overlap.counts == {
         'train': {'images': 6, 'queries': 7, 'queries_seen': 2},
         'test': {'images': 6, 'queries': 7, 'queries_seen': 3},
     }
@@ -88,8 +88,8 @@ def test_against_a_slow_reference(tree):
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_the_division_by_image(tree, seed):
     before = files_of(tree)
-    found = audit(before, tree)
-    written = write_disjoint(before, found, tree / 'new', seed)
+    overlap = audit(before, tree)
+    written = write_disjoint(before, overlap, tree / 'new', seed)
     after = files_of(tree / 'new')
     again = audit(after, tree)
     assert not again.images and not again.near

@@ -17,8 +17,8 @@ from xemap.preparation.reports.histograms import HISTOGRAMS
     ],
 )
 def test_bars(name, counts, edges, heights) -> None:
-    found = bars(name, counts)
-    assert found[0].tolist() == edges and found[1].tolist() == heights
+    drawn = bars(name, counts)
+    assert drawn[0].tolist() == edges and drawn[1].tolist() == heights
 
 
 @pytest.mark.parametrize('largest', [23, 24, 119, 120, 5000])

@@ -41,16 +41,16 @@ def files(tmp_path) -> tuple[Path, Path]:
 
 
 def test_borders(files, tmp_path):
-    found = check_agreement(*files, tmp_path / 'kept.arrow')
+    agreement = check_agreement(*files, tmp_path / 'kept.arrow')
     (record,) = AnnotationFile(tmp_path / 'kept.arrow')
-    assert [query.text for query in record.queries] == ['agreed', 'least', 'most'] and found.kept == 3
-    assert {text: reason for _, text, reason in found.rejected} == {
+    assert [query.text for query in record.queries] == ['agreed', 'least', 'most'] and agreement.kept == 3
+    assert {text: reason for _, text, reason in agreement.rejected} == {
         'half': 'IoU 0.500 is not above 0.5',
         'tiny': 'covers 0.160% of the image, not 0.2% to 75%',
         'huge': 'covers 76.000% of the image, not 0.2% to 75%',
         'alone': 'the second group drew nothing for it',
     }
-    assert len(found.ious) == 6 and found.ious[0] == pytest.approx(20 / 21)
+    assert len(agreement.ious) == 6 and agreement.ious[0] == pytest.approx(20 / 21)
     with pytest.raises(ConfigError, match='the smaller share first'):
         check_agreement(*files, tmp_path / 'kept.arrow', share=(0.5, 0.1))
 

@@ -63,18 +63,18 @@ def test_repeated_and_resumed(written, tmp_path):
 
 NOUNS = {category: synthetic_words().category(category) for category in DRAW}
 NAMES = sorted(
-    {noun: name for name, own in NOUNS.items() for noun in (*own.singular, *own.plural, *own.beside)}.items(),
+    {noun: name for name, forms in NOUNS.items() for noun in (*forms.singular, *forms.plural, *forms.beside)}.items(),
     key=lambda item: -len(item[0]),
 )
 
 
 def named(caption: str) -> set[str]:
     """Categories that a caption names; longer nouns first, since a road intersection is no road."""
-    found = set()
+    categories = set()
     for noun, category in NAMES:
         caption, times = re.subn(rf'\b{noun}\b', ' ', caption)
-        found |= {category} if times else set()
-    return found
+        categories |= {category} if times else set()
+    return categories
 
 
 def test_captions_tell_what_the_tile_shows():
@@ -83,7 +83,7 @@ def test_captions_tell_what_the_tile_shows():
     wordings = [*templates['places'].values(), *(templates['attributes']['superlative'][word] for word in EXTREMES)]
     places = {word for texts in wordings for text in texts for word in text.replace('{noun}', '').split()}
     places -= {'the', 'to', 'of', 'in', 'at', 'on', 'left', 'right', 'top', 'bottom'}
-    told = 0
+    num_captions = 0
     for seed in range(6):
         rng = np.random.default_rng(seed)
         scene = lay_out_scene(seed, 512)
@@ -92,8 +92,8 @@ def test_captions_tell_what_the_tile_shows():
         for caption in describe(seen, scene.plan.size, rng, 20) if seen else ():
             assert named(caption) and named(caption) <= {obj.category for obj in seen}, caption
             assert not places & set(caption.split()), caption
-            told += 1
-    assert told >= 80
+            num_captions += 1
+    assert num_captions >= 80
 
 
 def test_visible_objects_are_cut():
@@ -108,17 +108,17 @@ def test_visible_objects_are_cut():
 
 def test_relations_and_lists():
     objects = [box('lake', 10, 10, 50, 50), box('parking', 52, 10, 90, 50, fill='full'), box('forest', 10, 60, 50, 99)]
-    told = {c for seed in range(30) for c in describe(objects, (100, 100), np.random.default_rng(seed))}
+    captions = {c for seed in range(30) for c in describe(objects, (100, 100), np.random.default_rng(seed))}
     water, wood = r'(lake|pond)', r'(forest|woodland|patch of forest|woods)'
     assert any(
         re.fullmatch(rf'(the )?{water} (next to|beside|adjacent to|right by|near) the .*(park|lot|area).*', c)
-        for c in told
+        for c in captions
     )
-    assert any(re.search(r'full|crowded|many cars', c) for c in told)
-    assert any(re.search(r'left of', c) for c in told) and not any(re.search(r'empty|vacant', c) for c in told)
-    assert any(', ' in c and ' and ' in c for c in told)  # all three
-    assert any(re.search(rf'{water} above the {wood}', c) for c in told)
-    assert not any(re.search(rf'{water} (directly )?below', c) for c in told)
+    assert any(re.search(r'full|crowded|many cars', c) for c in captions)
+    assert any(re.search(r'left of', c) for c in captions) and not any(re.search(r'empty|vacant', c) for c in captions)
+    assert any(', ' in c and ' and ' in c for c in captions)  # all three
+    assert any(re.search(rf'{water} above the {wood}', c) for c in captions)
+    assert not any(re.search(rf'{water} (directly )?below', c) for c in captions)
     five = describe(objects, (100, 100), np.random.default_rng(0))
     assert len(set(five)) == 5 and five == describe(objects, (100, 100), np.random.default_rng(0))
     assert len(describe(objects[:1], (100, 100), np.random.default_rng(0), count=9)) == 9

@@ -54,9 +54,9 @@ def test_every_scene_has_all_kinds(layouts):
         assert len({q.text for q in queries}) == len({choice.meaning for choice in layout.choices}) == len(queries)
     every = [q for layout in layouts for q in layout.queries()]
     for kind in QUERY_KINDS:
-        own = [q for q in every if q.kind == kind]
-        assert len(own) > 0.15 * len(every)
-        assert 0 < sum(q.multi_ref for q in own) < len(own)
+        of_kind = [q for q in every if q.kind == kind]
+        assert len(of_kind) > 0.15 * len(every)
+        assert 0 < sum(q.multi_ref for q in of_kind) < len(of_kind)
     assert {q.category for q in every} == set(DRAW)
 
 
@@ -75,7 +75,7 @@ def test_queries_carry_what_they_refer_to(layouts):
             assert 0.003 < mask.mean() < 0.6
 
 
-def test_place_and_neighbours_matter(layouts):
+def test_place_and_neighbors_matter(layouts):
     """Most position and multi-hop queries cannot be answered from the category alone."""
     for kind in ('position', 'multi-hop'):
         told_apart = [
@@ -193,7 +193,7 @@ def test_attributes_can_be_seen(category, name, values):
         assert share[value] > max(others) + 0.05, share
 
 
-def test_noise_is_normalised_and_seeded():
+def test_noise_is_normalized_and_seeded():
     field = fractal(np.random.default_rng(0), (90, 130), 30, 4)
     assert field.shape == (90, 130) and abs(field.mean()) < 1e-4 and abs(field.std() - 1) < 1e-3
     assert np.array_equal(field, fractal(np.random.default_rng(0), (90, 130), 30, 4))

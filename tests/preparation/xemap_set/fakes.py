@@ -34,15 +34,15 @@ class Fake(SourceConverter):
         return items
 
     def instances(self, item: Item, size: tuple[int, int]) -> Iterator[Instance]:
-        told = self.folder.parent
-        if (told / f'{self.name}.broken').exists():
+        switches = self.folder.parent
+        if (switches / f'{self.name}.broken').exists():
             self.bad(DataError(f'{item.image} is broken'), 'bad_annotations')
-        if (told / f'{self.name}.bug').exists():
+        if (switches / f'{self.name}.bug').exists():
             raise ZeroDivisionError('a bug')
-        if (told / f'{self.name}.killed').exists():
+        if (switches / f'{self.name}.killed').exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        while (told / f'{self.name}.wait').exists() and item.name.endswith('b.png'):
-            (told / f'{self.name}.waits').touch()
+        while (switches / f'{self.name}.wait').exists() and item.name.endswith('b.png'):
+            (switches / f'{self.name}.waits').touch()
             time.sleep(0.05)
         if self.crops is not None:
             Image.new('RGB', (4, 4)).save(self.data_root / self.crops / item.image.name)

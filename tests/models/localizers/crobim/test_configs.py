@@ -38,8 +38,8 @@ def settings(part, path: str = '') -> dict:
 @pytest.mark.parametrize('path', ABLATIONS, ids=lambda p: p.stem.removeprefix(BASE.stem + '_'))
 def test_an_ablation_changes_one_field_and_trains(path):
     base, config = settings(load_config(BASE).to_dict()), load_config(path)
-    own = settings(config.to_dict())
-    changed = {place for place in base.keys() | own.keys() if base.get(place) != own.get(place)}
+    ablated = settings(config.to_dict())
+    changed = {place for place in base.keys() | ablated.keys() if base.get(place) != ablated.get(place)}
     part = {'capm': '.model.prompts', 'adc': '.model.compensation', 'lgfa': '.model.attend', 'mid': '.model.decoder'}
     name = path.stem.removeprefix(BASE.stem + '_')
     changed = {place for place in changed if not place.startswith('.optim_wrapper.paramwise_cfg') or name != 'capm-off'}

@@ -241,8 +241,8 @@ class TestCroBIM(NetworkTester):
         model.eval()
         with torch.no_grad():
             for texts, expected in ((sample.texts, masks), (sample.texts[::-1], masks.flip(0))):
-                asked = sample.new()
-                asked.texts = texts
-                predicted = model(image, [asked]) > 0
+                reordered = sample.new()
+                reordered.texts = texts
+                predicted = model(image, [reordered]) > 0
                 overlap = (predicted & expected).sum((1, 2)) / (predicted | expected).sum((1, 2))
                 assert overlap.min() > 0.95, overlap

@@ -44,12 +44,12 @@ def attention(module: Any, query: Tensor, key: Tensor, value: Tensor, keep: Tens
     weights, biases = attn.in_proj_weight.split(width), attn.in_proj_bias.split(width)
     q, k, v = (x @ w.T + b for x, w, b in zip((query, key, value), weights, biases))
     parts = []
-    for own in torch.arange(width).chunk(heads):
-        scores = q[:, own] @ k[:, own].T / math.sqrt(width // heads)
+    for dims in torch.arange(width).chunk(heads):
+        scores = q[:, dims] @ k[:, dims].T / math.sqrt(width // heads)
         if keep is not None:
             scores = scores[:, keep]
         exponents = (scores - scores.amax(1, keepdim=True)).exp()
-        parts.append(exponents / exponents.sum(1, keepdim=True) @ (v[:, own] if keep is None else v[keep][:, own]))
+        parts.append(exponents / exponents.sum(1, keepdim=True) @ (v[:, dims] if keep is None else v[keep][:, dims]))
     return torch.cat(parts, 1) @ attn.out_proj.weight.T + attn.out_proj.bias
 
 
@@ -82,8 +82,8 @@ def project(sequence: Any, x: Tensor) -> Tensor:
 
 
 def nearest(padding: Tensor, size: tuple[int, int]) -> Tensor:
-    (h, w), (rows, columns) = padding.shape, size
-    return padding[[i * h // rows for i in range(rows)]][:, [j * w // columns for j in range(columns)]]
+    (h, w), (rows, dims) = padding.shape, size
+    return padding[[i * h // rows for i in range(rows)]][:, [j * w // dims for j in range(dims)]]
 
 
 @torch.no_grad()
@@ -103,7 +103,7 @@ def ground(model: Any, image: Tensor, words: Tensor, sentence: Tensor, word_mask
     if 'scales' in model.memory:
         memory += [level.flatten(1).T for level in levels]
         memory_pos += positions
-        keep += [~own for own in paddings]
+        keep += [~padded for padded in paddings]
     real = word_mask.bool()
     if 'words' in model.memory:
         memory.append(project(model.text_proj, words))

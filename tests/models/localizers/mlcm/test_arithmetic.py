@@ -44,8 +44,8 @@ def test_equations_3_to_14(options, letterboxed):
     with torch.no_grad():
         result = model.forward_features(**given, image_mask=padding if letterboxed else None)
     for i in range(3):
-        wanted = reference.ground(model, *(value[i] for value in given.values()), padding[i])
-        for name, values in wanted.items():
+        expected = reference.ground(model, *(value[i] for value in given.values()), padding[i])
+        for name, values in expected.items():
             close(result[name][i], values, atol=1e-10)
 
 
@@ -116,8 +116,8 @@ def test_positions_of_a_level():
     close(pos[[0, 1, 128, 129], 0, 0], torch.tensor([0.309017, 0.951057] * 2), atol=1e-6)
     for size in ((20, 20), (9, 9), (4, 4), (1, 1)):
         for padding in (torch.zeros(size, dtype=torch.bool), letterbox_mask(1, size[0], size[0] // 4)[0]):
-            wanted = reference.sine(padding, 256)
-            close(model.image_pos(padding[None], None)[0].flatten(1).T.double(), wanted, atol=2e-5)
+            expected = reference.sine(padding, 256)
+            close(model.image_pos(padding[None], None)[0].flatten(1).T.double(), expected, atol=2e-5)
 
 
 def test_texts_do_not_see_each_other_nor_their_padding():

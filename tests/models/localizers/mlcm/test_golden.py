@@ -49,12 +49,12 @@ def test_boxes_states_and_intermediate_values(golden, model):
         for name in ('box', 'fusion'):
             torch.testing.assert_close(result[name], torch.tensor(case[name]), atol=TOLERANCE, rtol=0)
         for name in ('c5', 'decoder', 'visual_tokens'):
-            wanted, given = case[name], result[name]
-            assert list(given.shape) == wanted['shape']
+            expected, given = case[name], result[name]
+            assert list(given.shape) == expected['shape']
             flat = given.flatten()
-            torch.testing.assert_close(flat[wanted['at']], torch.tensor(wanted['values']), atol=TOLERANCE, rtol=0)
-            assert float(flat.mean()) == pytest.approx(wanted['mean'], abs=TOLERANCE)
-            assert float(flat.std()) == pytest.approx(wanted['std'], abs=TOLERANCE)
+            torch.testing.assert_close(flat[expected['at']], torch.tensor(expected['values']), atol=TOLERANCE, rtol=0)
+            assert float(flat.mean()) == pytest.approx(expected['mean'], abs=TOLERANCE)
+            assert float(flat.std()) == pytest.approx(expected['std'], abs=TOLERANCE)
 
 
 def test_a_letterboxed_image_at_full_size(golden, model):
@@ -67,7 +67,7 @@ def test_a_letterboxed_image_at_full_size(golden, model):
     with torch.no_grad():
         result = model.forward_features(*given, image_mask=mask)
         unmasked = model.forward_features(*given)
-    wanted = reference.ground(model, *(value[0] for value in given), mask[0])
-    for name, value in wanted.items():
+    expected = reference.ground(model, *(value[0] for value in given), mask[0])
+    for name, value in expected.items():
         torch.testing.assert_close(result[name][0], value, atol=TOLERANCE, rtol=0)
     assert (result.box - unmasked.box).abs().max() > 1e-3

@@ -146,8 +146,8 @@ def test_the_score_learns_the_iou_and_absent_referents():
     features = SimpleNamespace(box=boxes, fusion=torch.eye(8)[:3], size=(100, 100))
     losses = head.loss(features, [sample])
     logits = head.score(features.fusion)[:, 0]
-    wanted = torch.tensor([1, 0.5, 0])
-    expected = -(wanted * logits.sigmoid().log() + (1 - wanted) * (1 - logits.sigmoid()).log()).mean()
+    ious = torch.tensor([1, 0.5, 0])
+    expected = -(ious * logits.sigmoid().log() + (1 - ious) * (1 - logits.sigmoid()).log()).mean()
     torch.testing.assert_close(losses['loss_score'], expected)
     # The absent one has no part in the losses of boxes.
     assert float(losses['loss_iou']) == pytest.approx((0 + 0.5) / 2, abs=1e-5)

@@ -80,18 +80,18 @@ def test_a_box_comes_back_from_the_networks_frame(size, flip):
     for step in steps:
         results = TRANSFORMS.build(step)(results)
     sample = results['data_samples']
-    wanted = sample.queries[0].region.box(size)
+    expected = sample.queries[0].region.box(size)
     assert sample.flip == bool(flip) if flip else True
     scale = torch.tensor([64.0, 64, 64, 64])
     x0, y0, x1, y1 = (sample.gt_boxes[0] / scale).tolist()
     exact = torch.tensor([[(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]])
     assert float(sum(model.head.losses(exact, sample.gt_boxes, (64, 64)).values())) == pytest.approx(0, abs=1e-6)
-    model.predict = lambda inputs, samples: model.head.predict([found(exact)], samples)
+    model.predict = lambda inputs, samples: model.head.predict([features_with(exact)], samples)
     (again,) = model(results['inputs'][None].float(), [sample], mode='predict')
-    np.testing.assert_allclose(again.answers.boxes(size)[0], wanted, atol=1e-4 * max(size))
+    np.testing.assert_allclose(again.answers.boxes(size)[0], expected, atol=1e-4 * max(size))
 
 
-def found(boxes: torch.Tensor):
+def features_with(boxes: torch.Tensor):
     from types import SimpleNamespace
 
     return SimpleNamespace(box=boxes, fusion=torch.zeros(1, 32), size=(64, 64))
@@ -109,8 +109,8 @@ def test_groups_of_pairs_change_nothing():
     together = model.localize(photos, texts)
     for number in (1, 2):
         model.max_pairs = number
-        for own, other in zip(model.localize(photos, texts), together):
-            assert_close(own, other)
+        for alone, other in zip(model.localize(photos, texts), together):
+            assert_close(alone, other)
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

@@ -130,7 +130,7 @@ def test_configs_build_what_their_name_says(path):
     number = {'_L2': 2, '_L6': 6}.get(path.stem[-3:], 0 if 'a-no-mlcm' in path.stem or 'transvg' in path.stem else 1)
     assert (0 if model.decoder is None else len(model.decoder.layers)) == number
     memory = {'b-': ABLATIONS['b'], 'c-': ABLATIONS['c'], 'd-': ABLATIONS['d'], 'e-': ABLATIONS['e']}
-    named = [wanted for mark, wanted in memory.items() if f'rsvg_{mark}' in path.stem]
+    named = [places for mark, places in memory.items() if f'rsvg_{mark}' in path.stem]
     assert model.memory == (named[0] if named else ABLATIONS['full'] if number else ())
     assert len(model.levels.added) == (3 if 'scales' in model.memory else 0)
     assert model.language_model.sentence == ('sentence' in model.memory)
@@ -183,9 +183,9 @@ def test_learns_which_of_two_objects_a_text_means():
     model = build(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=600)
-    wanted = torch.tensor(targets)
+    target_boxes = torch.tensor(targets)
     sample = XeMapDataSample()
-    sample.gt_boxes = wanted
+    sample.gt_boxes = target_boxes
     for _ in range(600):
         losses = model.head.loss(model.forward_features(images, **given), [sample])
         optimizer.zero_grad()
@@ -197,7 +197,7 @@ def test_learns_which_of_two_objects_a_text_means():
     def score(**changes):
         with torch.no_grad():
             boxes = model.head.corners(model.forward_features(images, **{**given, **changes}).box, (size, size))
-        return box_metrics(boxes.numpy(), wanted.numpy())
+        return box_metrics(boxes.numpy(), target_boxes.numpy())
 
     assert score()['pr@0.9'] == 1
     swapped = score(words=given['words'].flip(0), sentence=given['sentence'].flip(0))

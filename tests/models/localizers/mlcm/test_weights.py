@@ -125,10 +125,9 @@ def test_the_config_names_a_detr_checkpoint(detr, tmp_path):
 
 def test_the_text_encoder_of_the_authors_checkpoint():
     model = build(tiny_mlcm(language_model=dict(type='WordSentenceEncoder', name='minilm'), text_width=None))
-    own = model.language_model.model.state_dict()
-    bert = {
-        f'module.textmodel.{name}': torch.randn_like(value) for name, value in own.items() if value.is_floating_point()
-    }
+    state = model.language_model.model.state_dict()
+    floats = {name: value for name, value in state.items() if value.is_floating_point()}
+    bert = {f'module.textmodel.{name}': torch.randn_like(value) for name, value in floats.items()}
     report = load_authors_weights(model, bert)
     assert report['left'] == []
     for name, value in model.language_model.model.state_dict().items():

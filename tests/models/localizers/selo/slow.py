@@ -11,26 +11,26 @@ Box = tuple[int, int, int, int]
 def tiles(size: tuple[int, int], scales, offsets_of) -> list[Box]:
     """x0, y0, x1, y1 of every tile; ``offsets_of(step)`` gives the passes' offsets."""
     height, width = size
-    found: list[Box] = []
+    boxes: list[Box] = []
     for scale in scales:
         for offset in offsets_of(scale):
             for y in starts(height, scale, offset):
                 for x in starts(width, scale, offset):
                     box = (x, y, min(x + scale, width), min(y + scale, height))
-                    if box not in found:
-                        found.append(box)
-    return found
+                    if box not in boxes:
+                        boxes.append(box)
+    return boxes
 
 
 def starts(length: int, step: int, offset: int) -> list[int]:
     if length <= step:
         return [0]
-    found = []
+    offsets = []
     start = offset
     while start < length:
-        found.append(start if start + step < length else length - step)
+        offsets.append(start if start + step < length else length - step)
         start += step
-    return found
+    return offsets
 
 
 def stack(boxes, similarity, size: tuple[int, int]) -> np.ndarray:

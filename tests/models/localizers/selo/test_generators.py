@@ -36,7 +36,7 @@ def test_v2_keeps_the_best_tiles_and_refines_them():
     scored = SeLoV2Generator().scored_slices(size, pretend_score(2, calls))
     tiles, union = calls
     assert len(tiles) == 12  # four rows, three columns, one pass
-    own = set()
+    tiles_of_queries = set()
     for query, (boxes, similarity) in enumerate(scored):
         expected = pretend_score(2)(boxes)[:, query]
         assert np.array_equal(similarity, expected)
@@ -45,8 +45,8 @@ def test_v2_keeps_the_best_tiles_and_refines_them():
         assert len(np.unique(boxes, axis=0)) == len(boxes)
         sides = boxes[2:, 2:] - boxes[2:, :2]
         assert sides.max() == 256 and (boxes[:, 2:] <= [1500, 2000]).all() and (boxes[:, :2] >= 0).all()
-        own |= {tuple(box) for box in boxes[2:].tolist()}
-    assert {tuple(box) for box in union.tolist()} == own and len(union) == len(own)
+        tiles_of_queries |= {tuple(box) for box in boxes[2:].tolist()}
+    assert {tuple(box) for box in union.tolist()} == tiles_of_queries and len(union) == len(tiles_of_queries)
 
 
 def test_a_query_of_v2_does_not_depend_on_the_others():
@@ -66,7 +66,7 @@ def test_shuffles_depend_on_seed_and_text_only():
     text = 'two long red bridges over a river'
     phrasings = SeLoV2Generator().phrasings(text)
     assert phrasings[0] == text and len(phrasings) == 5 and len(set(phrasings)) == 5
-    assert all(Counter(own.split()) == Counter(text.split()) for own in phrasings)
+    assert all(Counter(phrasing.split()) == Counter(text.split()) for phrasing in phrasings)
     generator = SeLoV2Generator()
     generator.phrasings('something else')
     assert generator.phrasings(text) == phrasings

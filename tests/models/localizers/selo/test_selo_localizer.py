@@ -59,7 +59,7 @@ def test_v2_is_the_protocol_step_by_step(size):
     image, texts = raw_images(1, size)[0], ['a red roof', 'green fields next to blue water']
     model = build(V2, batch_size=5)
     for text, map in zip(texts, localize(model, image, texts)):
-        each = [similarity_of(model.retrieval, image, own) for own in model.generator.phrasings(text)]
+        each = [similarity_of(model.retrieval, image, phrasing) for phrasing in model.generator.phrasings(text)]
         expected = slow.v2(size, 16, (4, 8), lambda box: np.mean([score(box) for score in each]), 9)  # noqa: B023
         assert np.abs(np.rint(map.numpy() * 255) - expected).max() <= 1
 

@@ -54,5 +54,5 @@ def test_boxes_around_the_nine_anchors():
         (960, 0, 1024, 64),
         (896, 0, 1024, 128),
     ]  # upper corners
-    centres = {((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes[8:]}
-    assert centres == {(640, 128), (896, 128), (640, 384), (896, 384), (768, 256)}
+    centers = {((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes[8:]}
+    assert centers == {(640, 128), (896, 128), (640, 384), (896, 384), (768, 256)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xemap.registry import MODELS
 
-COLOURS = {'red': 0, 'green': 1, 'blue': 2}
+COLORS = {'red': 0, 'green': 1, 'blue': 2}
 
 
 @MODELS.register_module(force=True)
@@ -45,8 +45,8 @@ class ToyRetrieval(nn.Module):
         for place, word in enumerate(text.split()):
             seed = list(hashlib.sha256(word.encode()).digest())
             vector += 0.1 * np.random.default_rng([*seed, place]).standard_normal(12)  # the order of words counts
-            if word in COLOURS:
-                vector[4 * COLOURS[word] : 4 * COLOURS[word] + 4] += 3
+            if word in COLORS:
+                vector[4 * COLORS[word] : 4 * COLORS[word] + 4] += 3
         return vector
 
 
@@ -64,9 +64,9 @@ def similarity_of(model: ToyRetrieval, image: Tensor, text: str):
 
     def score(box) -> float:
         pixels = cut_slices(image.numpy(), np.array([box]), model.image_size)[0].transpose(1, 2, 0)
-        normalised = torch.tensor((pixels - np.array(model.mean)) / np.array(model.std), dtype=torch.float32)
+        normalized = torch.tensor((pixels - np.array(model.mean)) / np.array(model.std), dtype=torch.float32)
         with torch.no_grad():
-            features = model.image_features(normalised.permute(2, 0, 1)[None])
+            features = model.image_features(normalized.permute(2, 0, 1)[None])
             return model.similarity(features, model.text_features([text])).item()
 
     return score
