@@ -7,14 +7,14 @@
         --cfg-options model.language_model.name=minilm train_dataloader.batch_sampler.pairs_per_batch=4
 
   train   pairs/s of whole training steps, and peak memory
-  infer   queries/s at 1, 4, 9 and 32 queries an image, together and one by one
+  infer   queries/s at 1, 4, 9 and 32 queries per image, together and one by one
   naive   both against the same network composed naively from MMDetection's parts
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
 
 and only where asked for:
 
-  pairs     training steps of 1 to 64 pairs: pairs/s, memory a pair, share of what the device multiplies
+  pairs     training steps of 1 to 64 pairs: pairs/s, memory per pair, share of what the device multiplies
   sampling  back ends of deformable sampling, forward and backward
   scenario  1,129 queries on 300 images of 2,000 px: the config's network against SeLo v1 and v2 on CLIP ViT-L/14
   large_sources  training samples of 10,000 px sources, decoded whole and at a fraction

@@ -26,9 +26,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'images', nargs='*', metavar='IMAGE', help='a file, folder, quoted pattern, or GDAL name (/vsizip/a.zip/b.tif)'
     )
-    parser.add_argument('--images-from', action='append', default=[], metavar='FILE', help='images, one a line')
+    parser.add_argument('--images-from', action='append', default=[], metavar='FILE', help='images, one per line')
     parser.add_argument('--query', action='append', default=[], metavar='TEXT', help='a sentence; repeat for more')
-    parser.add_argument('--queries-file', metavar='FILE', help='sentences, one a line')
+    parser.add_argument('--queries-file', metavar='FILE', help='sentences, one per line')
     parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument('--config', help="path, or name of one of the project's (default: the checkpoint's own)")
     parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')

@@ -26,7 +26,7 @@ def parse_args():
         help='go on from this checkpoint; without a value from the newest readable one of the work directory',
     )  # fmt: skip
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU only)')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the pairs a step')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the pairs per step')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
         help='override config entries: key=value, a.b=1, key="[1,2]", list.0.key=value',

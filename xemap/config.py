@@ -41,7 +41,7 @@ HOOKS = {
 TARGET_STEP = 'GenerateTargets'
 """Type of the pipeline step that stands for the config's ``target``."""
 
-_MISSPELT = 0.8  # two letters swapped in a word of five, as in modle
+_MISSPELLED = 0.8  # two letters swapped in a word of five, as in modle
 
 
 def find_config(name: str | Path) -> Path:
@@ -213,7 +213,7 @@ def check_keys(cfg: Config) -> None:
         ConfigError: the first one found, with the nearest known key.
     """
     for key in cfg:
-        close = difflib.get_close_matches(key, RUNNER_KEYS, n=1, cutoff=_MISSPELT)
+        close = difflib.get_close_matches(key, RUNNER_KEYS, n=1, cutoff=_MISSPELLED)
         if key not in RUNNER_KEYS and close:
             raise ConfigError(f'config {cfg.filename}: key "{key}" has no effect; did you mean "{close[0]}"?')
     for place, known in KNOWN_KEYS.items():

@@ -22,19 +22,19 @@ from xemap.models.fusion.sampling import has_compiled_ops
 ROOT = Path(xemap.__file__).resolve().parents[1]
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(name: str) -> str:
     """``'cpu'`` or ``'cuda'``; ``'auto'`` takes the GPU where there is one.
 
     Raises:
         ConfigError: no such device.
     """
-    if wanted == 'auto':
+    if name == 'auto':
         return 'cuda' if torch.cuda.is_available() else 'cpu'
-    if wanted not in ('cpu', 'cuda'):
-        raise ConfigError(f'device "{wanted}" is unknown; use auto, cpu or cuda')
-    if wanted == 'cuda' and not torch.cuda.is_available():
+    if name not in ('cpu', 'cuda'):
+        raise ConfigError(f'device "{name}" is unknown; use auto, cpu or cuda')
+    if name == 'cuda' and not torch.cuda.is_available():
         raise ConfigError('device "cuda": torch sees no GPU; use --device cpu, or a torch built for CUDA')
-    return wanted
+    return name
 
 
 def describe_environment(device: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ TASKS_A_MESSAGE = 4
 
 
 def default_workers() -> int:
-    """One process a core, up to 8."""
+    """One process per core, up to 8."""
     return min(os.cpu_count() or 1, 8)
 
 

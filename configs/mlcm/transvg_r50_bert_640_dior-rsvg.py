@@ -1,5 +1,5 @@
 # TransVG, the baseline that ablation (a) is: no decoder, BERT's last layer, the token first, plain projections, a head
-# of three layers with a sigmoid, plain L1 and GIoU; 64 pairs a step over all GPUs, 90 epochs.
+# of three layers with a sigmoid, plain L1 and GIoU; 64 pairs per step over all GPUs, 90 epochs.
 _base_ = ['./mlcm_r50_bert_640_dior-rsvg.py']
 model = dict(
     num_decoder_layers=0,

@@ -1,5 +1,5 @@
 # The CLIP under CLIP-SeLo and CLIP-SeLo v2 (XeMap paper, section V.B): the last layers of both towers of a
-# ViT-L/14 fine-tuned on RSITMD, SGD 1e-4, 10 epochs, 500 pairs a step. Needs the extra "clip". A RemoteCLIP or
+# ViT-L/14 fine-tuned on RSITMD, SGD 1e-4, 10 epochs, 500 pairs per step. Needs the extra "clip". A RemoteCLIP or
 # GeoRSCLIP file: --cfg-options model.weights=/path/to/RemoteCLIP-ViT-L-14.pt
 _base_ = [
     '../_base_/datasets/captions_256.py',

@@ -1,4 +1,4 @@
-# The paper's recipe: only fusion-side parameters train, plain L1, 400 pairs a step over ten GPUs.
+# The paper's recipe: only fusion-side parameters train, plain L1, 400 pairs per step over ten GPUs.
 _base_ = [
     '../_base_/models/xemap_network.py',
     '../_base_/datasets/xemap_set_512.py',

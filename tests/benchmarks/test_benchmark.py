@@ -191,7 +191,7 @@ class TestModel:
             raise torch.cuda.OutOfMemoryError('CUDA out of memory')
 
         monkeypatch.setattr(model, 'train_step', full)
-        with pytest.raises(ConfigError, match='5 pairs a step at 32 x 48 do not fit .*pairs_per_batch'):
+        with pytest.raises(ConfigError, match='5 pairs per step at 32 x 48 do not fit .*pairs_per_batch'):
             benchmark_training(model, config(), SIZE, 1, 'cpu')
         assert not model.training
 

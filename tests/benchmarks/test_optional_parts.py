@@ -125,7 +125,7 @@ def test_they_run_from_the_tool_and_are_shown(tmp_path, monkeypatch):
     console = Console(width=120, file=io.StringIO())
     console.print(format_report(report))
     text = console.file.getvalue()
-    for shown in ('2 pairs a step', 'embedding_bag, float32, with_backward', 'selo_v2, in the model'):
+    for shown in ('2 pairs per step', 'embedding_bag, float32, with_backward', 'selo_v2, in the model'):
         assert shown in text
     for wrong in (dict(queries=(0,)), dict(pairs=(1, -1)), dict(scenario_images=(0, 1)), dict(scenario_side=0)):
         with pytest.raises(ConfigError, match='give at least 1'):

@@ -80,7 +80,7 @@ def test_learning_rate_scales_with_pairs(toy_runner):
     assert rate(auto_scale_lr=True) == pytest.approx(0.05 * 4 / 16)
     assert rate({'optim_wrapper.accumulative_counts': 2}, auto_scale_lr=True) == pytest.approx(0.05 * 8 / 16)
     by_images = {'train_dataloader.batch_sampler': None, 'train_dataloader.batch_size': 2}
-    with pytest.raises(ConfigError, match='pairs a step are unknown'):
+    with pytest.raises(ConfigError, match='pairs per step are unknown'):
         rate(by_images, auto_scale_lr=True)
 
 

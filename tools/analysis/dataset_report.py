@@ -1,7 +1,7 @@
 """Histograms of annotation files, as in the paper's Figure 4: queries, multi-hop and multi-ref queries per
-image, words per query. Writes OUT/histograms.png (a row a file), OUT/histograms.json and OUT/statistics.json (words,
-vocabulary, categories, regions, pixels of all files together), prints tables, beside a source's published numbers
-where they are known.
+image, words per query. Writes OUT/histograms.png (one row per file), OUT/histograms.json and OUT/statistics.json
+(words, vocabulary, categories, regions, pixels of all files together), prints tables, beside a source's published
+numbers where they are known.
 
 example:
   python tools/analysis/dataset_report.py data/mine/train.arrow data/mine/test.arrow --out work_dirs/mine/report

@@ -97,7 +97,7 @@ def format_annotations_report(report: dict[str, Any]) -> Table:
     table = Table('part', 'measured', 'value', 'target', '', title=title)
     table.columns[2].justify = table.columns[3].justify = 'right'
     load = environment['load_average']
-    table.caption = f'{environment["device_name"]}, one thread a process, load {load:.1f} before'
+    table.caption = f'{environment["device_name"]}, one thread per process, load {load:.1f} before'
 
     def add(part: str, what: str, value: float, unit: str, target: float | None = None, digits: int = 1) -> None:
         bound, met = ('', '') if target is None else (f'< {target:g} {unit}', 'met' if value < target else 'missed')

@@ -119,8 +119,8 @@ def benchmark_large_sources(
 
 def _region(side: int, number: int, as_mask: bool) -> Region:
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    centre = np.array([number % 3 + 1, number // 3 + 1]) * side / 4
-    polygons = PolygonRegion([centre + side / 10 * np.stack([np.cos(angles), np.sin(angles)], 1)])
+    center = np.array([number % 3 + 1, number // 3 + 1]) * side / 4
+    polygons = PolygonRegion([center + side / 10 * np.stack([np.cos(angles), np.sin(angles)], 1)])
     return MaskRegion.from_mask(polygons.mask((side, side))) if as_mask else polygons
 
 

@@ -34,7 +34,7 @@ class Source:
             what the others leave.
         size: (height, width) of an image.
         region: ``'polygon'``, ``'boxes'`` or ``'mask'``.
-        rings: mean number of polygons or boxes a query.
+        rings: mean number of polygons or boxes per query.
     """
 
     name: str

@@ -64,7 +64,7 @@ def queries_of_a_step(cfg: Config, pairs: int | None = None) -> list[int]:
     """
     loader = cfg.get('train_dataloader')
     if not loader:
-        raise ConfigError(f'config {cfg.filename} has no "train_dataloader", which says how many pairs a step has')
+        raise ConfigError(f'config {cfg.filename} has no "train_dataloader", which says how many pairs per step has')
     dataset = loader.get('dataset', {})
     queries = 1 if dataset.get('flat') else dataset.get('max_queries') or QUERIES
     if pairs is None:
@@ -168,7 +168,7 @@ def benchmark_training(
         pairs: of a step; None = as many as the config says.
 
     Raises:
-        ConfigError: a key that is missing or does not fit, or more pairs a step than the GPU holds.
+        ConfigError: a key that is missing or does not fit, or more pairs per step than the GPU holds.
     """
     queries = queries_of_a_step(cfg, pairs)
     optimizer = make_optimizer(model, cfg)
@@ -187,7 +187,7 @@ def benchmark_training(
         work = share_of_ceiling(step, time['median_s'], device, precision(optimizer))
     except _OUT_OF_MEMORY as error:
         raise ConfigError(
-            f'{sum(queries)} pairs a step at {size[0]} x {size[1]} do not fit into the memory of the GPU; '
+            f'{sum(queries)} pairs per step at {size[0]} x {size[1]} do not fit into the memory of the GPU; '
             'lower --cfg-options train_dataloader.batch_sampler.pairs_per_batch'
         ) from error
     finally:
@@ -230,7 +230,7 @@ def benchmark_inference(
         grouped = make_batch([number], size, seed)
         single = split_pairs(grouped)
         calls = {'grouped': lambda g=grouped: predict(model, [g]), 'single': lambda s=single: predict(model, s)}
-        times = measure(calls, repeats, device, f'inference, {number} queries an image')
+        times = measure(calls, repeats, device, f'inference, {number} queries per image')
         difference = (predict(model, [grouped]) - predict(model, single)).abs().max()
         rows.append(
             {

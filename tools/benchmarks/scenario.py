@@ -17,11 +17,11 @@ from xemap.models.localizers import Localizer
 
 ALL_QUERIES, ALL_IMAGES, SIDE = 1129, 300, 2000
 IMAGES = (ALL_IMAGES, 3)
-"""That the network answers, and that each SeLo answers."""
+"""Number of images for the network, and for each SeLo."""
 GROUP = 16
 """Images handed to a localizer at a time."""
 CLIP = dict(type='OpenCLIPRetrieval', name='ViT-L-14', weights=None)
-"""Of random weights, which change no speed."""
+"""Its weights are random: they change no speed."""
 SELO = {
     'selo_v1': dict(type='SeLoV1Generator', scales=(256, 512, 768)),
     'selo_v2': dict(type='SeLoV2Generator'),
@@ -40,13 +40,13 @@ def benchmark_scenario(
     """Answer the queries with the config's network, and with SeLo v1 and v2 on a retrieval model.
 
     Args:
-        cfg: of the network.
-        device: of all models.
-        images: that the network answers.
-        selo_images: that each SeLo answers, which takes a hundred times longer.
-        side: of the images, pixels.
-        retrieval: model of SeLo.
-        seed: of weights, images and texts.
+        cfg: config of the network.
+        device: where all models run.
+        images: number of images for the network.
+        selo_images: number of images for each SeLo, which takes a hundred times longer.
+        side: side of an image, pixels.
+        retrieval: SeLo's retrieval model.
+        seed: seed of weights, images and texts.
 
     Returns:
         for each of ``methods``: ``images`` and ``queries`` answered, and, extrapolated to all
@@ -74,14 +74,14 @@ def queries_of(image: int) -> int:
 
 
 def _answer(localizer: Localizer, number: int, side: int, device: str, seed: int) -> dict[str, Any]:
-    texts = distinct_texts(GROUP * 4, seed)
-    localizer.localize(*next(_groups(1, side, texts, seed)))  # warm-up
+    pool = distinct_texts(GROUP * 4, seed)
+    localizer.localize(*next(_groups(1, side, pool, seed)))  # warm-up
     localizer.reset_stage_seconds()
     inside = _Stopwatch(localizer, device)
     start, queries = time.perf_counter(), 0
-    for images, asked in _groups(number, side, texts, seed):
-        queries += sum(map(len, asked))
-        localizer.localize(images, asked)
+    for images, texts in _groups(number, side, pool, seed):
+        queries += sum(map(len, texts))
+        localizer.localize(images, texts)
     seconds = time.perf_counter() - start
     inside.remove()
     model_seconds = localizer.stage_seconds.get('similarity', inside.seconds)
@@ -92,14 +92,14 @@ def _answer(localizer: Localizer, number: int, side: int, device: str, seed: int
 
 
 def _groups(
-    number: int, side: int, texts: Sequence[str], seed: int
+    number: int, side: int, pool: Sequence[str], seed: int
 ) -> Iterator[tuple[list[np.ndarray], list[list[str]]]]:
-    """Images of noise, a group at a time, with their queries."""
+    """Images of noise, a group at a time, with their queries, texts of ``pool`` in turn."""
     noise = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     for first in range(0, number, GROUP):
         chosen = range(first, min(first + GROUP, number))
-        asked = [[texts[(4 * i + q) % len(texts)] for q in range(queries_of(i))] for i in chosen]
-        yield [np.roll(noise, i, axis=0) for i in chosen], asked
+        texts = [[pool[(4 * i + q) % len(pool)] for q in range(queries_of(i))] for i in chosen]
+        yield [np.roll(noise, i, axis=0) for i in chosen], texts
 
 
 class _Stopwatch:

@@ -43,7 +43,7 @@ def parse_args():
     parser.add_argument('--captions', type=int, metavar='N', help='write tiles with N captions each')
     parser.add_argument('--tiles', type=int, default=10, metavar='N', help='with --captions: tiles of a scene')
     parser.add_argument('--pixels', type=int, default=128, metavar='PX', help='with --captions: side of stored tiles')
-    parser.add_argument('--workers', type=int, help='processes (default: one a core, up to 8)')
+    parser.add_argument('--workers', type=int, help='processes (default: one per core, up to 8)')
     return parser.parse_args()
 
 
@@ -56,18 +56,18 @@ def main(args) -> None:
     from xemap.structures import QUERY_KINDS
     from xemap.terminal import PlainConsole
 
-    wanted = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
-    if not wanted and not args.minimal_pairs:
+    num_scenes = {split: getattr(args, split) for split in SPLITS if getattr(args, split)}
+    if not num_scenes and not args.minimal_pairs:
         raise ConfigError('no scenes asked for; give --train, --val, --test or --minimal-pairs')
     if args.captions is not None:
         if args.minimal_pairs or args.needed_words:
             raise ConfigError('--captions makes no queries; leave --minimal-pairs and --needed-words out')
-        write_tiles(args, wanted)
+        write_tiles(args, num_scenes)
         return
     sizes = args.sizes or SIZES
     counts = {
         split: write_synthetic(args.out, split, number, args.seed, sizes, args.workers, args.needed_words)
-        for split, number in wanted.items()
+        for split, number in num_scenes.items()
     }
     if args.minimal_pairs:
         counts['pairs'] = write_synthetic(
@@ -81,14 +81,14 @@ def main(args) -> None:
     print(json.dumps({'out': str(args.out), 'splits': counts}))
 
 
-def write_tiles(args, wanted: dict[str, int]) -> None:
+def write_tiles(args, num_scenes: dict[str, int]) -> None:
     from rich.table import Table
 
     from xemap.preparation.synthetic.captions import SCENE_SIZES, write_captioned_tiles
     from xemap.terminal import PlainConsole
 
     counts = write_captioned_tiles(
-        args.out, wanted, args.seed, args.tiles, args.pixels,
+        args.out, num_scenes, args.seed, args.tiles, args.pixels,
         sizes=args.sizes or SCENE_SIZES, captions=args.captions, workers=args.workers,
     )  # fmt: skip
     table = Table('', *counts, title=str(args.out))

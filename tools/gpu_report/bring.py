@@ -17,7 +17,7 @@ from pathlib import Path
 
 def lacking(folder: Path) -> tuple[list[Path], list[Path]]:
     """Wheels, and unpacked packages, of a folder that are not installed."""
-    present = {_plain(name) for found in metadata.distributions() if (name := found.metadata['Name'])}
+    present = {_plain(name) for package in metadata.distributions() if (name := package.metadata['Name'])}
     wheels = [wheel for wheel in sorted(folder.glob('*.whl')) if _plain(wheel.name.split('-')[0]) not in present]
     packages = [init.parent for init in sorted(folder.glob('*/__init__.py'))]
     return wheels, [package for package in packages if importlib.util.find_spec(package.name) is None]

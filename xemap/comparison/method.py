@@ -110,7 +110,7 @@ class Outcome:
 
     @property
     def queries(self) -> int:
-        """Asked, scored or not."""
+        """Number of queries, scored or not."""
         return len(self.rows)
 
     def as_dict(self) -> dict[str, Any]:
@@ -173,11 +173,11 @@ def run_method(
 
     Args:
         method: which.
-        ann_file, data_root: of the test set; default the config's own.
+        ann_file, data_root: annotations and data of the test set; default those of the config.
         device: ``'cpu'`` or ``'cuda'``.
         protocol, normalize: of :class:`~xemap.evaluation.SeLoMetric`.
         with_bounds: score the reference answers as well.
-        keep: (image, query) whose maps to keep for pictures, with the texts of its parts, which are asked after the
+        keep: (image, query) whose maps to keep for pictures, with the texts of its parts, which are answered after the
             test set.
         options: overrides of the config.
         advance: called with the number of images done, for progress.
@@ -224,11 +224,11 @@ def run_method(
     outcome.stages = dict(model.stage_seconds)
     if device == 'cuda':
         outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()
-    outcome.parts = _ask_parts(model, dataset, keep)
+    outcome.parts = _part_maps(model, dataset, keep)
     return outcome
 
 
-def _ask_parts(
+def _part_maps(
     localizer: Localizer, dataset: Any, keep: Mapping[tuple[int, int], Sequence[str]]
 ) -> dict[tuple[int, int], dict[str, np.ndarray]]:
     """Maps of the parts of kept queries; every image is read once."""
@@ -236,12 +236,12 @@ def _ask_parts(
     for i in range(len(dataset)) if any(keep.values()) else ():
         info = dataset.get_data_info(i)
         keys = [(int(info['sample_idx']), int(query_id)) for query_id in info['query_ids']]
-        wanted = {key: keep[key] for key in keys if keep.get(key)}
-        texts = list(dict.fromkeys(text for parts in wanted.values() for text in parts))
+        kept = {key: keep[key] for key in keys if keep.get(key)}
+        texts = list(dict.fromkeys(text for parts in kept.values() for text in parts))
         if texts:
             (answers,) = localizer.localize([read_image(Path(info['img_path']))], [texts])
             maps = {text: _small(answer) for text, answer in zip(texts, answers)}
-            made |= {key: {text: maps[text] for text in parts} for key, parts in wanted.items()}
+            made |= {key: {text: maps[text] for text in parts} for key, parts in kept.items()}
     return made
 
 

@@ -54,12 +54,12 @@ def write_page(
         image = _shrunk(read_image(Path(info['img_path'])), FIGURE_SIDE)
         for i in kept:
             query, key = info['queries'][i], (info['sample_idx'], info['query_ids'][i])
-            own = [_panel(image, size, query, key, outcomes, target_options), *_part_panels(image, key, outcomes)]
-            panels += own
+            shown = [_panel(image, size, query, key, outcomes, target_options), *_part_panels(image, key, outcomes)]
+            panels += shown
             caption = f'{Path(info["img_path"]).name}, {info["source"]}, {query.kind or "kind unknown"}'
             figures.append(
                 '<figure>'
-                + '<br>'.join(f'<img src="{data_uri(panel)}" alt="{escape(query.text)}">' for panel in own)
+                + '<br>'.join(f'<img src="{data_uri(panel)}" alt="{escape(query.text)}">' for panel in shown)
                 + f'<figcaption>{escape(caption)}</figcaption></figure>'
             )
     save_panels(Path(path).with_name('figure.png'), panels)

@@ -88,7 +88,7 @@ def compare(
                 advance=lambda n, task=task: progress.advance(task, n),
             )  # fmt: skip
             if outcomes and _query_keys(outcome) != _query_keys(outcomes[0]):
-                raise DataError(f'{method.name} was asked other queries than {names[0]}; compare on one --ann-file')
+                raise DataError(f'{method.name} has other queries than {names[0]}; compare on one --ann-file')
             write_rows_csv(outcome.rows, out / f'{method.name}.queries.csv')
             write_summary_json(outcome.summary, out / f'{method.name}.summary.json')
             outcomes.append(outcome)
@@ -112,7 +112,7 @@ def compare(
 
 
 def best_methods(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """By score, the method whose paired difference to every other one can be told from chance.
+    """By score, the method whose paired difference to every other one is statistically significant.
 
     See :func:`~xemap.evaluation.paired.paired_difference`.
     """

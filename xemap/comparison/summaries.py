@@ -11,7 +11,7 @@ from xemap.evaluation.report import format_cell
 REFERENCES = {'floor': 'uniform map', 'ceiling': 'true mask', 'target': 'MCMG target'}
 """Key in results -> name in the table."""
 
-TOLD_OF_CONTROLS = {
+REPORTED_CONTROLS = {
     'target-only': (('with_distractors', 'by_kind', 'multi-hop'), 'multi-hop queries with distractors'),
     'category': (('with_distractors', 'overall'), 'queries with distractors'),
 }
@@ -28,7 +28,7 @@ def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
         ``model``, ``untrained``, and ``floor``, ``ceiling``, ``target`` as far as they were scored, each with the
         scores that the metrics declare, ``queries`` and ``intervals``; ``by_kind``: the same of the model for each kind
         of query; ``scores``: the declarations; ``text_controls``, where the model was scored with some of
-        :data:`TOLD_OF_CONTROLS`: ``difference`` of the first score (whole minus broken texts), its 95 % interval
+        :data:`REPORTED_CONTROLS`: ``difference`` of the first score (whole minus broken texts), its 95 % interval
         ``low`` and ``high``, the number of ``queries`` and ``of`` which they are.
 
     Raises:
@@ -53,12 +53,12 @@ def compare_summaries(model: str | Path, untrained: str | Path) -> dict:
         'scores': trained['scores'],
     }
     controls = trained.get('text_controls', {})
-    told = {name: _told(controls[name], name) for name in TOLD_OF_CONTROLS if name in controls}
-    return results | ({'text_controls': told} if told else {})
+    effects = {name: _effect(controls[name], name) for name in REPORTED_CONTROLS if name in controls}
+    return results | ({'text_controls': effects} if effects else {})
 
 
-def _told(report: dict, control: str) -> dict:
-    place, queries = TOLD_OF_CONTROLS[control]
+def _effect(report: dict, control: str) -> dict:
+    place, queries = REPORTED_CONTROLS[control]
     for key in place:
         report = report.get(key, {})
     numbers = {key: report.get(key) for key in ('difference', 'low', 'high')}
@@ -76,11 +76,11 @@ def format_comparison(results: dict) -> str:
     for name, row in rows.items():
         cells = ' | '.join(format_cell(row.get(key), row.get('intervals', {}).get(key)) for key in scores)
         lines.append(f'| {name} | {cells} | {row["queries"]} |')
-    for control, told in results.get('text_controls', {}).items():
-        if told['difference'] is not None:
-            bounds = '' if told['low'] is None else f' [{told["low"]:+.4f}, {told["high"]:+.4f}]'
-            number = f'{told["difference"]:+.4f}{bounds}, {told["queries"]} queries'
-            lines += ['', f'{next(iter(labels))} of whole texts minus {control}, {told["of"]}: {number}']
+    for control, effect in results.get('text_controls', {}).items():
+        if effect['difference'] is not None:
+            bounds = '' if effect['low'] is None else f' [{effect["low"]:+.4f}, {effect["high"]:+.4f}]'
+            number = f'{effect["difference"]:+.4f}{bounds}, {effect["queries"]} queries'
+            lines += ['', f'{next(iter(labels))} of whole texts minus {control}, {effect["of"]}: {number}']
     return '\n'.join(lines)
 
 

@@ -51,7 +51,7 @@ def as_markdown(report: dict[str, Any]) -> str:
 
 
 def as_csv(report: dict[str, Any]) -> str:
-    """One line a method or bound, numbers in full; after the columns the seconds of reading and of each stage."""
+    """One line per method or bound, numbers in full; after the columns the seconds of reading and of each stage."""
     text = io.StringIO()
     fields = [*COLUMNS, 'read_seconds', *(f'{stage}_seconds' for stage in _stages(report['methods']))]
     writer = csv.DictWriter(text, fields, extrasaction='ignore', lineterminator='\n')

@@ -1,4 +1,4 @@
-"""Adaptations to versions of third-party packages, one a file.
+"""Adaptations to versions of third-party packages, one per file.
 
 Each file says what is wrong where, and when it can go. :func:`setup` applies those that need torch;
 :mod:`xemap.registry` calls it before it imports MMDetection, so users never have to.

@@ -1,7 +1,7 @@
 """The annotation file: one format for every source and split, image-grouped and memory-mapped.
 
 An Arrow IPC file, uncompressed, so that a process that opens it maps the pages and copies nothing;
-ranks and workers on one node share them. One row an image:
+ranks and workers on one node share them. One row per image:
 
 ========  ================  ==================================================================
 column    type              meaning

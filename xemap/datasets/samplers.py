@@ -17,7 +17,7 @@ from xemap.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class PairBatchSampler(Sampler[list[tuple[int, int]]]):
-    """Batch sampler that keeps the number of pairs a step near a set size.
+    """Batch sampler that keeps the number of pairs per step near a set size.
 
     Memory and time of a step follow its pairs, not its images. Use it as mmengine's ``batch_sampler``::
 
@@ -28,7 +28,7 @@ class PairBatchSampler(Sampler[list[tuple[int, int]]]):
 
     Every epoch the images are shuffled by (seed, epoch) and laid in a row, each as long as its number of
     queries. The row is cut into ``steps x ranks`` equal chunks, an image belongs to the chunk in which
-    its middle lies, and rank r takes chunks r, r + ranks, …. Hence each image is seen exactly once an epoch
+    its middle lies, and rank r takes chunks r, r + ranks, …. Hence each image is seen exactly once per epoch
     over all ranks, a batch differs from the chunk length by at most one image's queries, and the number
     of batches is the same for every rank and epoch.
 
@@ -42,7 +42,7 @@ class PairBatchSampler(Sampler[list[tuple[int, int]]]):
     Args:
         sampler: gives ``dataset`` (with ``query_counts()``), ``seed`` and ``epoch``; mmengine's
             DefaultSampler, whose epoch is set by mmengine's DistSamplerSeedHook.
-        pairs_per_batch: wanted number of pairs a batch and rank.
+        pairs_per_batch: target number of pairs per batch and rank.
         weights: share of each part of a ConcatDataset in the images of an epoch, up to a factor; None sees
             every image once.
         batch_size: given by mmengine; not used.

@@ -63,9 +63,9 @@ def select_queries(
             raise ConfigError(
                 f'text "{text}" is no regular expression ({error}); put \\ before (, [, *, + and ?'
             ) from None
-    for name, wanted in (('hops', multi_hop), ('referents', multi_ref)):
-        if wanted is not None:
-            fits &= _to_numpy(pc.equal(pc.greater(annotations.query_column(name), 1), wanted))
+    for name, several in (('hops', multi_hop), ('referents', multi_ref)):
+        if several is not None:
+            fits &= _to_numpy(pc.equal(pc.greater(annotations.query_column(name), 1), several))
     chosen = np.flatnonzero(fits)
     if not len(chosen):
         raise ConfigError(
@@ -77,8 +77,8 @@ def select_queries(
     return chosen
 
 
-def _check(name: str, wanted: Sequence[str], known: Sequence[str]) -> None:
-    if missing := sorted(set(wanted) - set(known)):
+def _check(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    if missing := sorted(set(chosen) - set(known)):
         raise ConfigError(f'{name} {", ".join(missing)} is unknown here; there are {", ".join(known)}')
 
 

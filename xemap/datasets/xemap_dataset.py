@@ -23,7 +23,7 @@ class XeMapDataset(QueryDataset):
     """Images with their queries.
 
     The annotations stay in the memory-mapped file and are shared by all processes; a data set holds one
-    integer and one count an image. Images without queries are left out.
+    integer and one count per image. Images without queries are left out.
 
     ``dataset[i]`` is image i in epoch 0, ``dataset[epoch, i]`` the same image with the augmentation of
     that epoch, see :class:`~xemap.datasets.query_dataset.QueryDataset`.

@@ -95,8 +95,9 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
                     label='Your image: GeoTIFF, JPEG, PNG …', file_types=list(SUFFIXES), height=150, elem_id='upload'
                 )
                 queries = gradio.Textbox(
-                    '\n'.join(samples[0].queries), label='Queries, one a line', lines=3, max_lines=8, elem_id='queries'
-                )
+                    '\n'.join(samples[0].queries), label='Queries, one per line', lines=3, max_lines=8,
+                    elem_id='queries',
+                )  # fmt: skip
                 with gradio.Accordion('Options', open=False):
                     mode = gradio.Radio(list(MODES), value=next(iter(MODES)), label='What the model sees')
                     threshold = gradio.Dropdown(
@@ -112,7 +113,7 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
                     )
                     with gradio.Column(min_width=200):
                         outlines = gradio.Checkbox(True, label='Outlines of regions', elem_id='outlines')
-                        gradio.HTML(figures.colour_bar(), elem_id='bar')
+                        gradio.HTML(figures.color_bar(), elem_id='bar')
                 shown = gradio.HTML(samples[0].preview, elem_id='shown', min_height=80)
                 files = gradio.File(
                     label='Maps as GeoTIFF, regions as GeoJSON', file_count='multiple', interactive=False,

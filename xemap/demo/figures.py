@@ -79,25 +79,25 @@ def photo(rgb: np.ndarray) -> str:
 
 
 def card(rgb: np.ndarray, valid: np.ndarray | None, size: tuple[int, int], figures: Sequence[MapFigure]) -> str:
-    """A query: its map over the grey image and, if more figures are given, those of its parts beside it.
+    """A query: its map over the gray image and, if more figures are given, those of its parts beside it.
 
     Args:
         rgb: (H, W, 3) uint8 RGB.
         valid: (H, W) bool; elsewhere no map is shown.
         size: (height, width) of the image in whose pixels regions are.
     """
-    grey = _img(np.asarray(Image.fromarray(rgb).convert('L')), '')
+    gray = _img(np.asarray(Image.fromarray(rgb).convert('L')), '')
     drawn = []
     for i, figure in enumerate(figures):
-        colours = colorize(figure.map)
+        colors = colorize(figure.map)
         if valid is not None:
-            alpha = Image.fromarray(valid.view(np.uint8) * 255).resize(colours.shape[1::-1])
-            colours = np.dstack([colours, np.asarray(alpha)])
-        over = _img(colours, f'map of “{figure.title}” over the image', 'xm-map')
+            alpha = Image.fromarray(valid.view(np.uint8) * 255).resize(colors.shape[1::-1])
+            colors = np.dstack([colors, np.asarray(alpha)])
+        over = _img(colors, f'map of “{figure.title}” over the image', 'xm-map')
         part = f'part: <b>{escape(figure.title)}</b> · ' if i else ''
         drawn.append(
             f'<figure><figcaption>{part}{escape(figure.fact)}</figcaption>'
-            f'<div class="xm-stack">{grey}{over}{_outlines(figure.regions, size)}</div></figure>'
+            f'<div class="xm-stack">{gray}{over}{_outlines(figure.regions, size)}</div></figure>'
         )
     kind = 'xm-card xm-wide' if len(figures) > 1 else 'xm-card'
     title = escape(figures[0].title)
@@ -109,7 +109,7 @@ def cards(parts: Sequence[str]) -> str:
     return f'<div class="xm-cards">{"".join(parts)}</div>'
 
 
-def colour_bar() -> str:
+def color_bar() -> str:
     """The scale of all maps, 0 to 1."""
     ramp = colorize(np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(8, 0))
     return (

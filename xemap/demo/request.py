@@ -55,7 +55,7 @@ def read_request(
 
     Args:
         path: of an image; None = none was chosen.
-        text: queries, one a line.
+        text: queries, one per line.
         mode: a key of ``modes``.
         threshold, parts: see :class:`Request`.
 
@@ -76,13 +76,13 @@ def read_request(
 
 
 def read_queries(text: object) -> list[str]:
-    """Queries, one a line.
+    """Queries, one per line.
 
     Raises:
         ConfigError: no text, no query, too many, or too long a one.
     """
     if not isinstance(text, str) or not _is_unicode(text):
-        raise ConfigError('the queries are no text; type them, one a line')
+        raise ConfigError('the queries are no text; type them, one per line')
     queries = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     if not queries:
         raise ConfigError('no query; type at least one, as "the lake"')

@@ -90,8 +90,8 @@ class CheckpointHook(hooks.CheckpointHook):
         if self.save_best and self._declared and runner.val_loop is not None:
             rules = score_rules(runner.val_loop.evaluator)
             main = main_score(runner.val_loop.evaluator)[0] if rules else 'auto'
-            wanted = [main if name == 'auto' else name for name in self.key_indicators]
-            self._init_rule([rules.get(name, 'greater') if rules else None for name in wanted], wanted)
+            indicators = [main if name == 'auto' else name for name in self.key_indicators]
+            self._init_rule([rules.get(name, 'greater') if rules else None for name in indicators], indicators)
         super().before_train(runner)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if self.leave_out_frozen:  # a checkpoint that was loaded may have brought others

@@ -167,7 +167,7 @@ def set_test_options(
     Args:
         cfg: the config.
         protocol: of those metrics that have it, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
-        out: prefix of the files with one row a query and with the summary; default ``cfg.work_dir/test``.
+        out: prefix of the files with one row per query and with the summary; default ``cfg.work_dir/test``.
         show_dir: folder for a picture of every query.
 
     Returns:

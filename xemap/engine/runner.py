@@ -52,7 +52,7 @@ def config_errors(part: str) -> Iterator[None]:
 
 
 def complete_dataloader(dataloader: dict) -> dict:
-    """A copy with what mmengine and torch want to be told; a ``batch_sampler`` decides without them."""
+    """A copy with what mmengine and torch require; a ``batch_sampler`` decides without them."""
     dataloader = dict(dataloader)
     if dataloader.get('batch_sampler'):
         dataloader.setdefault('sampler', dict(type='DefaultSampler', shuffle=True))
@@ -161,24 +161,24 @@ class XeMapRunner(Runner):
             )
 
     def _require_same_seed(self, meta: dict, filename: str) -> None:
-        wanted, written = self._randomness_cfg.get('seed'), meta.get('seed')
-        if wanted is not None and written is not None and wanted != written:
+        configured, saved = self._randomness_cfg.get('seed'), meta.get('seed')
+        if configured is not None and saved is not None and configured != saved:
             raise ConfigError(
-                f'checkpoint {filename} was written with seed {written}, this run has {wanted}; resume with '
-                f'--seed {written}, or start a training from it with --cfg-options load_from=…'
+                f'checkpoint {filename} was written with seed {saved}, this run has {configured}; resume with '
+                f'--seed {saved}, or start a training from it with --cfg-options load_from=…'
             )
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scale learning rates by pairs a step over ``auto_scale_lr['base_batch_size']`` pairs.
+        """Scale learning rates by pairs per step over ``auto_scale_lr['base_batch_size']`` pairs.
 
         Raises:
-            ConfigError: the config does not say how many pairs a step has.
+            ConfigError: the config does not say how many pairs per step has.
         """
         if not auto_scale_lr or not auto_scale_lr.get('enable', False):
             return
         pairs = self.pairs_per_step(optim_wrapper)
         base = auto_scale_lr['base_batch_size']
-        self.logger.info(f'{pairs} pairs a step, learning rates are for {base}: scaled by {pairs / base:g}')
+        self.logger.info(f'{pairs} pairs per step, learning rates are for {base}: scaled by {pairs / base:g}')
         for group in optim_wrapper.optimizer.param_groups:
             group['lr'] *= pairs / base
 
@@ -191,7 +191,7 @@ class XeMapRunner(Runner):
             pairs = loader.batch_size * queries
         if pairs is None:
             raise ConfigError(
-                'auto_scale_lr: pairs a step are unknown; set train_dataloader.batch_sampler.pairs_per_batch '
+                'auto_scale_lr: pairs per step are unknown; set train_dataloader.batch_sampler.pairs_per_batch '
                 'or train_dataloader.dataset.max_queries'
             )
         return pairs * self.world_size * getattr(optim_wrapper, '_accumulative_counts', 1)

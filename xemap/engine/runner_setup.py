@@ -44,7 +44,7 @@ def build_runner(
         resume: True or ``'auto'`` goes on from the newest readable checkpoint in ``work_dir``, or starts
             anew if there is none; a path goes on from that one.
         amp: mixed precision: bfloat16 where the GPU has it, else float16 with loss scaling.
-        auto_scale_lr: scale learning rates with the pairs a step, see :meth:`XeMapRunner.scale_lr`.
+        auto_scale_lr: scale learning rates with the pairs per step, see :meth:`XeMapRunner.scale_lr`.
         launcher: none, pytorch, slurm or mpi.
         seed: of model and data; default ``cfg.randomness.seed``.
         deterministic: use only deterministic CUDA algorithms.

@@ -1,4 +1,4 @@
-"""Two runs on the same queries: the difference of their scores, and whether it can be told from chance."""
+"""Two runs on the same queries: the difference of their scores, and whether it is statistically significant."""
 
 from __future__ import annotations
 

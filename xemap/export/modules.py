@@ -171,7 +171,7 @@ def whole_network(network: Any) -> WholeNetwork | WholeGrounding:
 
 
 class ImageSide(nn.Module):
-    """The part that runs once an image, whatever is asked of it.
+    """The part that runs once per image, whatever is asked of it.
 
     Args:
         network: as for :class:`WholeNetwork`.

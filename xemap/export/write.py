@@ -194,8 +194,8 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
         session = onnxruntime.InferenceSession(str(part), providers=['CPUExecutionProvider'])
 
         def run(*given: Tensor) -> list[Tensor]:
-            found = session.run(None, {name: value.numpy() for name, value in zip(module.inputs, given)})
-            return [torch.from_numpy(np.asarray(value)) for value in found]
+            outputs = session.run(None, {name: value.numpy() for name, value in zip(module.inputs, given)})
+            return [torch.from_numpy(np.asarray(value)) for value in outputs]
 
         return _difference(module, size, run, Path(path))
 
@@ -210,8 +210,8 @@ def _axes(module: Exported) -> dict[str, dict[int, str]]:
         return names | {'tokens': {0: 'images'}}
     text = {'token_ids': queries | tokens, 'attention_mask': queries | tokens, 'image_idx': queries}
     fixed: dict[str, dict[int, str]] = {'positions': {}} if 'positions' in module.inputs else {}
-    own = names | text | fixed
-    return {name: own[name] for name in module.inputs} | {name: queries for name in module.outputs}
+    axes = names | text | fixed
+    return {name: axes[name] for name in module.inputs} | {name: queries for name in module.outputs}
 
 
 def _listed(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
@@ -222,8 +222,9 @@ def _difference(module: Exported, size: tuple[int, int], run: Callable[..., list
     largest = 0.0
     for texts in CHECKS:
         inputs = module.example(size, texts)
-        for own, theirs in zip(_listed(module(*inputs)), run(*inputs), strict=True):
-            largest = max(largest, float((own - theirs).abs().max()) if own.shape == theirs.shape else float('inf'))
+        for expected, actual in zip(_listed(module(*inputs)), run(*inputs), strict=True):
+            same = expected.shape == actual.shape
+            largest = max(largest, float((expected - actual).abs().max()) if same else float('inf'))
     if not largest <= TOLERANCE:
         raise ConfigError(
             f'{path.name} differs from the model by {largest:.2g} (at most {TOLERANCE:g} is rounding) and was not '

@@ -110,12 +110,12 @@ def _show(summary: dict[str, Any], out: str | Path) -> None:
 
 
 def read_queries(path: str | Path | None) -> list[str]:
-    """Sentences of a text file, one a line; empty lines are left out.
+    """Sentences of a text file, one per line; empty lines are left out.
 
     Raises:
         DataError: it is missing or no UTF-8 text.
     """
-    return [] if path is None else read_lines(path, 'queries file', 'one query a line')
+    return [] if path is None else read_lines(path, 'queries file', 'one query per line')
 
 
 def choose_model(config: str | None, checkpoint: str | None) -> tuple[Any, str | None]:

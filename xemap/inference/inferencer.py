@@ -115,7 +115,7 @@ class XeMapInferencer:
         for name, value in (('min_area', min_area), ('simplify', simplify)):
             if not value >= 0:
                 raise ConfigError(f'{name}={value}; give pixels, 0 or more')
-        if missing := [part for own in (parts or {}).values() for part in own if part not in texts]:
+        if missing := [part for texts_of in (parts or {}).values() for part in texts_of if part not in texts]:
             raise ConfigError(f'part "{missing[0]}" is no query; ask it as well')
         if levels and mode != 'resize':
             raise ConfigError(f'levels in mode "{mode}"; they are shown in mode "resize"')
@@ -195,7 +195,7 @@ class XeMapInferencer:
         for level in range(self.localizer.num_levels):
             with head.only_level(level):
                 by_level.append(self._answer(images, queries))
-        return [list(own) for own in zip(*by_level)]
+        return [list(answers) for answers in zip(*by_level)]
 
     @staticmethod
     def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:

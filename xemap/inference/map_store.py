@@ -60,10 +60,10 @@ class MapStore:
                 without data in all these rows are not written to the file. None = everywhere.
         """
         if self._array is not None:
-            own = self._array[query, top : top + len(rows)]
-            own[...] = rows
+            stored = self._array[query, top : top + len(rows)]
+            stored[...] = rows
             if valid is not None:
-                own[~valid] = np.nan
+                stored[~valid] = np.nan
             return
         if valid is None:
             self._skipped[query, top : top + len(rows)] = False

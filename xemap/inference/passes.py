@@ -91,8 +91,8 @@ def tile_maps(
             if grid != raster.size:
                 coarse.append(MapStore(len(group), grid, scratch))
                 for top, rows in bands(group, grid):
-                    for query, own in enumerate(rows):
-                        coarse[-1].write(query, top, own)
+                    for query, map_rows in enumerate(rows):
+                        coarse[-1].write(query, top, map_rows)
         yield from _averaged(coarse, raster.size, bands(group, raster.size) if raster.size in grids else None)
 
     return _stored(raster, len(queries), [(first, combined(group)) for first, group in groups], scratch)
@@ -195,8 +195,8 @@ def _averaged(coarse: Sequence[MapStore], size: tuple[int, int], fine: Bands | N
         number = len(coarse) + 1
     for top, rows in fine:
         for store in coarse:
-            for query, own in enumerate(rows):
-                own += store.resized(query, size, top, top + len(own))
+            for query, map_rows in enumerate(rows):
+                map_rows += store.resized(query, size, top, top + len(map_rows))
         if number > 1:
             rows /= number
         yield top, rows
@@ -208,8 +208,8 @@ def _stored(raster: Raster, queries: int, parts: Iterable[tuple[int, Bands]], sc
     for first, bands in parts:
         for top, rows in bands:
             valid = raster.valid(top, top + rows.shape[1])
-            for query, own in enumerate(rows, start=first):
-                store.write(query, top, own, valid)
+            for query, map_rows in enumerate(rows, start=first):
+                store.write(query, top, map_rows, valid)
     return store
 
 
@@ -226,6 +226,6 @@ def _filled(answers: BoxAnswers) -> Bands:
     boxes = answers.boxes()
     for top in range(0, height, STRIP):
         rows = np.zeros((len(answers), min(STRIP, height - top), width), np.float32)
-        for own, box in zip(rows, boxes):
-            fill_box(own, box, top)
+        for map_rows, box in zip(rows, boxes):
+            fill_box(map_rows, box, top)
         yield top, rows

@@ -59,16 +59,16 @@ def _expanded(word: str) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    for line in read_lines(path, 'list of images', 'one image a line'):
+    for line in read_lines(path, 'list of images', 'one image per line'):
         below = is_gdal_name(line) or os.path.isabs(line)
         yield line if below else str(path.parent / line)
 
 
-def read_lines(path: str | Path, what: str, wanted: str) -> list[str]:
+def read_lines(path: str | Path, what: str, content: str) -> list[str]:
     """Lines of a UTF-8 text file, without empty ones and without blanks at their ends.
 
     Args:
-        what, wanted: for the message: what the file is, and what it should hold.
+        what, content: for the message: what the file is, and what it should hold.
 
     Raises:
         DataError: it is missing or no UTF-8 text.
@@ -76,5 +76,5 @@ def read_lines(path: str | Path, what: str, wanted: str) -> list[str]:
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()
     except (OSError, ValueError) as error:
-        raise DataError(f'{what} {path} cannot be read ({error}); give UTF-8 text, {wanted}') from error
+        raise DataError(f'{what} {path} cannot be read ({error}); give UTF-8 text, {content}') from error
     return [line.strip() for line in lines if line.strip()]

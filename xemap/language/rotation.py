@@ -91,36 +91,36 @@ def rotate_directions(text: str, turns: int) -> str | None:
 
 
 def _rewritten(match: re.Match[str], turns: int) -> str:
-    found = {name: value.lower() for name, value in match.groupdict().items() if value is not None}
-    if 'nearest' in found:
-        return f'farthest to the {_turned(found["nearest"], turns)}'
-    if 'farthest' in found:
-        return f'closest to the {_turned(found["farthest"], turns)} of the image'
-    if 'v' in found:
+    groups = {name: value.lower() for name, value in match.groupdict().items() if value is not None}
+    if 'nearest' in groups:
+        return f'farthest to the {_turned(groups["nearest"], turns)}'
+    if 'farthest' in groups:
+        return f'closest to the {_turned(groups["farthest"], turns)} of the image'
+    if 'v' in groups:
         # Of the two turned sides one is vertical again; it keeps the family of words.
-        sides = {_turned(_SIDE.get(found['v'], found['v']), turns), _turned(found['h'], turns)}
+        sides = {_turned(_SIDE.get(groups['v'], groups['v']), turns), _turned(groups['h'], turns)}
         vertical, horizontal = next(iter(sides & set(_UPPER))), next(iter(sides - set(_UPPER)))
-        vertical = _UPPER[vertical] if found['v'] in _SIDE else vertical
-        return f'{vertical}{found["gap"]}{horizontal}{found.get("corner_end", "")}'
-    if 'ns' in found:
-        points = {_POINT[_turned(_COMPASS[found[name]], turns)] for name in ('ns', 'ew')}
+        vertical = _UPPER[vertical] if groups['v'] in _SIDE else vertical
+        return f'{vertical}{groups["gap"]}{horizontal}{groups.get("corner_end", "")}'
+    if 'ns' in groups:
+        points = {_POINT[_turned(_COMPASS[groups[name]], turns)] for name in ('ns', 'ew')}
         first, second = next(iter(points & {'north', 'south'})), next(iter(points & {'east', 'west'}))
-        return f'{first}{found["compass_gap"]}{second}{found["diagonal_end"]}'
-    if 'compass' in found:
-        return _POINT[_turned(_COMPASS[found['compass']], turns)] + found['compass_end']
-    if 'extreme' in found:
-        return _turned(_SIDE.get(found['extreme'], found['extreme']), turns) + 'most'
-    if 'beside' in found:
-        return {'top': 'above', 'bottom': 'below'}[_turned(found['beside'], turns)]
-    if 'at' in found:
-        side = _turned(found['at'], turns)
+        return f'{first}{groups["compass_gap"]}{second}{groups["diagonal_end"]}'
+    if 'compass' in groups:
+        return _POINT[_turned(_COMPASS[groups['compass']], turns)] + groups['compass_end']
+    if 'extreme' in groups:
+        return _turned(_SIDE.get(groups['extreme'], groups['extreme']), turns) + 'most'
+    if 'beside' in groups:
+        return {'top': 'above', 'bottom': 'below'}[_turned(groups['beside'], turns)]
+    if 'at' in groups:
+        side = _turned(groups['at'], turns)
         if side in _UPPER:
             return f'at the {side}'
         return f'on the {side} side' if _OF.match(match.string, match.end()) else f'on the {side}'
-    if 'part' in found:
-        side = _turned(_SIDE.get(found['part'], found['part']), turns)
+    if 'part' in groups:
+        side = _turned(_SIDE.get(groups['part'], groups['part']), turns)
         return _UPPER.get(side, side)
-    return _turned(found['side'], turns)
+    return _turned(groups['side'], turns)
 
 
 def _turned(side: str, turns: int) -> str:

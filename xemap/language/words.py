@@ -20,7 +20,7 @@ from xemap.language.relations import RELATIONS
 
 SUPERLATIVES = (*SIZE_EXTREMES, *EXTREMES)
 KNOWN_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
-    'roof': ('red', 'grey', 'white', 'blue'),
+    'roof': ('red', 'gray', 'white', 'blue'),
     'fill': ('full', 'empty'),
     'surface': ('blue', 'green', 'orange'),
     'paint': ('white', 'brown'),

@@ -114,9 +114,9 @@ def _set_pipeline(localizer: Localizer, config: Config) -> None:
     """Give a network its config's test pipeline, from behind the step that reads the image."""
 
     def is_a(step: Any, name: str) -> bool:
-        kind, wanted = step['type'] if isinstance(step, dict) else step, TRANSFORMS.get(name)
+        kind, expected = step['type'] if isinstance(step, dict) else step, TRANSFORMS.get(name)
         kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-        return issubclass(kind, wanted) if inspect.isclass(kind) else isinstance(kind, wanted)
+        return issubclass(kind, expected) if inspect.isclass(kind) else isinstance(kind, expected)
 
     dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
     steps = list(dataset.get('pipeline') or config.get('test_pipeline') or [])

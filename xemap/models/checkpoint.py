@@ -132,19 +132,19 @@ def check_weights(model: nn.Module, checkpoint: dict, path: str | Path, exact: b
     for name, module in model.named_modules():
         if isinstance(module, AdaptsWeights):
             module.take_sizes(given, f'{name}.' if name else '')
-    wanted = model.state_dict()
-    shared = wanted.keys() & given.keys()
-    differing = sorted(k for k in shared if wanted[k].shape != getattr(given[k], 'shape', None))
-    missing, unknown = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    expected = model.state_dict()
+    shared = expected.keys() & given.keys()
+    differing = sorted(k for k in shared if expected[k].shape != getattr(given[k], 'shape', None))
+    missing, unknown = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
     fitting = len(shared) - len(differing)
-    if fitting == len(wanted) and not unknown:
+    if fitting == len(expected) and not unknown:
         return
     problems = [
         f'{len(keys)} {what} ({", ".join(keys[:SHOWN_KEYS])}{", …" if len(keys) > SHOWN_KEYS else ""})'
         for what, keys in (('missing', missing), ('of another shape', differing), ('unknown to the model', unknown))
         if keys
     ]
-    summary = f'{fitting} of {len(wanted)} weights of {type(model).__name__} match; ' + ', '.join(problems)
+    summary = f'{fitting} of {len(expected)} weights of {type(model).__name__} match; ' + ', '.join(problems)
     if exact or not fitting:
         raise CheckpointError(
             f'checkpoint {path} is of another architecture: {summary}; '

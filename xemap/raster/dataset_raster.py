@@ -46,7 +46,7 @@ class FileRaster(Raster):
         self.averages = self._palette is None
         self._gray_levels = _gray_levels(dataset, chosen[0]) if dtype == np.uint8 and self.averages else None
         flags = [dataset.mask_flag_enums[band - 1] for band in self.bands]
-        self._flagged = any(MaskFlags.all_valid not in own for own in flags)
+        self._flagged = any(MaskFlags.all_valid not in band for band in flags)
         self._sparse = _SparseBlocks(dataset, chosen) if self._flagged else None
 
     def close(self) -> None:

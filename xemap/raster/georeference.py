@@ -43,11 +43,11 @@ class Georeference:
         return str(self.crs)
 
 
-def target_crs(georeference: Georeference, wanted: str = 'image') -> tuple[Any, str]:
+def target_crs(georeference: Georeference, crs: str = 'image') -> tuple[Any, str]:
     """The CRS in which polygons of an image are written.
 
     Args:
-        wanted: ``'image'``, ``'wgs84'``, or anything that rasterio understands, as ``'EPSG:32616'``.
+        crs: ``'image'``, ``'wgs84'``, or anything that rasterio understands, as ``'EPSG:32616'``.
 
     Returns:
         rasterio CRS, None for the image's own coordinates where they have no CRS; and a remark, mostly ''. A CRS
@@ -55,9 +55,9 @@ def target_crs(georeference: Georeference, wanted: str = 'image') -> tuple[Any, 
 
     Raises:
         ConfigError: an unknown CRS.
-        DataError: a CRS is wanted of an image whose place is unknown.
+        DataError: the image has no place on Earth that could be brought to the CRS.
     """
-    if wanted.lower() == 'image':
+    if crs.lower() == 'image':
         if georeference.transform is None or georeference.crs is None:
             return None, georeference.problem
         if georeference.crs.to_epsg() is None:
@@ -65,22 +65,22 @@ def target_crs(georeference: Georeference, wanted: str = 'image') -> tuple[Any, 
                 WGS84
             ), "the image's CRS has no EPSG number and cannot stand in GeoJSON; polygons are in WGS84"
         return georeference.crs, ''
-    crs = parse_crs(wanted)
+    parsed = parse_crs(crs)
     if georeference.transform is None or georeference.crs is None:
-        raise DataError(f'--crs {wanted} of an image without place ({georeference.problem}); leave it out')
-    return crs, ''
+        raise DataError(f'--crs {crs} of an image without place ({georeference.problem}); leave it out')
+    return parsed, ''
 
 
-def parse_crs(wanted: str) -> Any:
+def parse_crs(crs: str) -> Any:
     """The rasterio CRS of ``'wgs84'`` or of a code.
 
     Raises:
         ConfigError: it is unknown, or has no EPSG number, by which GeoJSON names a CRS.
     """
-    crs = _parse(WGS84 if wanted.lower() == 'wgs84' else wanted)
-    if crs.to_epsg() is None:
-        raise ConfigError(f'--crs "{wanted}" has no EPSG number and cannot stand in GeoJSON; use wgs84')
-    return crs
+    parsed = _parse(WGS84 if crs.lower() == 'wgs84' else crs)
+    if parsed.to_epsg() is None:
+        raise ConfigError(f'--crs "{crs}" has no EPSG number and cannot stand in GeoJSON; use wgs84')
+    return parsed
 
 
 def place_polygons(polygons: np.ndarray, georeference: Georeference, crs: Any) -> np.ndarray:

@@ -64,7 +64,7 @@ def write_geotiff(
     step = BLOCK if profile['tiled'] else width
     # The driver's own temporary files go into the folder, and with it.
     with space_needed(path), tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
-        plain, optimised = Path(folder, 'plain.tif'), Path(folder, 'optimised.tif')
+        plain, optimized = Path(folder, 'plain.tif'), Path(folder, 'optimized.tif')
         try:
             with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
                 with rasterio.open(plain, 'w', **profile) as dataset:
@@ -77,7 +77,7 @@ def write_geotiff(
                                 window = Window(left, top, block.shape[1], len(block))
                                 dataset.write(_with_nodata(block, nodata), 1, window=window)
                 rasterio.shutil.copy(
-                    plain, optimised, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),
+                    plain, optimized, driver='COG', COMPRESS='DEFLATE', PREDICTOR='YES', BLOCKSIZE=str(BLOCK),
                     OVERVIEW_RESAMPLING='AVERAGE', BIGTIFF='IF_SAFER', NUM_THREADS='ALL_CPUS',
                     SPARSE_OK='YES' if profile['sparse_ok'] else 'NO',
                 )  # fmt: skip
@@ -85,7 +85,7 @@ def write_geotiff(
             _require_space(Path(folder), 4 * BLOCK * width)
             cause = error.__cause__ or error
             raise OSError(errno.EIO, f'GDAL could not write it ({cause})', str(path)) from error
-        os.replace(optimised, path)
+        os.replace(optimized, path)
 
 
 def _require_space(folder: Path, size: int) -> None:

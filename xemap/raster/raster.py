@@ -219,7 +219,7 @@ class ArrayRaster(Raster):
         return valid & np.isfinite(self._cube[y0:y1, x0:x1]).all(2) if self._cube.dtype.kind == 'f' else valid
 
 
-def choose_bands(name: str, count: int, wanted: Sequence[int] | None, default: Sequence[int] = (1, 2, 3)) -> list[int]:
+def choose_bands(name: str, count: int, bands: Sequence[int] | None, default: Sequence[int] = (1, 2, 3)) -> list[int]:
     """Bands to see as red, green and blue, from 1; one band alone is gray.
 
     Raises:
@@ -228,14 +228,14 @@ def choose_bands(name: str, count: int, wanted: Sequence[int] | None, default: S
     """
     if count < 1:
         raise DataError(f'{name} has no bands; an image has at least one')
-    if wanted is None:
+    if bands is None:
         return list(default[:3]) if count >= 3 else [1]
-    if len(wanted) not in (1, 3) or not all(1 <= band <= count for band in wanted):
+    if len(bands) not in (1, 3) or not all(1 <= band <= count for band in bands):
         raise ConfigError(
-            f'bands {",".join(map(str, wanted))} of {name}, which has {count}; give one (gray) or three (red, green, '
+            f'bands {",".join(map(str, bands))} of {name}, which has {count}; give one (gray) or three (red, green, '
             f'blue) of 1 to {count}'
         )
-    return list(wanted)
+    return list(bands)
 
 
 def _without_nan(native: np.ndarray, valid: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

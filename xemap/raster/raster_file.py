@@ -34,7 +34,7 @@ DRIVERS = {
 """GDAL's drivers that may open a file of a suffix. A suffix proves nothing: by content, GDAL would take a VRT, which
 names other files of this machine or on the network, whatever it is called."""
 
-OTHER_DRIVERS = sorted({driver for own in DRIVERS.values() for driver in own} - {'VRT'})
+OTHER_DRIVERS = sorted({driver for drivers in DRIVERS.values() for driver in drivers} - {'VRT'})
 """For other suffixes."""
 
 

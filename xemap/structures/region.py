@@ -18,7 +18,7 @@ from xemap.raster.resize import resize
 from xemap.structures.run_coverage import coverage_of_runs
 
 COVERAGE_OVERSAMPLING = 4
-"""Polygons are rasterized at up to this many times the wanted resolution before averaging."""
+"""Polygons are rasterized at up to this many times the output resolution before averaging."""
 
 FLIP_AXES = {'horizontal': 1, 'vertical': 0}
 """Array axis that a flip reverses."""

@@ -34,7 +34,7 @@ def browse(
     target_options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write HTML pages, or a picture a query.
+    """Write HTML pages, or a picture per query.
 
     Pages are ``OUT/page-001.html``…; each holds its pictures and works without a network or other files.
     Pictures are ``OUT/00012_q03_STEM.png``: row of the image, query, name of the image. Everything appears
@@ -53,7 +53,7 @@ def browse(
         progress: called with (queries read, queries in all).
 
     Returns:
-        ``{'queries': …, 'images': …, 'files': [Path…], 'problems': [one message an image that cannot be read]}``
+        ``{'queries': …, 'images': …, 'files': [Path…], 'problems': [one message per image that cannot be read]}``
 
     Raises:
         ConfigError: a filter or number that does not fit, or no query does.

@@ -46,9 +46,9 @@ const fields = ['text', 'kind', 'source'].map(by), [text, kind, source] = fields
 for (const field of [kind, source])
   for (const value of [...new Set(cards.map(card => card.dataset[field.id]))].sort()) field.add(new Option(value));
 function filter() {
-  const wanted = text.value.trim().toLowerCase();
+  const term = text.value.trim().toLowerCase();
   for (const card of cards)
-    card.hidden = !(card.textContent.toLowerCase().includes(wanted)
+    card.hidden = !(card.textContent.toLowerCase().includes(term)
       && [kind, source].every(field => !field.value || field.value === card.dataset[field.id]));
   by('count').textContent = `${cards.filter(card => !card.hidden).length} of ${cards.length} on this page`;
 }

@@ -1,7 +1,7 @@
 """Maps and outlines on images, on one fixed scale.
 
 A map is never stretched to its own range: 0.11 looks like 0.11 in every picture. Colors are those of
-"inferno", perceptually uniform, dark at 0 and bright at 1, also for the color-blind and in grey print.
+"inferno", perceptually uniform, dark at 0 and bright at 1, also for the color-blind and in gray print.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def colorize(map: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, map: np.ndarray, alpha: float = 0.6) -> np.ndarray:
-    """A map over the grey version of its image, so that color means correlation alone.
+    """A map over the gray version of its image, so that color means correlation alone.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -47,9 +47,9 @@ def overlay(image: np.ndarray, map: np.ndarray, alpha: float = 0.6) -> np.ndarra
     """
     if image.ndim != 3 or image.shape[2] != 3 or map.ndim != 2:
         raise DataError(f'overlay of a map {map.shape} on an image {image.shape}; give (h, w) and (H, W, 3)')
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    colours = colorize(resize(map if map.dtype == np.uint8 else map.astype(np.float32, copy=False), image.shape[:2]))
-    return cv2.addWeighted(grey, 1 - alpha, colours, alpha, 0)
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    colors = colorize(resize(map if map.dtype == np.uint8 else map.astype(np.float32, copy=False), image.shape[:2]))
+    return cv2.addWeighted(gray, 1 - alpha, colors, alpha, 0)
 
 
 def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray], width: int = 2) -> np.ndarray:
@@ -62,8 +62,8 @@ def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray], width: int 
     """
     drawn = image.copy()
     points = [np.rint(polygon).astype(np.int32).reshape(-1, 1, 2) for polygon in polygons]
-    for colour, thickness in (((0, 0, 0), width + 2), (OUTLINE, width)):
-        cv2.polylines(drawn, points, isClosed=True, color=colour, thickness=thickness, lineType=cv2.LINE_AA)
+    for color, thickness in (((0, 0, 0), width + 2), (OUTLINE, width)):
+        cv2.polylines(drawn, points, isClosed=True, color=color, thickness=thickness, lineType=cv2.LINE_AA)
     return drawn
 
 

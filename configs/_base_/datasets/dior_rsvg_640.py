@@ -1,6 +1,6 @@
 # DIOR-RSVG at 640 x 640, the released 70/10/20 split: 26,991 / 3,829 / 7,500 queries, as
 # tools/data/convert_dataset.py dior-rsvg --data-root data --out data/dior_rsvg leaves it. Samples in training are
-# single (image, query) pairs, eight a step, as the authors draw them; in evaluation images with all their queries.
+# single (image, query) pairs, eight per step, as the authors draw them; in evaluation images with all their queries.
 data_root = 'data/'
 image_size = (640, 640)
 

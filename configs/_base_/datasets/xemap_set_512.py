@@ -1,6 +1,6 @@
 # XeMap-Set at 512 x 512, as tools/prepare_xemap_set.py --root data/raw --out data/xemap_set leaves it: image paths are
-# relative to data/. 40 pairs a step and rank make the paper's 400 on ten GPUs; an epoch is every image once, with up to
-# ten of its queries drawn anew (docs/xemap_set.md, "An epoch and a batch").
+# relative to data/. 40 pairs per step and rank make the paper's 400 on ten GPUs; an epoch is every image once, with up
+# to ten of its queries drawn anew (docs/xemap_set.md, "An epoch and a batch").
 data_root = 'data/'
 image_size = (512, 512)
 

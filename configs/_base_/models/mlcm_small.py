@@ -1,5 +1,5 @@
 # An MLCM that trains from scratch on two CPU cores in minutes: the first three stages of ResNet-18 (stride 16), levels
-# of 8, 3 and 1 tokens a side at 128 pixels, the packaged MiniLM as it is, 128-wide tokens, two encoder and two fusion
+# of 8, 3 and 1 tokens per side at 128 pixels, the packaged MiniLM as it is, 128-wide tokens, two encoder and two fusion
 # layers. Only the text encoder is pretrained. Boxes have a learned score.
 model = dict(
     type='MLCM',

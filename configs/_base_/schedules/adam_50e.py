@@ -1,4 +1,4 @@
-# AMFMN's: Adam 2e-4 times 0.7 every 20 epochs, 50 epochs, 100 pairs a step; gradients clipped as in VSE++.
+# AMFMN's: Adam 2e-4 times 0.7 every 20 epochs, 50 epochs, 100 pairs per step; gradients clipped as in VSE++.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

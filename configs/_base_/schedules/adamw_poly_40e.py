@@ -1,5 +1,5 @@
-# CroBIM's: AdamW, 5e-5, weight decay 0.01, 40 epochs, polynomial decay per step with power 0.9, 32 pairs a step. Norms
-# and biases do not decay.
+# CroBIM's: AdamW, 5e-5, weight decay 0.01, 40 epochs, polynomial decay per step with power 0.9, 32 pairs per step.
+# Norms and biases do not decay.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -224,7 +224,7 @@ def test_the_product_of_lw_mcr_step_by_step():
 def test_grid_of_lw_mcr_is_foreseen(size):
     low, high = grid_sides(size)
     if low != high:
-        with pytest.raises(ConfigError, match=f'have {low} and {high} cells a side'):
+        with pytest.raises(ConfigError, match=f'have {low} and {high} cells per side'):
             LWMCR(WORDS, image_size=size)
         return
     model = LWMCR(WORDS, image_size=size).eval()

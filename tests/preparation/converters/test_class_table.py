@@ -100,7 +100,7 @@ def test_ids_in_every_mode(write):
 
 def test_mask_and_table_of_different_kind(write):
     colored = Image.fromarray(np.array([[[255, 0, 0]]], np.uint8))
-    with pytest.raises(DataError, match='m has colours'):
+    with pytest.raises(DataError, match='m has colors'):
         write([{'id': 1, 'name': 'tree'}]).mask_values(colored, 'm')
     with pytest.raises(DataError, match='m has I;16 pixels'):
         write(COLORS).mask_values(Image.fromarray(np.zeros((2, 2), np.uint16)), 'm')

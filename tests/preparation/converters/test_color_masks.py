@@ -121,7 +121,7 @@ def test_truncated_mask(mask_tree):
 
 def test_tolerance_is_for_colors(tmp_path, mask_tree):
     (tmp_path / 'ids.json').write_text('[{"id": 1, "name": "a"}]')
-    with pytest.raises(ConfigError, match='distance between colours'):
+    with pytest.raises(ConfigError, match='distance between colors'):
         ColorMasksConverter(mask_tree, 'image', 'mask', ClassTable(tmp_path / 'ids.json'), tolerance=3)
 
 

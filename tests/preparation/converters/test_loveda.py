@@ -88,7 +88,7 @@ def test_masks_of_colors_are_no_class_numbers(tmp_path):
     colored = np.zeros((96, 96, 3), np.uint8)
     colored[..., 0] = 255
     Image.fromarray(colored).save(tmp_path / 'loveda/Train/Urban/masks_png/0.png')
-    with pytest.raises(DataError, match='Train/Urban/masks_png/0.png has colours, .* loveda has ids; loveda has id 0'):
+    with pytest.raises(DataError, match='Train/Urban/masks_png/0.png has colors, .* loveda has ids; loveda has id 0'):
         convert(LoveDAConverter(tmp_path), tmp_path / 'out')
 
 

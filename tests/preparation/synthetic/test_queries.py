@@ -23,7 +23,7 @@ def rasters_of(plan):
         mask = np.zeros(plan.size, np.uint8)
         cv2.fillPoly(mask, [np.round(p).astype(np.int32) for p in obj.polygons], 1)
         objects.append((obj.category, mask.astype(bool)))
-        known.append({{'grey': 'gray'}.get(value, value) for value in obj.attributes.values()})
+        known.append(set(obj.attributes.values()))
     return RasterScene(objects, np.zeros((*plan.size, 3), np.uint8), known)
 
 

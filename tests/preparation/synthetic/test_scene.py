@@ -140,14 +140,14 @@ def test_what_is_drawn_is_what_the_polygon_says(category, monkeypatch):
     plan, obj = seen(category)
     images = []
     for objects in ([obj], []):
-        alone = Plan(plan.size, plan.metre, plan.sun, plan.shadow, plan.ground, objects)
+        alone = Plan(plan.size, plan.meter, plan.sun, plan.shadow, plan.ground, objects)
         images.append(render(alone, np.random.SeedSequence(1)).astype(int))
     changed = np.abs(images[0] - images[1]).max(axis=-1) > 4
     inside = np.zeros(plan.size, np.uint8)
     cv2.fillPoly(inside, [np.round(p).astype(np.int32) for p in obj.polygons], 1)
     assert changed[inside > 0].mean() > 0.93
     reach = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    assert changed[reach > 26 * plan.metre].mean() == 0
+    assert changed[reach > 26 * plan.meter].mean() == 0
     assert changed[(reach > 0) & (reach < 5)].mean() < 0.95 or category in ('sea', 'road', 'crossroads', 'river')
 
     red, green, blue = images[0][inside > 0].mean(axis=0)
@@ -167,7 +167,7 @@ LOOKS = {
     'green': lambda r, g, b: (g > r + 12) & (g > b + 5),
     'brown': lambda r, g, b: (r > g + 15) & (r > b + 25) & (g < 135),
     'white': lambda r, g, b: (r > 165) & (abs(r - b) < 40),
-    'grey': lambda r, g, b: (r < 125) & (abs(r - b) < 30),
+    'gray': lambda r, g, b: (r < 125) & (abs(r - b) < 30),
     'full': lambda r, g, b: abs(r - b) > 30,  # painted cars
     'empty': lambda r, g, b: abs(r - b) < 12,
 }
@@ -185,7 +185,7 @@ def test_attributes_can_be_seen(category, name, values):
     pixels = {}
     for value in values:
         painted = type(obj)(category, obj.outline, {name: value}, obj.frame)
-        only = Plan(plan.size, plan.metre, plan.sun, plan.shadow, plan.ground, [painted])
+        only = Plan(plan.size, plan.meter, plan.sun, plan.shadow, plan.ground, [painted])
         pixels[value] = render(only, np.random.SeedSequence(2)).astype(int)[inside > 0].T
     for value in values:
         share = {drawn: LOOKS[value](*rgb).mean() for drawn, rgb in pixels.items()}

@@ -65,7 +65,7 @@ MODULE = 'tests.preparation.xemap_set.fakes'
 SOURCES = {
     'one': Source('LoveDA', f'{MODULE}:One', divided=True),
     'two': Source('Potsdam-Vaihingen', f'{MODULE}:Two', crops='always'),
-    'three': Source('Potsdam-Vaihingen', f'{MODULE}:Three', crops='asked'),
+    'three': Source('Potsdam-Vaihingen', f'{MODULE}:Three', crops='optional'),
 }
 
 

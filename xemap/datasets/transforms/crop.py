@@ -59,10 +59,10 @@ class RandomScaleCrop(BaseTransform):
         if 'content' in results or not all(0 <= n - e < 1 for n, e in zip(results['img'].shape, extent)):
             raise ConfigError('RandomScaleCrop stands behind a step that resizes; move it right behind LoadImage')
         # All numbers are drawn always, so that what follows does not depend on the queries.
-        wanted, places = results['rng'].random() < self.prob, results['rng'].random((self.tries, 3))
+        crops, places = results['rng'].random() < self.prob, results['rng'].random((self.tries, 3))
         results['crop'] = None
         queries: Sequence[Query] = results['queries']
-        if not wanted or not all(survives_crop(query.text, query.hops) for query in queries):
+        if not crops or not all(survives_crop(query.text, query.hops) for query in queries):
             return results
         regions = [_Shares(query.region, (height, width)) for query in queries if not query.region.is_empty]
         for place in places:
@@ -74,7 +74,7 @@ class RandomScaleCrop(BaseTransform):
     def _box(self, place: np.ndarray, size: tuple[int, int], step: int) -> tuple[int, int, int, int]:
         share = self.scale[0] + place[0] * (self.scale[1] - self.scale[0])
         sides = [max(1, round(side * share)) for side in size]
-        y0, x0 = (int(drawn * (side - own + 1)) for drawn, side, own in zip(place[1:], size, sides))
+        y0, x0 = (int(drawn * (full - side + 1)) for drawn, full, side in zip(place[1:], size, sides))
         return x0 * step, y0 * step, (x0 + sides[1]) * step, (y0 + sides[0]) * step
 
     def __repr__(self) -> str:

@@ -115,9 +115,9 @@ class RandomFlip(BaseTransform):
         refuse_after_targets(self, results)
         rng = results['rng']
         # Both numbers are drawn always, so that what follows does not depend on the texts.
-        wanted, direction = rng.random() < self.prob, self.directions[rng.integers(len(self.directions))]
+        flips, direction = rng.random() < self.prob, self.directions[rng.integers(len(self.directions))]
         results['flip'], results['flip_direction'] = False, None
-        if not wanted:
+        if not flips:
             return results
         texts = [mirror_directions(query.text, direction) for query in results['queries']]
         if any(text is None for text in texts):

@@ -23,7 +23,7 @@ class PhotometricAugment(BaseTransform):
         hue: largest shift in degrees of the color circle, at most 30. Keep it small: queries name
             colors, and red becomes orange at about 20 degrees.
         noise: largest standard deviation of the noise, as a fraction of the full range, in [0, 1]; the
-            noise is gray (one value a pixel) and normally distributed.
+            noise is gray (one value per pixel) and normally distributed.
         prob: probability of each of the four groups (light, color, hue, noise).
     """
 
@@ -41,13 +41,13 @@ class PhotometricAugment(BaseTransform):
             if not 0 <= value <= 1:
                 raise ConfigError(f'PhotometricAugment: {name}={value!r}; give a number in [0, 1]')
         if not 0 <= hue <= 30:
-            raise ConfigError(f'PhotometricAugment: hue={hue!r}; give degrees in [0, 30]; colour words must stay true')
+            raise ConfigError(f'PhotometricAugment: hue={hue!r}; give degrees in [0, 30]; color words must stay true')
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self.hue, self.noise, self.prob = hue, noise, prob
 
     def transform(self, results: dict) -> dict:
         rng: np.random.Generator = results['rng']
-        light, colour, hue, noise = rng.random(4) < self.prob
+        light, color, hue, noise = rng.random(4) < self.prob
         # Every number is drawn always, so that one switch does not move the others.
         shift, contrast, saturation, turn = rng.uniform(-1, 1, 4)
         deviation = rng.random() * self.noise
@@ -56,7 +56,7 @@ class PhotometricAugment(BaseTransform):
             values = np.arange(256) - 127.5
             table = values * (1 + contrast * self.contrast) + 127.5 + 255 * shift * self.brightness
             img = cv2.LUT(img, np.round(table).clip(0, 255).astype(np.uint8))
-        if colour and self.saturation > 0:
+        if color and self.saturation > 0:
             # Away from or towards the pixel's own gray, as a matrix on RGB.
             factor = 1 + saturation * self.saturation
             luma = np.array([0.299, 0.587, 0.114])

@@ -39,9 +39,9 @@ class RandomRotate90(BaseTransform):
         refuse_after_targets(self, results)
         rng = results['rng']
         # Both numbers are drawn always, so that what follows does not depend on the texts.
-        wanted, turns = rng.random() < self.prob, int(rng.integers(1, 4))
+        rotates, turns = rng.random() < self.prob, int(rng.integers(1, 4))
         results['quarter_turns'] = 0
-        texts = [rotate_directions(query.text, turns) for query in results['queries']] if wanted else [None]
+        texts = [rotate_directions(query.text, turns) for query in results['queries']] if rotates else [None]
         if any(text is None for text in texts):
             return results
         size = tuple(results['ori_shape'])

@@ -55,10 +55,10 @@ def retrieval_ranks(similarity: np.ndarray, owners: Sequence[int]) -> dict[str, 
     return {'i2t': _ranks(similarity, best), 't2i': _ranks(similarity.T, owner)}
 
 
-def _ranks(scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Place of one wanted item in each row, from 0: items with a higher score, or the same and a lower index."""
-    value = np.take_along_axis(scores, wanted[:, None], 1)
-    earlier = np.arange(scores.shape[1]) < wanted[:, None]
+def _ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Place of one target item in each row, from 0: items with a higher score, or the same and a lower index."""
+    value = np.take_along_axis(scores, targets[:, None], 1)
+    earlier = np.arange(scores.shape[1]) < targets[:, None]
     return (scores > value).sum(1) + ((scores == value) & earlier).sum(1)
 
 

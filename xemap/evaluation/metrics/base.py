@@ -53,7 +53,7 @@ class QueryMetric(BaseMetric):
         outfile_prefix: where to write ``PREFIX.queries.csv`` and ``PREFIX.summary.json``; metrics with the same one
             share the files. None writes nothing.
         prefix: put before the names of results and columns.
-        workers: processes a rank that score; 0 = score in this one, between the model's steps. They start with the
+        workers: processes per rank that score; 0 = score in this one, between the model's steps. They start with the
             first answer of an evaluation and end with it.
     """
 

@@ -21,7 +21,7 @@ class HMSAHead(Head):
     """Correlation of a text vector with every image position at every level; without parameters by default.
 
     Eq. 2: ``c(p, q) = g(p, q) . s`` with both vectors of unit length; ``(c + 1) / 2`` is brought to the
-    wanted size bilinearly, and eq. 3 takes the mean over levels.
+    output size bilinearly, and eq. 3 takes the mean over levels.
 
     Args:
         pooling: how the text vector s is made from the fused text tokens, a name in

@@ -30,7 +30,7 @@ class MapL1Loss(nn.Module):
         self.weight = weight
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One value a map.
+        """One value per map.
 
         Args:
             prediction, target: (N, H, W) in [0, 1].

@@ -100,7 +100,7 @@ class LWMCR(RetrievalModel):
         low, high = grid_sides(image_size)
         if low != high:
             raise ConfigError(
-                f'LWMCR: at image_size={image_size} its low and high features have {low} and {high} cells a side; '
+                f'LWMCR: at image_size={image_size} its low and high features have {low} and {high} cells per side; '
                 'use 256, 128, or another size at which they agree'
             )
 

@@ -1,4 +1,4 @@
-"""From other formats to annotation files: one source a file, all on the skeleton of ``base``."""
+"""From other formats to annotation files: one source per file, all on the skeleton of ``base``."""
 
 from xemap.preparation.converters.airslt import AirSltConverter
 from xemap.preparation.converters.base import Converter, Item

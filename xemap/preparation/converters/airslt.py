@@ -46,7 +46,7 @@ class AirSltConverter(VerbatimConverter, SourceConverter):
             expression = Expression(entry['caption'], entry['points'], where)
             drawn.setdefault(entry['jpg_name'], DrawnImage(where, [])).expressions.append(expression)
         paths = ((images / name, image) for name, image in drawn.items())
-        return self.make_items(paths, images, split='test', own_folder=True)
+        return self.make_items(paths, images, split='test', exclusive=True)
 
     def _entries(self, file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         content = load_json(file)

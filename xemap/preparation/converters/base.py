@@ -75,9 +75,9 @@ class Converter(ABC):
     published: Mapping[str, int] = {}
     """Queries by split that the publishers count, for comparison; empty = not known."""
     true_color: ClassVar[bool] = True
-    """Colours in the images are what people see, so that expressions may name them."""
+    """Colors in the images are what people see, so that expressions may name them."""
     complete: ClassVar[bool] = True
-    """Every object of a labelled class is labelled, so that "the largest car" can be known."""
+    """Every object of a labeled class is labeled, so that "the largest car" can be known."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Converter(ABC):
         raise NotImplementedError(f'{type(self).__name__} has neither instances nor queries of its own')
 
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
-        """Queries of an image: here one a category of its :meth:`instances`, and the expressions.
+        """Queries of an image: here one per category of its :meth:`instances`, and the expressions.
 
         Args:
             item: one of :meth:`items`.
@@ -352,7 +352,7 @@ class Converter(ABC):
         """After all records are made: every class that the map names was there.
 
         Raises:
-            ConfigError: one was not, so it is most likely misspelt.
+            ConfigError: one was not, so it is most likely misspelled.
         """
         unknown = sorted(set(self.category_map) - self._categories_seen)
         if unknown:

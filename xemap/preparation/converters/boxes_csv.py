@@ -18,7 +18,7 @@ MAX_GEOMETRY_CHARACTERS = 100_000
 
 
 class BoxesCsvConverter(Converter):
-    """A CSV file with a header line and one box or polygon a line.
+    """A CSV file with a header line and one box or polygon per line.
 
     The geometry is a literal list of (x, y) points in pixels, closed or not:
     ``"[(135, 522), (245, 522), (245, 600), (135, 600), (135, 522)]"``. It may run past the border

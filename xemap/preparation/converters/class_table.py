@@ -1,4 +1,4 @@
-"""Which class a mask's colour or number means."""
+"""Which class a mask's color or number means."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _UNKNOWN = -1
 
 
 class LabelError(DataError):
-    """A mask with a colour or number that its class table does not have."""
+    """A mask with a color or number that its class table does not have."""
 
 
 class ClassTable:
-    """Classes of a segmentation mask, by RGB colour or by number.
+    """Classes of a segmentation mask, by RGB color or by number.
 
     Given for a public source, or read from JSON, a list of ``{"color": "#3C1098", "name": "building"}``,
     or from CSV with the same names in its header line. ``id`` in place of ``color`` is for masks that
-    hold class numbers. A class with ``ignore`` makes no query and needs no name. Several colours may
+    hold class numbers. A class with ``ignore`` makes no query and needs no name. Several colors may
     share a name.
 
     Args:
         path: ``*.json`` or ``*.csv``; with ``classes``, the name of the source instead.
-        classes: name by id or colour, such as ``{0: None, 2: 'building'}`` or ``{'#0000FF': 'building'}``;
+        classes: name by id or color, such as ``{0: None, 2: 'building'}`` or ``{'#0000FF': 'building'}``;
             None = ignore.
 
     Raises:
-        DataError: the file is missing or of another make, or gives a colour or id twice.
+        DataError: the file is missing or of another make, or gives a color or id twice.
     """
 
     def __init__(self, path: str | Path, classes: Mapping[int, str | None] | Mapping[str, str | None] | None = None):
@@ -50,7 +50,7 @@ class ClassTable:
         for where, entry in entries:
             self._add(where, entry)
         if not self.values:
-            raise DataError(f'class table {self.path} is empty; give a colour or id and a name for every class')
+            raise DataError(f'class table {self.path} is empty; give a color or id and a name for every class')
         self._lookup = np.full(1 << 24 if self.by_color else 1 << 16, _UNKNOWN, np.int16)
         self._lookup[self.values] = np.arange(len(self.values))
 
@@ -89,7 +89,7 @@ class ClassTable:
         """What a mask holds at every pixel, to be looked up in the table.
 
         Args:
-            mask: RGB, RGBA, gray or indexed. With colours, an index is taken by its palette; with
+            mask: RGB, RGBA, gray or indexed. With colors, an index is taken by its palette; with
                 ids, it is the id itself.
             where: the file, for errors.
 
@@ -97,17 +97,17 @@ class ClassTable:
             (H, W) integers: 0xRRGGBB, or the id.
 
         Raises:
-            LabelError: the mask holds colours where the table has ids, or the other way round.
+            LabelError: the mask holds colors where the table has ids, or the other way round.
         """
         if self.by_color:
             if mask.mode.startswith(('I', 'F')):
-                raise self._other_kind(f'{where} has {mask.mode} pixels, no colours', 'ids, not colours')
+                raise self._other_kind(f'{where} has {mask.mode} pixels, no colors', 'ids, not colors')
             rgb = np.asarray(mask.convert('RGB'), dtype=np.int32)
             return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
         values = np.asarray(mask)
         if values.ndim == 3:
             if (values[..., :1] != values[..., 1:3]).any():
-                raise self._other_kind(f'{where} has colours, the class table {self.path} has ids', 'colours')
+                raise self._other_kind(f'{where} has colors, the class table {self.path} has ids', 'colors')
             values = values[..., 0]
         values = values.astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
@@ -120,14 +120,14 @@ class ClassTable:
         Args:
             values: (H, W), from :meth:`mask_values`.
             where: the mask file, for errors.
-            tolerance: largest distance in RGB (Euclidean, 0..255 a channel) at which an unknown
-                colour is taken for the nearest class; 0 = never.
+            tolerance: largest distance in RGB (Euclidean, 0..255 per channel) at which an unknown
+                color is taken for the nearest class; 0 = never.
 
         Returns:
-            (H, W) int16, and the number of pixels whose colour was not exactly a class's.
+            (H, W) int16, and the number of pixels whose color was not exactly a class's.
 
         Raises:
-            LabelError: an unknown colour or id remains.
+            LabelError: an unknown color or id remains.
         """
         classes = self._lookup[values]
         unknown = classes == _UNKNOWN
@@ -151,8 +151,8 @@ class ClassTable:
         classes[unknown] = nearest[inverse.reshape(-1)]
         return classes, int(unknown.sum())
 
-    def _other_kind(self, what: str, wanted: str) -> LabelError:
-        return LabelError(f'{what}; {f"give it {wanted}" if self._editable else self._remedy()}')
+    def _other_kind(self, what: str, expected: str) -> LabelError:
+        return LabelError(f'{what}; {f"give it {expected}" if self._editable else self._remedy()}')
 
     def _remedy(self, value: int | None = None) -> str:
         if not self._editable:

@@ -29,7 +29,7 @@ class ColorMasksConverter(Converter):
         masks: folder of the masks, likewise.
         classes: the class table, a JSON or CSV file (see :class:`ClassTable`).
         mask_suffix: what a mask's stem has after the image's, such as ``_label``.
-        tolerance: take an unknown colour for the nearest class up to this distance in RGB, and count it; 0 = never.
+        tolerance: take an unknown color for the nearest class up to this distance in RGB, and count it; 0 = never.
         **options: see :class:`Converter`. To rename, join or drop classes, edit the class table.
     """
 
@@ -57,7 +57,7 @@ class ColorMasksConverter(Converter):
             raise ConfigError(f'images and masks are both {self.images}; give two folders, or --mask-suffix')
         classes = classes if isinstance(classes, ClassTable) else ClassTable(classes)
         if tolerance < 0 or tolerance and not classes.by_color:
-            raise ConfigError(f'tolerance {tolerance}; it is a distance between colours, for tables of colours')
+            raise ConfigError(f'tolerance {tolerance}; it is a distance between colors, for tables of colors')
         self.classes = classes
         self.mask_suffix = mask_suffix
         self.tolerance = tolerance

@@ -105,7 +105,7 @@ def _add_splits(parser: argparse.ArgumentParser, split: str) -> None:
     )  # fmt: skip
     splits.add_argument(
         '--split-file', action='append', default=[], metavar='NAME=FILE', type=_pair,
-        help='a list of images, one a line, * allowed, for split NAME; repeat for more splits',
+        help='a list of images, one per line, * allowed, for split NAME; repeat for more splits',
     )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def _add_wording(parser: argparse.ArgumentParser, least_share: float) -> None:
     )  # fmt: skip
     queries.add_argument(
         '--expressions', action='store_true',
-        help='ask for attributes, positions and relations of the labelled objects as well (docs/expressions.md)',
+        help='ask for attributes, positions and relations of the labeled objects as well (docs/expressions.md)',
     )  # fmt: skip
 
 

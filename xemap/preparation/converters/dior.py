@@ -27,7 +27,7 @@ TABLE_1 = {'train': 8000, 'val': 3725}
 class DiorConverter(SourceConverter):
     """DIOR-R or DIOR, boxes of 20 categories.
 
-    Layout: ``ImageSets/Main/{train,val}.txt`` (image ids, one a line), ``JPEGImages-trainval/<id>.jpg`` and
+    Layout: ``ImageSets/Main/{train,val}.txt`` (image ids, one per line), ``JPEGImages-trainval/<id>.jpg`` and
     ``Annotations/{Oriented,Horizontal} Bounding Boxes/<id>.xml``.
 
     The paper has 8000 training and 3725 validation images, together the 11725 of the official train and
@@ -111,7 +111,7 @@ class DiorConverter(SourceConverter):
                 self.bad(DataError(f'{file} is empty; copy it again'), 'lists_empty')
             for number, line in lines:
                 if not re.fullmatch(r'[\w-]+', line):
-                    raise LayoutError(f"{file} line {number}: {line!r} is no image id; DIOR's lists give one a line")
+                    raise LayoutError(f"{file} line {number}: {line!r} is no image id; DIOR's lists give one per line")
                 if line in split_of:
                     error = DataError(f'{file} line {number}: image {line!r} is listed twice; remove one')
                     self.bad(error, 'images_duplicated')

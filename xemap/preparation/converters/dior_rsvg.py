@@ -135,7 +135,7 @@ class DiorRsvgConverter(SourceConverter):
                 self.bad(DataError(f'{file} is empty; copy it again'), 'lists_empty')
             for number, line in lines:
                 if not line.isdecimal():
-                    raise LayoutError(f'{file} line {number}: {line!r} is no object number; DIOR-RSVG has one a line')
+                    raise LayoutError(f'{file} line {number}: {line!r} is no object number; DIOR-RSVG has one per line')
                 if int(line) in split_of:
                     raise LayoutError(f'{file} line {number}: object {line} is listed twice; copy the lists again')
                 split_of[int(line)] = split

@@ -1,4 +1,4 @@
-"""DOTA v2.0: oriented boxes of 18 categories in images of up to 29200 pixels a side."""
+"""DOTA v2.0: oriented boxes of 18 categories in images of up to 29200 pixels per side."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ class DotaLabels:
 class DotaConverter(SourceConverter):
     """DOTA v2.0, oriented boxes of 18 categories.
 
-    Layout: ``{train,val}/images/*.png`` and, beside ``images``, one label file an image in ``labelTxt``,
+    Layout: ``{train,val}/images/*.png`` and, beside ``images``, one label file per image in ``labelTxt``,
     ``labelTxt-v2.0`` or ``labelTxt-v2.0/DOTA-v2.0_{train,val}``.
 
-    A line with fewer than nine fields describes no object: two of a header (image source, metres a pixel)
+    A line with fewer than nine fields describes no object: two of a header (image source, meters a pixel)
     are usual, any other is counted. Objects marked as difficult are referents like others.
 
     With ``crop_size``, an image that is longer is cut into crops of that size which cover all of it, in the

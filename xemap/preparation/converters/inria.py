@@ -1,4 +1,4 @@
-"""Inria Aerial Image Labeling (AerialImage): 180 labelled tiles of five cities with building masks."""
+"""Inria Aerial Image Labeling (AerialImage): 180 labeled tiles of five cities with building masks."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ CROP_FOLDERS = (('img_dir', 'ann_dir'), ('img', 'ann_ids'))
 
 
 class IsprsConverter(TileSource):
-    """Tiles with colour-coded labels, cut into crops of 512; or crops with class numbers, as they are.
+    """Tiles with color-coded labels, cut into crops of 512; or crops with class numbers, as they are.
 
     Crops with numbers lie in ``img_dir`` and ``ann_dir``, or ``img`` and ``ann_ids``, with or without subfolders,
     and are called ``<tile>_<x0>_<y0>_<x1>_<y1>.png``. The division is the official one by tile, as
@@ -52,7 +52,7 @@ class IsprsConverter(TileSource):
     """Patterns of stems; the first group is the tile."""
     train_tiles: ClassVar[frozenset[str]]
     off_colors: ClassVar[frozenset[str]] = frozenset()
-    """Tiles whose label colours are not quite the documented ones: the nearest class is taken."""
+    """Tiles whose label colors are not quite the documented ones: the nearest class is taken."""
 
     def __init__(
         self,

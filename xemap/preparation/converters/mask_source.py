@@ -32,7 +32,7 @@ class Labels:
         image: the whole image, also where the item is a crop of it.
         mask: its mask, of the same size.
         window: what of both the item is; None = everything.
-        tolerance: distance in RGB up to which an unknown colour is the nearest class's.
+        tolerance: distance in RGB up to which an unknown color is the nearest class's.
     """
 
     image: Path
@@ -51,7 +51,7 @@ class MaskSource(SourceConverter):
     """
 
     classes: Mapping[int, str | None] | Mapping[str, str | None]
-    """Name by number or colour in the masks, None = ignore; :attr:`no_query` names make no query."""
+    """Name by number or color in the masks, None = ignore; :attr:`no_query` names make no query."""
     least_share = MIN_AREA
 
     no_query: ClassVar[frozenset[str]] = frozenset({'background'})

@@ -1,4 +1,4 @@
-"""Masks of class colours or numbers, read pixel by pixel."""
+"""Masks of class colors or numbers, read pixel by pixel."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def class_pixels(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and pixels, (H, W) bool, of every class in a mask that the table does not ignore.
 
-    Ignored pixels, and those of a colour that is only near a class's, are counted in the report.
+    Ignored pixels, and those of a color that is only near a class's, are counted in the report.
 
     Args:
         mask: see :meth:`ClassTable.mask_values`.

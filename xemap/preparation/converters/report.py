@@ -29,7 +29,7 @@ REASONS = {
     'pixels_between': 'pixels of binary masks that are neither 0 nor 255, part of the region above 50',
     'masks_resized': 'masks of another size than their image, resized to it',
     'scenes_in_two_splits': 'scenes with images in several splits, kept',
-    'pixels_nearest': 'mask pixels of unknown colour, given the nearest class',
+    'pixels_nearest': 'mask pixels of unknown color, given the nearest class',
     'images_without_queries': 'images without any query, left out',
     'images_in_no_split': 'images that no split list names, left out',
     'images_not_annotated': 'images in the folder that the annotations do not name',
@@ -92,7 +92,7 @@ class ConversionReport:
         self.queries[split].update(query.category or '(none)' for query in record.queries)
 
     def as_dict(self) -> dict:
-        """For programs: JSON-serialisable, keys as in :data:`REASONS`."""
+        """For programs: JSON-serializable, keys as in :data:`REASONS`."""
         return {
             'source': self.source,
             'splits': {

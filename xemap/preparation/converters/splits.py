@@ -16,7 +16,7 @@ from xemap.errors import ConfigError, DataError
 class SplitRule:
     """How images are divided. One of three ways, tried in this order:
 
-    * ``files``: lists of image names, one a line, with or without folder and suffix, or with
+    * ``files``: lists of image names, one per line, with or without folder and suffix, or with
       wildcards such as ``part_*t3``;
     * ``fractions``: by a hash of seed and image name, so that the same images give the same split
       on every machine, in whatever order they are found;
@@ -29,7 +29,7 @@ class SplitRule:
         files: list of image names by split.
         seed: another seed, another split.
         group_regex: images for which this pattern finds the same text (that of its first group, if
-            it has one) stay together. Use it where images are neighbouring tiles of one scene:
+            it has one) stay together. Use it where images are neighboring tiles of one scene:
             divided at random, the test images would not be new to the model.
 
     Raises:
@@ -94,10 +94,10 @@ class SplitRule:
         order = sorted(groups, key=lambda group: (_hash(self.seed, group), group))
         split_of: dict[str, str] = {}
         for rank, (split, share) in enumerate(self.fractions.items()):
-            wanted, taken = share * len(names), 0
+            target, taken = share * len(names), 0
             kept_back = len(self.fractions) - rank  # at least one group for every split to come, and the rest
             # Whole groups, to the nearest number of images, and one at least.
-            while len(order) > kept_back and (not taken or taken + len(groups[order[0]]) / 2 <= wanted):
+            while len(order) > kept_back and (not taken or taken + len(groups[order[0]]) / 2 <= target):
                 members = groups[order.pop(0)]
                 taken += len(members)
                 split_of.update(dict.fromkeys(members, split))

@@ -87,7 +87,7 @@ class VerbatimConverter(Converter):
         return Query(text, PolygonRegion(polygons, hand_drawn=True), hops=expression.hops, referents=referents)
 
     def make_items(
-        self, drawn: Iterable[tuple[Path, DrawnImage]], images: Path, split: str | None = None, own_folder: bool = False
+        self, drawn: Iterable[tuple[Path, DrawnImage]], images: Path, split: str | None = None, exclusive: bool = False
     ) -> list[Item]:
         """Items of the images that are there, sorted by name.
 
@@ -95,10 +95,10 @@ class VerbatimConverter(Converter):
             drawn: path of each image, and its annotation.
             images: folder in which images without an annotation are counted.
             split: where the source puts them.
-            own_folder: nothing but the images of the source belongs into ``images``: others are :meth:`bad`.
+            exclusive: nothing but the images of the source belongs into ``images``: others are :meth:`bad`.
 
         Raises:
-            DataError: an image is missing, annotated twice, or in ``own_folder`` not annotated; and not
+            DataError: an image is missing, annotated twice or, where ``exclusive``, not annotated; and not
                 ``skip_bad``.
         """
         items: dict[str, Item] = {}
@@ -117,7 +117,7 @@ class VerbatimConverter(Converter):
                 self.bad(error, 'annotations_without_image')
         for path in sorted(images.rglob('*')):
             if path.suffix.lower() in IMAGE_SUFFIXES and relative_name(path, self.data_root) not in named:
-                if own_folder:
+                if exclusive:
                     error = DataError(f'{path} has no annotation; copy the annotations again, or remove the image')
                     self.bad(error, 'images_not_annotated')
                 else:

@@ -35,7 +35,7 @@ IGNORED = ('ignored regions', 'others')
 class VisDroneConverter(SourceConverter):
     """VisDrone-DET, boxes of people and vehicles in drone images.
 
-    Layout: ``VisDrone2019-DET-{train,val}/{images,annotations}`` as unpacked, one text file an image, one object a
+    Layout: ``VisDrone2019-DET-{train,val}/{images,annotations}`` as unpacked, one text file per image, one object per
     line: ``left,top,width,height,score,category,truncation,occlusion``, with or without a last comma.
 
     Boxes of score 0 and those of the categories "ignored regions" and "others" are left out and counted.

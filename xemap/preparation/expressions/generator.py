@@ -84,7 +84,7 @@ class ExpressionGenerator:
             size: (height, width) of the image.
             name: of the image.
             pixels: gives the image, (H, W, 3) uint8 RGB; called only when a color is needed. None where
-                colours are not true: no color is named.
+                colors are not true: no color is named.
 
         Raises:
             DataError: the image is of another size.

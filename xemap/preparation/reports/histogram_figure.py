@@ -29,7 +29,7 @@ LABELS = {
 
 
 def save_histograms(path: str | Path, described: Sequence[dict[str, Any]]) -> None:
-    """Write the histograms of several annotation files as one PNG, a row a file.
+    """Write the histograms of several annotation files as one PNG, one row per file.
 
     Args:
         path: of the picture; it appears only when complete.
@@ -65,7 +65,7 @@ def bars(name: str, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def format_histograms(described: Sequence[dict[str, Any]]) -> Table:
-    """The numbers behind the picture: a column a file."""
+    """The numbers behind the picture: one column per file."""
     caption = 'multi-hop, multi-ref: yes / no / unknown; the last four rows: mean / median / max'
     table = Table('', *(numbers['file'] for numbers in described), caption=caption)
     for column in table.columns[1:]:

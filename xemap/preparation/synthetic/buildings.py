@@ -13,7 +13,7 @@ from xemap.preparation.synthetic.shapes import Frame
 
 ROOFS: dict[str, Color] = {
     'red': (168, 76, 58),
-    'grey': (112, 112, 116),
+    'gray': (112, 112, 116),
     'white': (226, 226, 222),
     'blue': (66, 106, 162),
 }
@@ -29,8 +29,8 @@ CONCRETE: Color = (172, 168, 160)
 def draw_buildings(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """Rows of houses with gardens, or of larger blocks on paved ground."""
     frame = obj.built_in
-    roof, m = obj.attributes['roof'], canvas.metre
-    houses = roof in ('red', 'grey') and rng.random() < 0.55
+    roof, m = obj.attributes['roof'], canvas.meter
+    houses = roof in ('red', 'gray') and rng.random() < 0.55
     canvas.surface(obj.outline, varied(rng, (126, 132, 96) if houses else (164, 158, 148), 0.06), 0.07)
     depth, lane = (rng.uniform(9, 12), rng.uniform(5, 8)) if houses else (rng.uniform(15, 24), rng.uniform(7, 11))
     rows = max(2, int((frame.width / m - 2) // (depth + lane)))
@@ -61,7 +61,7 @@ def draw_buildings(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -
         canvas.disc((x, y), rng.uniform(1.2, 2.6) * m, varied(rng, (66, 88, 46), 0.15))
     for box, _ in plans:
         color = varied(rng, ROOFS[roof], 0.1, 6)
-        if houses or (roof != 'grey' and rng.random() < 0.6):
+        if houses or (roof != 'gray' and rng.random() < 0.6):
             _gable(canvas, box, color, hipped=houses and rng.random() < 0.4)
         else:
             _flat(canvas, box, color, rng)
@@ -84,7 +84,7 @@ def _gable(canvas: Canvas, box: Frame, color: Color, hipped: bool) -> None:
 
 def _flat(canvas: Canvas, box: Frame, color: Color, rng: np.random.Generator) -> None:
     """A flat roof with a parapet and a few installations, sometimes with an inner court or a wing."""
-    m = canvas.metre
+    m = canvas.meter
     canvas.fill(box.rectangle(), tint(color, 1.1))
     inner = box.inset(0.7 * m)
     canvas.fill(inner.rectangle(), tint(color, 0.93))
@@ -100,7 +100,7 @@ def _flat(canvas: Canvas, box: Frame, color: Color, rng: np.random.Generator) ->
 
 def draw_tanks(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """A grid of round tanks on a gravel pad, each with a bund around it."""
-    frame, m = obj.built_in, canvas.metre
+    frame, m = obj.built_in, canvas.meter
     pad = varied(rng, (150, 142, 128), 0.08)
     canvas.surface(obj.outline, pad, 0.07)
     across_count = max(1, round(frame.width / m / rng.uniform(26, 42)))
@@ -130,7 +130,7 @@ def draw_tanks(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> It
 
 def draw_solar(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """Rows of dark blue panels on grass or gravel."""
-    frame, m = obj.built_in, canvas.metre
+    frame, m = obj.built_in, canvas.meter
     canvas.surface(obj.outline, varied(rng, (140, 142, 112), 0.08), 0.06)
     depth, pitch = rng.uniform(4.5, 6), rng.uniform(8, 10.5)
     rows = max(2, int((frame.width / m - 3) // pitch))

@@ -32,9 +32,9 @@ class Canvas:
 
     def __init__(self, plan: Plan, image: np.ndarray, rng: np.random.Generator) -> None:
         self.plan, self.image = plan, image
-        self.metre = plan.metre
+        self.meter = plan.meter
         self._shade = np.zeros(plan.size, np.uint8)
-        self._rough = fractal(rng, plan.size, 14 * plan.metre, 4, 0.8)
+        self._rough = fractal(rng, plan.size, 14 * plan.meter, 4, 0.8)
 
     def fill(self, points, color: Color, layer: np.ndarray | None = None) -> None:
         """Fill a polygon (V, 2) with one color, anti-aliased."""
@@ -43,7 +43,7 @@ class Canvas:
 
     def line(self, points, color: Color, width: float, closed: bool = False) -> None:
         """Draw a line (V, 2), ``width`` in meters, at least a pixel."""
-        thickness = max(1, round(width * self.metre))
+        thickness = max(1, round(width * self.meter))
         cv2.polylines(self.image, [_fixed(points)], closed, tuple(map(float, color)), thickness, cv2.LINE_AA, _SHIFT)
 
     def disc(self, center, radius: float, color: Color) -> None:
@@ -94,20 +94,20 @@ class Canvas:
     def cast(self, points, height: float) -> None:
         """Collect the shadow of a prism over (V, 2) points, ``height`` in meters."""
         points = np.asarray(points, dtype=np.float64)
-        shift = np.array(self.plan.sun) * self.plan.shadow * height * self.metre
+        shift = np.array(self.plan.sun) * self.plan.shadow * height * self.meter
         hull = cv2.convexHull(np.concatenate([points, points + shift]).astype(np.float32))[:, 0]
         self.fill(hull, (255, 255, 255), self._shade)
 
     def cast_outline(self, outline: Outline, height: float) -> None:
         """Collect the shadow of an outline that need not be convex, ``height`` in meters."""
-        shift = np.array(self.plan.sun) * self.plan.shadow * height * self.metre
+        shift = np.array(self.plan.sun) * self.plan.shadow * height * self.meter
         for step in np.linspace(0, 1, 4):
             for ring in rings(outline):
                 self.fill(ring + step * shift, (255, 255, 255), self._shade)
 
     def drop_shadows(self, depth: float = 0.55) -> None:
         """Darken the image where shadows were cast; sky light makes them bluish."""
-        shade = cv2.GaussianBlur(self._shade, (0, 0), max(0.5, 0.4 * self.metre))
+        shade = cv2.GaussianBlur(self._shade, (0, 0), max(0.5, 0.4 * self.meter))
         levels = np.arange(256, dtype=np.float32)[:, None] / 255 * np.array([1.0, 0.97, 0.88], np.float32)
         factor = (1 - depth * levels)[shade]
         self.image[:] = (self.image * factor + 0.5).astype(np.uint8)

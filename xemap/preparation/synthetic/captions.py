@@ -160,7 +160,7 @@ def write_captioned_tiles(
         tile_sizes: sides in pixels of the scene.
         sizes: sides of the scenes.
         captions: of each tile.
-        workers: processes; None takes one a core, up to 8.
+        workers: processes; None takes one per core, up to 8.
 
     Returns:
         ``{split: {'scenes': …, 'images': …, 'captions': …}}``

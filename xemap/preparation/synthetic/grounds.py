@@ -26,14 +26,14 @@ WHITE: Color = (228, 228, 224)
 def draw_road(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """One road, or several that cross: asphalt with verge, edge lines and a dashed center line."""
     lines = obj.lines
-    width = obj.width / canvas.metre
+    width = obj.width / canvas.meter
     color = varied(rng, ASPHALT, 0.12, 3)
-    canvas.surface(obj.outline.buffer(1.5 * canvas.metre), varied(rng, (156, 146, 122), 0.06), 0.06)
+    canvas.surface(obj.outline.buffer(1.5 * canvas.meter), varied(rng, (156, 146, 122), 0.06), 0.06)
     canvas.surface(obj.outline, color, 0.05)
     paint = tint(color, 1.75)
     for line in lines:
         for side in (-1, 1):
-            canvas.line(_offset(line, side * (obj.width / 2 - 1.1 * canvas.metre)), paint, 0.35)
+            canvas.line(_offset(line, side * (obj.width / 2 - 1.1 * canvas.meter)), paint, 0.35)
     for line in lines:
         if width > 15:
             for side in (-1, 1):
@@ -64,21 +64,21 @@ def _traffic(canvas: Canvas, lines: np.ndarray, width: float, rng: np.random.Gen
             x, y = position + side * np.array([-math.sin(angle), math.cos(angle)])
             if 0 < x < image_width and 0 < y < height:
                 length = rng.choice([4.6, 4.8, 11.0], p=[0.45, 0.4, 0.15])
-                cars.append(Frame(x, y, angle, length * canvas.metre, (2.0 if length < 6 else 2.6) * canvas.metre))
+                cars.append(Frame(x, y, angle, length * canvas.meter, (2.0 if length < 6 else 2.6) * canvas.meter))
     return cars
 
 
 def _car(canvas: Canvas, box: Frame, rng: np.random.Generator) -> None:
     color = varied(rng, CARS[int(rng.integers(len(CARS)))], 0.08, 4)
     canvas.fill(box.rectangle(), color)
-    if canvas.metre > 1.2:
+    if canvas.meter > 1.2:
         canvas.fill(box.rectangle(0.12 * box.length, 0, 0.16 * box.length, 0.8 * box.width), (40, 44, 50))
         canvas.fill(box.rectangle(-0.3 * box.length, 0, 0.12 * box.length, 0.8 * box.width), (44, 48, 54))
 
 
 def draw_parking(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """Double rows of painted bays; nearly all taken, or nearly none."""
-    frame, m = obj.built_in, canvas.metre
+    frame, m = obj.built_in, canvas.meter
     color = varied(rng, (96, 96, 98), 0.1, 2)
     canvas.surface(obj.outline, color, 0.06)
     paint = tint(color, 1.95)
@@ -159,8 +159,8 @@ def draw_tennis(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
     frame = obj.built_in
     surface, surround = COURTS[obj.attributes['surface']]
     canvas.surface(obj.outline, varied(rng, surround, 0.06), 0.04)
-    rows = max(1, round(frame.width / canvas.metre / 36))
-    columns = max(2, round(frame.length / canvas.metre / 19))
+    rows = max(1, round(frame.width / canvas.meter / 36))
+    columns = max(2, round(frame.length / canvas.meter / 19))
     color = varied(rng, surface, 0.06)
     for i in range(columns):
         for j in range(rows):
@@ -179,7 +179,7 @@ def draw_tennis(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
 
 def draw_runway(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """Asphalt with shoulder, center line, edge lines, and a threshold with its bars."""
-    m, width = canvas.metre, obj.width
+    m, width = canvas.meter, obj.width
     color = varied(rng, (84, 84, 88), 0.1, 2)
     canvas.surface(obj.outline, tint(color, 1.18), 0.05)
     start, end = obj.lines[0][[0, -1]]
@@ -206,7 +206,7 @@ def draw_runway(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
 
 def draw_apron(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """Concrete slabs with a yellow guide line and parked aircraft."""
-    frame, m = obj.built_in, canvas.metre
+    frame, m = obj.built_in, canvas.meter
     color = varied(rng, CONCRETE, 0.06, 3)
     canvas.surface(obj.outline, color, 0.05)
     for u in np.arange(-frame.length / 2, frame.length / 2, 12 * m)[1:]:
@@ -274,8 +274,8 @@ def _offset(line: np.ndarray, distance: float) -> np.ndarray:
 def _dashes(canvas: Canvas, line: np.ndarray, dash: float, gap: float, color: Color, width: float) -> None:
     """A dashed line; lengths in meters."""
     steps = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-    starts = np.arange(0, steps[-1], (dash + gap) * canvas.metre)
-    ends = starts + dash * canvas.metre
+    starts = np.arange(0, steps[-1], (dash + gap) * canvas.meter)
+    ends = starts + dash * canvas.meter
     points = [np.stack([np.interp(at, steps, line[:, i]) for i in (0, 1)], axis=1) for at in (starts, ends)]
     for first, last in zip(*points):
         canvas.line([first, last], color, width)

@@ -66,7 +66,7 @@ class SceneObject:
     def lines(self) -> np.ndarray:
         """Center lines (n, V, 2) of an object that must have them."""
         if self.line is None:
-            raise ValueError(f'{self.category} has no centre line')
+            raise ValueError(f'{self.category} has no center line')
         return self.line.reshape(-1, *self.line.shape[-2:])
 
 
@@ -76,7 +76,7 @@ class Plan:
 
     Args:
         size: (height, width) in pixels.
-        metre: pixels a metre.
+        meter: pixels per meter.
         sun: unit vector (x, y) along which shadows fall.
         shadow: length of a shadow for a height of one.
         ground: key of the open ground's colors.
@@ -84,7 +84,7 @@ class Plan:
     """
 
     size: tuple[int, int]
-    metre: float
+    meter: float
     sun: tuple[float, float]
     shadow: float
     ground: str
@@ -112,7 +112,7 @@ class Category:
 
 
 CATEGORIES: Mapping[str, Category] = {
-    'buildings': Category('rectangle', (75, 165), (0.6, 0.95), {'roof': ('red', 'grey', 'white', 'blue')}),
+    'buildings': Category('rectangle', (75, 165), (0.6, 0.95), {'roof': ('red', 'gray', 'white', 'blue')}),
     'parking': Category('rectangle', (60, 125), (0.5, 0.9), {'fill': ('full', 'empty')}),
     'track': Category('stadium', (110, 178), (0.53, 0.6)),
     'football': Category('rectangle', (90, 115), (0.62, 0.7)),
@@ -164,7 +164,7 @@ def make_plan(rng: np.random.Generator, size: tuple[int, int]) -> Plan:
     layout.build()
     return Plan(
         size,
-        layout.metre,
+        layout.meter,
         (math.cos(azimuth), math.sin(azimuth)),
         float(rng.uniform(0.45, 1.0)),
         str(rng.choice(['meadow', 'dry', 'soil'], p=[0.5, 0.3, 0.2])),
@@ -178,17 +178,17 @@ class Layout:
     Args:
         rng: source of randomness.
         size: (height, width) in pixels.
-        metre: pixels a metre.
+        meter: pixels per meter.
     """
 
-    def __init__(self, rng: np.random.Generator, size: tuple[int, int], metre: float) -> None:
-        self.rng, self.size, self.metre = rng, size, metre
+    def __init__(self, rng: np.random.Generator, size: tuple[int, int], meter: float) -> None:
+        self.rng, self.size, self.meter = rng, size, meter
         self.side = math.sqrt(size[0] * size[1])
         self.box = image_box(size)
         self.angle = rng.uniform(0, np.pi)
         self.gap = 0.016 * self.side
         self.objects: list[SceneObject] = []
-        self.neighbour: dict[str, SceneObject] = {}
+        self.neighbor: dict[str, SceneObject] = {}
 
     def build(self) -> None:
         names = list(THEMES)
@@ -302,8 +302,8 @@ class Layout:
             outline = self._outline(spec, frame)
             if spec.gives_way:
                 outline = self._clearing(outline, corners=spec.shape == 'patch')
-                wanted = frame.length * frame.width * 0.35
-                if outline.area < max(wanted, 0.012 * self.side**2) or outline.interiors:
+                least = frame.length * frame.width * 0.35
+                if outline.area < max(least, 0.012 * self.side**2) or outline.interiors:
                     continue
             else:
                 fits = outline.area - (outline & self.box).area < (0.25 if name == 'lake' else 1e-9) * outline.area
@@ -314,14 +314,14 @@ class Layout:
 
     def _pick(self, name: str) -> SceneObject:
         """Something to lie beside; often what the last object of the category was laid beside."""
-        if name not in self.neighbour or self.rng.random() < 0.6:
-            self.neighbour[name] = self.objects[int(self.rng.integers(len(self.objects)))]
-        return self.neighbour[name]
+        if name not in self.neighbor or self.rng.random() < 0.6:
+            self.neighbor[name] = self.objects[int(self.rng.integers(len(self.objects)))]
+        return self.neighbor[name]
 
     def _frame(self, spec: Category, shrink: float, beside: SceneObject | None) -> Frame:
         """A random frame; ``beside`` an object it touches that object's rim and follows its direction."""
         low, high = spec.length
-        length = np.exp(self.rng.uniform(np.log(low), np.log(high))) * self.metre * shrink
+        length = np.exp(self.rng.uniform(np.log(low), np.log(high))) * self.meter * shrink
         length = min(length, LONGEST_SIDE * self.side)
         width = length * self.rng.uniform(*spec.aspect)
         angle = float(self.angle + self.rng.integers(2) * np.pi / 2)

@@ -45,12 +45,12 @@ BUILT = ('buildings', 'parking', 'tanks', 'solar', 'football', 'tennis', 'track'
 
 def open_ground(plan: Plan, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 of grass, dry grass or soil, with nothing on it."""
-    size, metre = plan.size, plan.metre
+    size, meter = plan.size, plan.meter
     main, second, worn = (np.asarray(varied(rng, c, 0.06, 4), np.float32) for c in GROUND[plan.ground])
-    large, middle = fractal(rng, size, 130 * metre, 4), fractal(rng, size, 24 * metre, 4, 0.75)
+    large, middle = fractal(rng, size, 130 * meter, 4), fractal(rng, size, 24 * meter, 4, 0.75)
     image = main + ramp(large + 0.5 * middle, -0.6, 1.0)[..., None] * (second - main)
     image += ramp(middle + 0.5 * large, 1.0, 2.0)[..., None] * (worn - image)
-    relief = 1 + 0.035 * middle + 0.05 * fractal(rng, size, 2.5 * metre, 2)
+    relief = 1 + 0.035 * middle + 0.05 * fractal(rng, size, 2.5 * meter, 2)
     return np.clip(image * relief[..., None], 0, 255).astype(np.uint8)
 
 
@@ -77,7 +77,7 @@ def draw_tracks(canvas: Canvas, rng: np.random.Generator) -> None:
         bend = rng.normal(0, 0.06) * np.sin(np.pi * t) * sideways
         path = straight[0] + t * (straight[1] - straight[0]) + bend
         path = np.concatenate([[straight[0] + 0.3 * (center - straight[0])], path])
-        canvas.surface(LineString(path).buffer(rng.uniform(1.4, 2.2) * canvas.metre), color, 0.06)
+        canvas.surface(LineString(path).buffer(rng.uniform(1.4, 2.2) * canvas.meter), color, 0.06)
 
 
 def draw_forest(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
@@ -87,17 +87,17 @@ def draw_forest(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> I
     if window is None:
         return
     shape = canvas.image[window].shape[:2]
-    canopy, tree = crowns(rng, shape, rng.uniform(4.5, 7.0) * canvas.metre)
-    light = -slope(canopy, canvas.plan.sun) * canvas.metre
+    canopy, tree = crowns(rng, shape, rng.uniform(4.5, 7.0) * canvas.meter)
+    light = -slope(canopy, canvas.plan.sun) * canvas.meter
     dark, bright = np.array([30, 52, 28], np.float32), np.array([74, 98, 46], np.float32)
-    stand = fractal(rng, shape, 60 * canvas.metre, 3)
-    leaves = fractal(rng, shape, 2.5 * canvas.metre, 2)
+    stand = fractal(rng, shape, 60 * canvas.meter, 3)
+    leaves = fractal(rng, shape, 2.5 * canvas.meter, 2)
     mix = np.clip(0.15 + 0.5 * tree + 0.12 * stand, 0, 1)
-    colour = (dark + mix[..., None] * (bright - dark)) * (0.64 + 0.4 * canopy + 2.0 * light + 0.05 * leaves)[..., None]
+    color = (dark + mix[..., None] * (bright - dark)) * (0.64 + 0.4 * canopy + 2.0 * light + 0.05 * leaves)[..., None]
     # Crowns at the edge are whole or absent, not cut: whether one stands is decided at its center.
     cover = canvas.cover(obj.outline, window)
-    rim = np.clip(cv2.GaussianBlur(cover, (0, 0), 1.2 * canvas.metre) * 2 - 0.5 + 0.5 * (tree - 0.5), 0, 1)
-    canvas.blend(window, np.minimum(ramp(rim, 0.35, 0.6), cv2.dilate(cover, np.ones((3, 3)))), colour)
+    rim = np.clip(cv2.GaussianBlur(cover, (0, 0), 1.2 * canvas.meter) * 2 - 0.5 + 0.5 * (tree - 0.5), 0, 1)
+    canvas.blend(window, np.minimum(ramp(rim, 0.35, 0.6), cv2.dilate(cover, np.ones((3, 3)))), color)
 
 
 def draw_farmland(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
@@ -110,8 +110,8 @@ def draw_farmland(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) ->
     cos, sin = np.cos(frame.angle), np.sin(frame.angle)
     u = (x - frame.x) * cos + (y - frame.y) * sin
     v = (y - frame.y) * cos - (x - frame.x) * sin
-    parcels_u = max(1, round(frame.length / canvas.metre / rng.uniform(45, 90)))
-    parcels_v = max(1, round(frame.width / canvas.metre / rng.uniform(40, 90)))
+    parcels_u = max(1, round(frame.length / canvas.meter / rng.uniform(45, 90)))
+    parcels_v = max(1, round(frame.width / canvas.meter / rng.uniform(40, 90)))
     edges_u = _cuts(rng, parcels_u) * frame.length * 1.3
     edges_v = _cuts(rng, parcels_v) * frame.width * 1.3
     column = np.searchsorted(edges_u, u)
@@ -123,14 +123,14 @@ def draw_farmland(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) ->
     mix = rng.uniform(0, 1, count).astype(np.float32)
     colors = (low + mix[:, None] * (high - low)) * rng.uniform(0.9, 1.1, (count, 1)).astype(np.float32)
     along = rng.random(count) < 0.7
-    period = (rng.uniform(4.5, 9, count) * canvas.metre).astype(np.float32)
+    period = (rng.uniform(4.5, 9, count) * canvas.meter).astype(np.float32)
     depth = rng.uniform(0.04, 0.13, count).astype(np.float32)
     across_rows = np.where(along[index], v, u)
     stripes = np.sin(2 * np.pi * across_rows / period[index]) * depth[index]
-    patch = 0.05 * fractal(rng, u.shape, 30 * canvas.metre, 4) + 0.04 * fractal(rng, u.shape, 2 * canvas.metre, 1)
+    patch = 0.05 * fractal(rng, u.shape, 30 * canvas.meter, 4) + 0.04 * fractal(rng, u.shape, 2 * canvas.meter, 1)
     texture = colors[index] * (1 + stripes + patch)[..., None]
     to_edge = np.minimum(_distance(edges_u, u), _distance(edges_v, v))
-    track = np.clip(1.2 * canvas.metre - to_edge, 0, 1)
+    track = np.clip(1.2 * canvas.meter - to_edge, 0, 1)
     texture += 0.7 * track[..., None] * (np.array([158, 146, 112], np.float32) - texture)
     canvas.blend(window, canvas.cover(obj.outline, window), texture)
     yield
@@ -139,29 +139,29 @@ def draw_farmland(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) ->
 def draw_water(canvas: Canvas, obj: SceneObject, rng: np.random.Generator) -> Iterator[None]:
     """A lake, river or sea: a rim of sand or reed, shallows along the shore, ripples."""
     deep, shallow, rim = (np.asarray(varied(rng, c, 0.12, 5), np.float32) for c in WATER[obj.category])
-    width = RIM[obj.category] * canvas.metre
+    width = RIM[obj.category] * canvas.meter
     window = canvas.window(obj.outline, pad=int(1.5 * width))
     if window is None:
         return
     cover = canvas.cover(obj.outline, window)
     water = (cover > 0.5).astype(np.uint8)
     shape = cover.shape
-    wobble = fractal(rng, shape, 25 * canvas.metre, 3)
+    wobble = fractal(rng, shape, 25 * canvas.meter, 3)
     land = cv2.distanceTransform(1 - water, cv2.DIST_L2, 5)
     beach = ramp(-(land + 0.3 * width * wobble), -width, -0.5 * width) * (1 - water)
-    grain = 1 + 0.04 * fractal(rng, shape, 3 * canvas.metre, 2)
+    grain = 1 + 0.04 * fractal(rng, shape, 3 * canvas.meter, 2)
     canvas.blend(window, beach.astype(np.float32), rim * grain[..., None])
     # A pixel outside counts as water, so that the image's border is no shore.
     padded = cv2.copyMakeBorder(water, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] / canvas.metre
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] / canvas.meter
     mix = np.exp(-np.maximum(depth, 0) / (5 if obj.category != 'sea' else 22)) * (1 + 0.15 * wobble)
-    ripples = 0.02 * fractal(rng, shape, 7 * canvas.metre, 3, 0.8, stretch=3) + 0.05 * wobble
-    colour = (deep + np.clip(mix, 0, 1)[..., None] * (shallow - deep)) * (1 + ripples)[..., None]
+    ripples = 0.02 * fractal(rng, shape, 7 * canvas.meter, 3, 0.8, stretch=3) + 0.05 * wobble
+    color = (deep + np.clip(mix, 0, 1)[..., None] * (shallow - deep)) * (1 + ripples)[..., None]
     if obj.category == 'sea':
-        broken = ramp(fractal(rng, shape, 9 * canvas.metre, 2), -0.6, 0.8)
+        broken = ramp(fractal(rng, shape, 9 * canvas.meter, 2), -0.6, 0.8)
         foam = np.exp(-((depth - 2.5 - 1.2 * wobble) ** 2)) * broken
-        colour += 0.55 * foam[..., None] * (235 - colour)
-    canvas.blend(window, cover, colour)
+        color += 0.55 * foam[..., None] * (235 - color)
+    canvas.blend(window, cover, color)
     yield
 
 
@@ -175,15 +175,15 @@ def scatter_trees(canvas: Canvas, rng: np.random.Generator, free: np.ndarray, de
         density: trees a hectare.
     """
     height, width = free.shape
-    count = int(density * height * width / canvas.metre**2 / 1e4)
-    clumps = fractal(rng, free.shape, 60 * canvas.metre, 3)
+    count = int(density * height * width / canvas.meter**2 / 1e4)
+    clumps = fractal(rng, free.shape, 60 * canvas.meter, 3)
     x, y = rng.uniform(0, width, 3 * count), rng.uniform(0, height, 3 * count)
-    radius = rng.uniform(1.6, 4.2, 3 * count) * canvas.metre
+    radius = rng.uniform(1.6, 4.2, 3 * count) * canvas.meter
     rows, columns = y.astype(int), x.astype(int)
     keep = (free[rows, columns] > radius + 2) & (clumps[rows, columns] > rng.normal(0.3, 0.6, 3 * count))
     trees = list(zip(x[keep][:count], y[keep][:count], radius[keep][:count]))
     for tx, ty, r in trees:
-        canvas.cast(circle((tx, ty), r * 0.9, 10), 3.5 * r / canvas.metre / 2)
+        canvas.cast(circle((tx, ty), r * 0.9, 10), 3.5 * r / canvas.meter / 2)
     yield
     sun = np.array(canvas.plan.sun)
     for tx, ty, r in trees:

@@ -55,7 +55,7 @@ def write_synthetic(
         count: number of scenes.
         seed: of the data set; splits of one seed never share a scene.
         sizes: sides in pixels that scenes may have.
-        workers: processes; None takes one a core, up to 8.
+        workers: processes; None takes one per core, up to 8.
         needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.
         minimal_pairs: queries are minimal pairs (:mod:`~xemap.preparation.synthetic.minimal_pairs`), two of a pair one
             after the other, and nothing else.

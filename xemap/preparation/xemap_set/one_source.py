@@ -86,14 +86,14 @@ class Job:
             options['official_split'] = self.options.official_splits
         if self.cuts:
             options['crops'] = os.path.relpath(self.crops, self.data_root)
-        if self.source.crops == 'asked':
+        if self.source.crops == 'optional':
             options['crop_size'] = self.options.crop_dota
         return options
 
     @property
     def cuts(self) -> bool:
         """Whether crops are written."""
-        return self.source.crops == 'always' or self.source.crops == 'asked' and self.options.crop_dota is not None
+        return self.source.crops == 'always' or self.source.crops == 'optional' and self.options.crop_dota is not None
 
 
 def prepare_source(job: Job, tick: Tick) -> dict:

@@ -103,7 +103,7 @@ def prepare(
             prepared.test_sets = {
                 name: out / name / 'test.arrow'
                 for name, state in prepared.states.items()
-                if chosen[name].own_test_set and 'test' in state['report']['splits']
+                if chosen[name].separate_test_set and 'test' in state['report']['splits']
             }
             prepared.files = _merge(out, prepared.states, prepared.test_sets, on_merge)
     return prepared
@@ -128,13 +128,13 @@ def _checked_names(names: Sequence[str] | None, sources: Mapping[str, Source]) -
     return [name for name in sources if names is None or name in names]
 
 
-def _check_folders(root: Path, out: Path, all_wanted: bool, prepared: Prepared, jobs: Mapping[str, Job]) -> None:
-    if all_wanted and prepared.absent:
+def _check_folders(root: Path, out: Path, all_sources: bool, prepared: Prepared, jobs: Mapping[str, Job]) -> None:
+    if all_sources and prepared.absent:
         name, folder = next(iter(prepared.absent.items()))
         raise DataError(f'{name}: {folder} does not exist; put the source there, or name in --sources those you have')
     if not jobs:
-        wanted = ', '.join(folder.name for folder in prepared.absent.values())
-        raise DataError(f'--root {root} holds no source; expected folders are {wanted} (docs/xemap_set.md)')
+        expected = ', '.join(folder.name for folder in prepared.absent.values())
+        raise DataError(f'--root {root} holds no source; expected folders are {expected} (docs/xemap_set.md)')
     for name, job in jobs.items():
         if out.is_relative_to(job.folder):
             raise ConfigError(f'--out {out} is inside the folder of {name}; give a folder of its own')

@@ -35,17 +35,17 @@ class Source:
         converter: name of a :class:`SourceConverter` (see :func:`load_converter`); its ``name`` and
             ``default_folder`` are those of the source. Imported only where it is needed.
         crops: whether crops are cut: ``'never'``, ``'always'`` (the converter takes ``crops``, a folder) or
-            where ``'asked'`` for (it takes ``crop_size`` as well).
-        own_test_set: its test split has an annotation of its own and stays ``<out>/<name>/test.arrow``, beside the
+            ``'optional'`` (the user decides; the converter takes ``crop_size`` as well).
+        separate_test_set: its test split has an annotation of its own and stays ``<out>/<name>/test.arrow``, beside the
             merged ``test.arrow``: AIR-SLT's images are in the paper's test partition as well, annotated anew.
         divided: Table 1 divides it otherwise than its publishers: the converter takes ``official_split``.
     """
 
     row: str
     converter: str
-    crops: Literal['never', 'always', 'asked'] = 'never'
+    crops: Literal['never', 'always', 'optional'] = 'never'
     divided: bool = False
-    own_test_set: bool = False
+    separate_test_set: bool = False
 
     def load(self) -> type[SourceConverter]:
         """The converter."""
@@ -55,20 +55,20 @@ class Source:
 
     def find(self, root: Path) -> Path | None:
         """The source's folder below ``root``, in whatever case it is written; None = it is not there."""
-        wanted = self.load().default_folder
-        folders = [path for path in sorted(root.iterdir()) if path.name.lower() == wanted.lower() and path.is_dir()]
-        return root / wanted if root / wanted in folders else next(iter(folders), None)
+        expected = self.load().default_folder
+        folders = [path for path in sorted(root.iterdir()) if path.name.lower() == expected.lower() and path.is_dir()]
+        return root / expected if root / expected in folders else next(iter(folders), None)
 
 
 SOURCES: dict[str, Source] = {
     'refcoco': Source('RefCOCO', 'refcoco'),
     'visdrone': Source('VisDrone', 'visdrone'),
     'dior': Source('DIOR', 'dior', divided=True),
-    'dota': Source('DOTAv2', 'dota', crops='asked'),
+    'dota': Source('DOTAv2', 'dota', crops='optional'),
     'loveda': Source('LoveDA', 'loveda', divided=True),
     'potsdam': Source('Potsdam-Vaihingen', 'potsdam', crops='always'),
     'vaihingen': Source('Potsdam-Vaihingen', 'vaihingen', crops='always'),
     'inria': Source('AerialImage', 'inria', crops='always', divided=True),
-    'airslt': Source('AIR-SLT', 'airslt', own_test_set=True),
+    'airslt': Source('AIR-SLT', 'airslt', separate_test_set=True),
 }
 """By name, in the order of Table 1, in which they are also merged."""

@@ -25,7 +25,7 @@ def sample_mmcv(value: Tensor, shapes: LevelShapes, locations: Tensor, weights: 
     """As :func:`xemap.models.fusion.sampling.sample_levels`, on CUDA, computed in float32."""
     n, device = len(value), value.device
     areas = [h * w for h, w in shapes]
-    # The operator wants a step that divides the batch.
+    # the operator requires a step that divides the batch.
     step = next(s for s in range(min(n, MAX_STEP), 0, -1) if n % s == 0)
     sizes = torch.tensor(shapes, device=device)
     starts = torch.tensor([0, *accumulate(areas[:-1])], device=device)

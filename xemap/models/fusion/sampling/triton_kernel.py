@@ -156,7 +156,7 @@ def launch(kernel: Any, value: torch.Size, locations: torch.Size, tensors: list[
     n, tokens, heads, dim = value
     queries, levels, points = locations[1], locations[3], locations[4]
     columns = triton.next_power_of_2(dim)
-    # Two warps with 8 channels a thread. With single channels a thread has that many rows of its own, and 8 of
+    # Two warps with 8 channels per thread. With single channels a thread has that many rows of its own, and 8 of
     # them would need all its registers.
     rows = max((128 if vector == 1 else 512) // columns, 1)
     blocks = triton.cdiv(queries * heads, rows)

@@ -101,11 +101,11 @@ class BoxHead(BaseModule):
         present = (targets[:, 2:] > targets[:, :2]).all(1)
         losses = {name: each[present] for name, each in self.losses(features.box, targets, features.size).items()}
         if self.score is not None:
-            wanted = torch.zeros_like(targets[:, 0])
+            iou = torch.zeros_like(targets[:, 0])
             corners = self.corners(features.box.detach(), features.size)
-            wanted[present] = bbox_overlaps(corners[present], targets[present], is_aligned=True).clamp(0, 1)
-            logits = self.score_logits(features.fusion).to(wanted.dtype)
-            losses['loss_score'] = F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
+            iou[present] = bbox_overlaps(corners[present], targets[present], is_aligned=True).clamp(0, 1)
+            logits = self.score_logits(features.fusion).to(iou.dtype)
+            losses['loss_score'] = F.binary_cross_entropy_with_logits(logits, iou, reduction='none')
         return {name: mean_over_pairs(each) for name, each in losses.items()}
 
     def predict(self, groups: Iterable[Any], samples: Sequence[XeMapDataSample]) -> list[BoxAnswers]:
@@ -141,11 +141,11 @@ class BoxHead(BaseModule):
             zero = torch.zeros_like(scale)
             targets = targets.trunc().clamp(zero, scale)
             corners = corners.clamp(zero, scale)
-        wanted = targets / scale
+        normalized = targets / scale
         if self.box_format == 'cxcywh':
-            regression = self.loss_reg(boxes, bbox_xyxy_to_cxcywh(wanted))
+            regression = self.loss_reg(boxes, bbox_xyxy_to_cxcywh(normalized))
         else:
-            regression = self.loss_reg(bbox_cxcywh_to_xyxy(boxes), wanted)
+            regression = self.loss_reg(bbox_cxcywh_to_xyxy(boxes), normalized)
         return {'loss_reg': regression.sum(1), 'loss_iou': self.loss_iou(corners, targets)}
 
     def score_logits(self, state: Tensor) -> Tensor:

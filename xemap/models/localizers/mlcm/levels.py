@@ -12,7 +12,7 @@ class AddedLevels(BaseModule):
     """The backbone's last output at the network's width, and ``num_added`` coarser levels.
 
     An added level is a 1 x 1 convolution and a 3 x 3 convolution of stride 2 without padding, with bias, without norm
-    or activation; the first reads the backbone's output, not its projection. From n tokens a side it makes
+    or activation; the first reads the backbone's output, not its projection. From n tokens per side it makes
     ``floor((n - 3) / 2) + 1``: 20, 9, 4, 1 at 640 pixels.
 
     Args:

@@ -26,7 +26,7 @@ STAGES = ('cut', 'similarity', 'stacking', 'filtering')
 class SeLoLocalizer(Localizer):
     """Correlation maps from the similarity of slices of an image with its queries.
 
-    Slices are encoded once an image, for all its queries. The generator says which slices there are, which
+    Slices are encoded once per image, for all its queries. The generator says which slices there are, which
     phrasings of a query they are compared with, and how the mean similarities become a map. The localizer
     does not train: its weights are those of the retrieval model.
 

@@ -50,10 +50,10 @@ def refining_boxes(tile: Sequence[int], size: tuple[int, int], sides: Sequence[i
     quarter_x, quarter_y = (x1 - x0) // 4, (y1 - y0) // 4
     corners = [(x, y) for y in (y0, y1) for x in (x0, x1)]
     inner = [(x, y) for y in (y0 + quarter_y, y0 + 3 * quarter_y) for x in (x0 + quarter_x, x0 + 3 * quarter_x)]
-    centre = (x0 + (x1 - x0) // 2, y0 + (y1 - y0) // 2)
+    center = (x0 + (x1 - x0) // 2, y0 + (y1 - y0) // 2)
     return [
         (max(x - side // 2, 0), max(y - side // 2, 0), min(x + side // 2, width), min(y + side // 2, height))
-        for x, y in (*corners, *inner, centre)
+        for x, y in (*corners, *inner, center)
         for side in sides
     ]
 
