@@ -16,6 +16,7 @@ from tests.tools.small_run import write_run
 from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.comparison import page
+from xemap.engine import evaluate_model, load_config
 from xemap.models import build_localizer
 from xemap.raster.image_io import read_image
 from xemap.raster.resize import resize
@@ -83,6 +84,30 @@ def test_scores_are_those_of_the_test_tool(tmp_path, compare, checkpoint, monkey
     assert not (tmp_path / 'out' / 'index.html').exists()
 
 
+def test_maps_are_scored_as_masks_and_boxes_too(tmp_path, compare, checkpoint):
+    config, out = write_run(tmp_path), tmp_path / 'out'
+    metrics = ('--metrics', 'mask', 'selo', 'box', '--train-ann-file', tmp_path / 'all.arrow')
+    assert compare(f'a={config}:{checkpoint}', f'b={config}', '--out', out, '--pictures', 1, *metrics) == 0
+    cfg = load_config(config)
+    box = dict(type='BoxMetric', mean_box=str(tmp_path / 'all.arrow'))
+    cfg.test_evaluator = [dict(type='MaskMetric'), dict(type='SeLoMetric'), box]
+    evaluate_model(cfg, checkpoint, tmp_path / 'run')
+    assert (out / 'a.queries.csv').read_text() == (tmp_path / 'run/test.queries.csv').read_text()
+    compared, tested = (json.loads(p.read_text()) for p in (out / 'a.summary.json', tmp_path / 'run/test.summary.json'))
+    assert {key: tested[key] for key in compared} == compared
+    report = json.loads((out / 'compare.json').read_text())
+    bounds = [(row['metric'], row['name']) for row in report['bounds']]
+    assert bounds[:2] == [('mask', 'whole image'), ('selo', 'uniform map')]
+    assert bounds[-2:] == [('box', 'whole image'), ('box', 'mean training box')]
+    assert [metric['main'] for metric in report['metrics']] == ['oiou', 'rmi', 'box/pr@0.5']
+    assert report['methods'][0]['parameters'] == sum(p.numel() for p in build_localizer(config).parameters())
+    for row in report['methods']:
+        assert row['peak_memory_bytes'] > 50 << 20 and 0 < row['cpu_seconds'] < 100 * row['total_seconds']
+    lines = (out / 'compare.md').read_text().splitlines()
+    headings = [line for line in lines if line.startswith('**')]
+    assert headings == ['**Masks**', '**SeLo metrics**', '**Boxes**', '**Costs**']
+
+
 def test_chosen_queries_are_drawn_with_their_parts(tmp_path, compare, checkpoint, monkeypatch):
     config, out = write_run(tmp_path), tmp_path / 'out'
     drawn = []
@@ -107,7 +132,8 @@ def test_stretched_maps_are_scored_where_asked_for(tmp_path, compare, checkpoint
     config, out = write_run(tmp_path), tmp_path / 'out'
     for name, words in (('plain', []), ('stretched', ['--normalize'])):
         assert compare(f'{name}={config}:{checkpoint}', '--out', out, '--pictures', 0, *words) == 0
-        assert json.loads((out / 'compare.json').read_text())['normalize'] == bool(words)
+        (metric,) = json.loads((out / 'compare.json').read_text())['metrics']
+        assert metric['config'].get('normalize', False) == bool(words)
     plain, stretched = (json.loads((out / f'{name}.summary.json').read_text()) for name in ('plain', 'stretched'))
     assert plain['overall']['rsu'] != stretched['overall']['rsu'] and plain['floor'] == stretched['floor']
     assert plain['run']['checkpoint'] == str(checkpoint) and plain['run']['data'] == str(tmp_path / 'all.arrow')
@@ -138,6 +164,8 @@ def test_an_untrained_model_is_the_same_every_time(tmp_path, compare):
         (['a\\b={c}'], 'is no file name'),
         (['{c}:gone.pth'], 'checkpoint gone.pth does not exist'),
         (['{c}', '--ann-file', 'gone.arrow'], 'gone.arrow does not exist'),
+        (['{c}', '--metrics', 'mask', '--normalize'], '--normalize is of the SeLo metrics; add selo'),
+        (['{c}', '--train-ann-file', 'train.arrow'], '--train-ann-file is for the metrics of boxes; add box'),
         (['{c}', '--pictures', '-1'], '--pictures -1; give 0 or more'),
         (['{c}', '--pictures', '0', '--decompose'], '--decompose draws parts below pictures'),
         (['{c}', '--query', '7:0'], 'query "7:0" is not among the 9 of the test set'),

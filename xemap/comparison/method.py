@@ -17,20 +17,27 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 
 from xemap.engine import load_config
+from xemap.engine.draw_hook import Key, values_of
 from xemap.engine.saved_config import warn_of_other_model
 from xemap.errors import CheckpointError, ConfigError
-from xemap.evaluation import SeLoMetric
+from xemap.evaluation import QueryMetric
 from xemap.evaluation.provenance import annotation_file_of, describe_run
-from xemap.evaluation.scores import Row
+from xemap.evaluation.report import join_rows
+from xemap.evaluation.results import combined
+from xemap.evaluation.scores import Row, Score, named_scores
 from xemap.models.build import build_localizer, require_localizer
 from xemap.models.localizers import Localizer
+from xemap.process_memory import peak_memory, reset_peak_memory
 from xemap.raster.image_io import read_image
 from xemap.raster.resize import fit_size, resize
-from xemap.registry import DATASETS
+from xemap.registry import DATASETS, METRICS
 from xemap.structures import Answers, BoxAnswers
 
 KEPT_SIDE = 384
 """Longest side, in pixels, of the maps that are kept for pictures."""
+
+SELO = (dict(type='SeLoMetric'),)
+"""What the methods are scored by unless something else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,13 @@ class Outcome:
             ``total_seconds``.
         stages: seconds of the model's own parts, where it measures them.
         scoring_seconds: bringing maps to a row of scores, not in ``total_seconds``.
-        peak_gpu_bytes: most GPU memory held by tensors, None without a GPU.
+        cpu_seconds: processor time of all threads within ``total_seconds``; other work on the machine is not in it.
+        peak_memory_bytes: most memory that the process held while images were read and the model answered; on a GPU,
+            most that tensors held on it. None where the system does not tell.
+        parameters: of the model.
+        scores: of each metric, under the names that they have in ``summary``.
+        bounds: scores of reference answers, each with ``name`` and ``metric``.
+        values: by (image, query), the main score of the first metric for this query alone, and its label.
         maps: by (image, query), the maps kept for pictures, (h, w) uint8.
         parts: likewise, by text, the maps of the query's parts.
     """
@@ -99,10 +112,15 @@ class Outcome:
     read_seconds: float
     model_seconds: float
     stages: dict[str, float] = field(default_factory=dict)
-    peak_gpu_bytes: int | None = None
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+    parameters: int = 0
     scoring_seconds: float = 0.0
-    maps: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
-    parts: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict, repr=False)
+    scores: list[list[Score]] = field(default_factory=list)
+    bounds: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[Key, tuple[float | None, str]] = field(default_factory=dict, repr=False)
+    maps: dict[Key, Any] = field(default_factory=dict, repr=False)
+    parts: dict[Key, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def total_seconds(self) -> float:
@@ -126,12 +144,14 @@ class Outcome:
             'queries': self.queries,
             'unscored': overall['unscored'],
             'total_seconds': self.total_seconds,
+            'cpu_seconds': self.cpu_seconds,
             'read_seconds': self.read_seconds,
             'model_seconds': self.model_seconds,
             'scoring_seconds': self.scoring_seconds,
             'queries_per_second': self.queries / self.total_seconds,
             'stage_seconds': self.stages,
-            'peak_gpu_bytes': self.peak_gpu_bytes,
+            'peak_memory_bytes': self.peak_memory_bytes,
+            'parameters': self.parameters,
             'by_kind': self.summary['by_kind'],
         }
 
@@ -160,10 +180,9 @@ def run_method(
     data_root: str | None = None,
     *,
     device: str = 'cpu',
-    protocol: str = 'reference',
-    normalize: bool = False,
+    metrics: Sequence[dict] = SELO,
     with_bounds: bool = False,
-    keep: Mapping[tuple[int, int], Sequence[str]] | None = None,
+    keep: Mapping[Key, Sequence[str]] | None = None,
     options: list[str] | dict | None = None,
     advance=lambda images: None,
 ) -> Outcome:
@@ -175,7 +194,7 @@ def run_method(
         method: which.
         ann_file, data_root: annotations and data of the test set; default those of the config.
         device: ``'cpu'`` or ``'cuda'``.
-        protocol, normalize: of :class:`~xemap.evaluation.SeLoMetric`.
+        metrics: configs of metrics of queries.
         with_bounds: score the reference answers as well.
         keep: (image, query) whose maps to keep for pictures, with the texts of its parts, which are answered after the
             test set.
@@ -191,48 +210,72 @@ def run_method(
     model = build_localizer(cfg, method.checkpoint, device)
     if method.checkpoint is not None:
         warn_of_other_model(cfg, method.checkpoint)
-    metric = SeLoMetric(protocol=protocol, normalize=normalize, with_bounds=with_bounds)
+    built: list[QueryMetric] = [METRICS.build({**metric, 'with_bounds': with_bounds}) for metric in metrics]
     keep = keep or {}
     batch_size = cfg.test_dataloader.get('batch_size', 1)
     outcome = Outcome(method, [], {}, len(dataset), 0.0, 0.0)
     _predict(model, [dataset[0]], device)  # kernels are chosen, buffers filled
     model.reset_stage_seconds()
+    outcome.parameters = sum(p.numel() for p in model.parameters())
+    peaks: list[int | None] = []
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
     for start in range(0, len(dataset), batch_size):
-        begun = time.perf_counter()
+        reset_peak_memory()
+        begun, cpu = time.perf_counter(), time.process_time()
         batch = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
         read = time.perf_counter()
         samples = _predict(model, batch, device)
         outcome.read_seconds += read - begun
         outcome.model_seconds += time.perf_counter() - read
+        outcome.cpu_seconds += time.process_time() - cpu
+        peaks.append(peak_memory())
         for sample in samples:
             for number in range(len(sample.queries)):
-                begun = time.perf_counter()
+                begun, cpu = time.perf_counter(), time.process_time()
                 resized = _at_full_size(sample, number)
                 done = time.perf_counter()
                 outcome.model_seconds += done - begun
-                metric.process(None, [resized])
+                outcome.cpu_seconds += time.process_time() - cpu
+                for metric in built:
+                    metric.process(None, [resized])
                 outcome.scoring_seconds += time.perf_counter() - done
             for query_id, answer in zip(sample.query_ids, sample.answers):
                 if (sample.sample_idx, query_id) in keep:
                     outcome.maps[sample.sample_idx, query_id] = _small(answer)
         advance(len(batch))
-    outcome.rows = metric.gather()
-    run = describe_run(cfg.filename, method.checkpoint, annotation_file_of(cfg))
-    outcome.summary = {'protocol': protocol, 'run': run, **metric.summarize(outcome.rows, metric.scores)}
+    peaks = [torch.cuda.max_memory_allocated()] if device == 'cuda' else peaks
+    outcome.peak_memory_bytes = max((peak for peak in peaks if peak is not None), default=None)
+    _summarize(outcome, built, describe_run(cfg.filename, method.checkpoint, annotation_file_of(cfg)))
     outcome.stages = dict(model.stage_seconds)
-    if device == 'cuda':
-        outcome.peak_gpu_bytes = torch.cuda.max_memory_allocated()
     outcome.parts = _part_maps(model, dataset, keep)
     return outcome
 
 
+def _summarize(outcome: Outcome, metrics: Sequence[QueryMetric], run: dict[str, Any]) -> None:
+    """Rows, summary, bounds and the main score of each query."""
+    rows = [metric.gather() for metric in metrics]
+    outcome.rows, outcome.scores = join_rows(rows), named_scores(metrics)
+    summaries = []
+    for metric, of_metric, scores in zip(metrics, rows, outcome.scores):
+        summary = metric.summarize(of_metric, scores)
+        summaries.append(summary)
+        outcome.bounds += [
+            {'name': name, 'metric': metric.name, **summary[key]}
+            for key, name in metric.references.items()
+            if key in summary
+        ]
+    protocols = {metric.name: metric.protocol for metric in metrics if metric.protocols}
+    first = next(iter(protocols.values()), None)
+    outcome.summary = {'protocol': first, 'protocols': protocols, **combined(summaries, run)}
+    outcome.values = values_of(rows[0], metrics[0])
+
+
 def _part_maps(
-    localizer: Localizer, dataset: Any, keep: Mapping[tuple[int, int], Sequence[str]]
-) -> dict[tuple[int, int], dict[str, np.ndarray]]:
+    localizer: Localizer, dataset: Any, keep: Mapping[Key, Sequence[str]]
+) -> dict[Key, dict[str, np.ndarray]]:
     """Maps of the parts of kept queries; every image is read once."""
-    made: dict[tuple[int, int], dict[str, np.ndarray]] = {}
+    made: dict[Key, dict[str, np.ndarray]] = {}
     for i in range(len(dataset)) if any(keep.values()) else ():
         info = dataset.get_data_info(i)
         keys = [(int(info['sample_idx']), int(query_id)) for query_id in info['query_ids']]

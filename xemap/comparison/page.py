@@ -98,8 +98,8 @@ def _panel(
     target = correlation_map(query.region.coverage(size, image.shape[:2]), **target_options)
     predictions = {}
     for outcome in outcomes:
-        row = next(row for row in outcome.rows if (row['sample_idx'], row['query_id']) == key)
-        score = '' if row['problem'] else f' ({row["rmi"]:.2f})'
+        value, _ = outcome.values[key]
+        score = '' if value is None else f' ({value:.2f})'
         predictions[f'{outcome.method.name}{score}'] = outcome.maps[key]
     # The image is drawn at the size it was shrunk to, so outlines are brought to that.
     outlines = scale_polygons(query.region.polygons(size), size, image.shape[:2])

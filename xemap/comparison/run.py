@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from xemap.comparison.chosen import choose_queries, parts_of
-from xemap.comparison.method import Method, Outcome, run_method, test_set
+from xemap.comparison.method import SELO, Method, Outcome, run_method, test_set
 from xemap.comparison.page import write_page
 from xemap.comparison.table import as_csv, as_markdown
 from xemap.datasets.transforms.targets import target_options
 from xemap.engine import load_config
 from xemap.environment import describe_environment
 from xemap.errors import ConfigError, DataError
-from xemap.evaluation import SeLoMetric
 from xemap.evaluation.paired import paired_difference
 from xemap.evaluation.report import write_rows_csv, write_summary_json
+from xemap.evaluation.scores import Score
 from xemap.files import write_text
+from xemap.registry import METRICS
 from xemap.terminal import PlainConsole, description_column
 
 
@@ -31,8 +33,7 @@ def compare(
     data_root: str | None = None,
     *,
     device: str = 'cpu',
-    protocol: str = 'reference',
-    normalize: bool = False,
+    metrics: Sequence[dict] = SELO,
     pictures: int = 12,
     queries: Sequence[str] = (),
     parts: Sequence[str] | None = None,
@@ -50,7 +51,7 @@ def compare(
         out: folder, made if needed.
         ann_file, data_root: the test set; default that of the first method's config.
         device: ``'cpu'`` or ``'cuda'``.
-        protocol, normalize: of :class:`~xemap.evaluation.SeLoMetric`.
+        metrics: configs of metrics of queries, each of another kind; the main score of the first stands in pictures.
         pictures: how many queries to draw, spread evenly over the test set.
         queries: to draw in their place, see :func:`~xemap.comparison.chosen.choose_queries`.
         parts: draw the parts of multi-hop queries, too, see :func:`~xemap.comparison.chosen.parts_of`.
@@ -58,7 +59,8 @@ def compare(
         show_progress: draw a bar on stderr.
 
     Returns:
-        the report: ``methods`` (see :meth:`Outcome.as_dict`), ``bounds``, ``environment``, ``protocol``.
+        the report: ``methods`` (see :meth:`Outcome.as_dict`), ``bounds``, ``metrics`` (for each its ``config``,
+        ``name``, ``title``, name of the ``main`` score, and ``scores``, label by name), ``best``, ``environment``.
 
     Raises:
         ConfigError: names repeat, or a config does not fit.
@@ -83,9 +85,8 @@ def compare(
         for method in methods:
             task = progress.add_task(method.name, total=len(dataset))
             outcome = run_method(
-                method, ann_file, data_root, device=device, protocol=protocol, normalize=normalize,
-                with_bounds=not outcomes, keep=keep, options=options,
-                advance=lambda n, task=task: progress.advance(task, n),
+                method, ann_file, data_root, device=device, metrics=metrics, with_bounds=not outcomes, keep=keep,
+                options=options,                 advance=lambda n, task=task: progress.advance(task, n),
             )  # fmt: skip
             if outcomes and _query_keys(outcome) != _query_keys(outcomes[0]):
                 raise DataError(f'{method.name} has other queries than {names[0]}; compare on one --ann-file')
@@ -93,13 +94,11 @@ def compare(
             write_summary_json(outcome.summary, out / f'{method.name}.summary.json')
             outcomes.append(outcome)
 
-    bounds = outcomes[0].summary
     report = {
         'methods': [outcome.as_dict() for outcome in outcomes],
-        'bounds': [{'name': name, **bounds[key]} for key, name in SeLoMetric.references.items() if key in bounds],
+        'bounds': outcomes[0].bounds,
+        'metrics': [_described(*pair) for pair in zip(metrics, outcomes[0].scores)],
         'best': best_methods(outcomes),
-        'protocol': protocol,
-        'normalize': normalize,
         'ann_file': str(ann_file),
         'environment': describe_environment(device),
     }
@@ -117,7 +116,7 @@ def best_methods(outcomes: Sequence[Outcome]) -> dict[str, str]:
     See :func:`~xemap.evaluation.paired.paired_difference`.
     """
     best = {}
-    for score in SeLoMetric.scores:
+    for score in chain.from_iterable(outcomes[0].scores):
         for outcome in outcomes:
             others = [other for other in outcomes if other is not outcome]
             differences = [paired_difference(outcome.rows, other.rows, score) for other in others]
@@ -127,6 +126,13 @@ def best_methods(outcomes: Sequence[Outcome]) -> dict[str, str]:
             ):
                 best[score.name] = outcome.method.name
     return best
+
+
+def _described(config: dict, scores: Sequence[Score]) -> dict[str, Any]:
+    kind = METRICS.get(config['type'])
+    main = next(score for score in scores if score.name.split('/')[-1] == (kind.main or kind.scores[0].name))
+    labels = {score.name: score.label for score in scores}
+    return {'config': config, 'name': kind.name, 'title': kind.title, 'main': main.name, 'scores': labels}
 
 
 def _query_keys(outcome: Outcome) -> list[tuple]:

@@ -1,124 +1,160 @@
-"""The comparison as a table: for the terminal, Markdown and CSV."""
+"""The comparison as tables: for the terminal, Markdown and CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from xemap.evaluation.report import format_cell
+from xemap.evaluation.report import UNKNOWN, format_cell
 
-COLUMNS = {
-    'name': 'method',
-    'rmi': 'Rmi',
-    'rsu': 'Rsu',
-    'ras': 'Ras',
-    'rda': 'Rda',
-    'pointing': 'pointing',
-    'pixel_ap': 'pixel AP',
-    'soft_iou': 'soft IoU',
-    'distractor_mass': 'on distractors',
-    'queries': 'queries',
-    'unscored': 'unscored',
+COUNTS = {'queries': 'queries', 'unscored': 'unscored'}
+
+COSTS = {
     'total_seconds': 'time (s)',
+    'cpu_seconds': 'CPU (s)',
     'scoring_seconds': 'scoring (s)',
     'queries_per_second': 'queries/s',
+    'peak_memory_bytes': 'peak memory (GiB)',
+    'parameters': 'parameters (M)',
 }
-"""Key of a row -> heading. Ras and mass on distractors are better when smaller, the other scores when larger.
-Scoring is not in the time; the papers' times include it."""
+"""Key of a method -> heading. Scoring is not in the time; the papers' times include it. CPU is the processor time of
+all threads in that time, on a busy machine the steadier measure. Memory is that of the whole process with its
+libraries; on a GPU, of tensors on it."""
 
-_SECONDS = ('total_seconds', 'scoring_seconds', 'queries_per_second')
-_COUNTS = ('queries', 'unscored')
+_UNITS = {'peak_memory_bytes': 2**30, 'parameters': 1e6}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the comparison.
+
+    Args:
+        title: stands above where there are several.
+        headings: of the columns; the first is that of names.
+        rows: cells by row, as text; the first is a name.
+        bold: rows and columns of cells to set off.
+    """
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+
+def tables(report: dict[str, Any]) -> Iterator[Table]:
+    """Scores of each metric; costs, with the scores where there is one metric; seconds by stage; main scores by kind.
+
+    A column is left out where no method has a value. A score is set off that is better than every other method's by
+    more than chance, see :func:`~xemap.comparison.run.best_methods`.
+
+    Args:
+        report: of :func:`~xemap.comparison.run.compare`.
+    """
+    methods = report['methods']
+    costs = {key: heading for key, heading in COSTS.items() if _any(methods, key)}
+    for metric in report['metrics']:
+        shown = {key: label for key, label in metric['scores'].items() if _any(methods, key)} | COUNTS
+        shown |= costs if len(report['metrics']) == 1 else {}
+        bounds = [row for row in report['bounds'] if row['metric'] == metric['name']]
+        best = report.get('best', {})
+        yield Table(
+            metric['title'],
+            ['method', *shown.values()],
+            [[row['name'], *(_cell(row, key) for key in shown)] for row in [*methods, *bounds]],
+            frozenset(
+                (i, k)
+                for i, row in enumerate(methods)
+                for k, key in enumerate(shown, 1)
+                if best.get(key) == row['name'] and _cell(row, key)
+            ),
+        )
+    if len(report['metrics']) > 1 and costs:
+        rows = [[row['name'], *(_cell(row, key) for key in costs)] for row in methods]
+        yield Table('Costs', ['method', *costs.values()], rows)
+    stages = _stages(methods)
+    if stages:
+        yield Table('Seconds by stage', ['seconds', 'reading', *stages], [_stage_row(row, stages) for row in methods])
+    yield from _by_kind(report)
 
 
 def as_markdown(report: dict[str, Any]) -> str:
-    """Methods, then reference answers, with half of each 95 % interval.
-
-    Bold is a method that is better than every other one by more than chance, see
-    :func:`~xemap.comparison.run.best_methods`.
-    """
-    best, shown = report.get('best', {}), _shown(report)
-    lines = ['| ' + ' | '.join(COLUMNS[key] for key in shown) + ' |', '|---' + '|---:' * (len(shown) - 1) + '|']
-    for row in [*report['methods'], *report['bounds']]:
-        cells = []
-        for key in shown:
-            cell = _name(row) if key == 'name' else _cell(row, key)
-            cells.append(f'**{cell}**' if cell and best.get(key) == row['name'] else cell)
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    if _stages(report['methods']):
-        lines += ['', *_stage_lines(report['methods'])]
-    return '\n'.join(lines) + '\n'
+    """The tables in Markdown, with half of each 95 % interval; bold is what :func:`tables` sets off."""
+    several, parts = len(report['metrics']) > 1, []
+    for table in tables(report):
+        lines = [f'**{table.title}**', ''] if several else []
+        lines += ['| ' + ' | '.join(table.headings) + ' |', '|---' + '|---:' * (len(table.headings) - 1) + '|']
+        for i, (name, *cells) in enumerate(table.rows):
+            cells = [f'**{cell}**' if (i, k) in table.bold else cell for k, cell in enumerate(cells, 1)]
+            lines.append('| ' + ' | '.join([name.replace('|', '\\|'), *cells]) + ' |')
+        parts.append('\n'.join(lines) + '\n')
+    return '\n'.join(parts)
 
 
 def as_csv(report: dict[str, Any]) -> str:
-    """One line per method or bound, numbers in full; after the columns the seconds of reading and of each stage."""
-    text = io.StringIO()
-    fields = [*COLUMNS, 'read_seconds', *(f'{stage}_seconds' for stage in _stages(report['methods']))]
+    """One line per method or reference answer, numbers in full; after the columns seconds of reading and each stage."""
+    text, methods = io.StringIO(), report['methods']
+    scores = [key for metric in report['metrics'] for key in metric['scores']]
+    times = ['read_seconds', *(f'{stage}_seconds' for stage in _stages(methods))]
+    fields = ['name', 'metric', *scores, *COUNTS, *COSTS, *times]
     writer = csv.DictWriter(text, fields, extrasaction='ignore', lineterminator='\n')
     writer.writeheader()
-    for row in report['methods']:
+    for row in methods:
         writer.writerow({**row, **{f'{stage}_seconds': value for stage, value in row['stage_seconds'].items()}})
     writer.writerows(report['bounds'])
     return text.getvalue()
 
 
 def as_text(report: dict[str, Any]):
-    """Scores and times for :func:`rich.print`, and below them the seconds of each stage where there are any."""
+    """The tables for :func:`rich.print`."""
     from rich import box
     from rich.console import Group
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    table = Table(title='Ras and time: less is better', title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    shown = [key for key in _shown(report) if key != 'unscored' or any(row['unscored'] for row in report['methods'])]
-    for key in shown:
-        table.add_column(
-            COLUMNS[key], justify='left' if key == 'name' else 'right', no_wrap=key != 'name', overflow='fold'
-        )
-    for rows in (report['methods'], report['bounds']):
-        for row in rows:
-            table.add_row(row['name'], *(_cell(row, key) for key in shown[1:]))
-        table.add_section()
-    stages = _stages(report['methods'])
-    if not stages:
-        return table
-    times = Table(title='Seconds by stage', title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    times.add_column('method', overflow='fold')
-    for heading in ('reading', *stages):
-        times.add_column(heading, justify='right', no_wrap=True)
-    for row in report['methods']:
-        times.add_row(row['name'], *_stage_cells(row, stages))
-    return Group(table, times)
+    drawn = []
+    for table in tables(report):
+        unscored = 'unscored' in table.headings and any(row['unscored'] for row in report['methods'])
+        shown = [k for k, heading in enumerate(table.headings) if heading != 'unscored' or unscored]
+        rich = RichTable(title=table.title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
+        for k in shown:
+            rich.add_column(table.headings[k], justify='right' if k else 'left', no_wrap=k > 0, overflow='fold')
+        for i, row in enumerate(table.rows):
+            rich.add_row(*(row[k] for k in shown), end_section=i + 1 == len(report['methods']))
+        drawn.append(rich)
+    return Group('less is better: Ras, on distractors, time, memory', *drawn)
+
+
+def _by_kind(report: dict[str, Any]) -> Iterator[Table]:
+    methods = report['methods']
+    kinds = [kind for kind in dict.fromkeys(k for row in methods for k in row['by_kind']) if kind != UNKNOWN]
+    if len(kinds) < 2:
+        return
+    for metric in report['metrics']:
+        rows = [
+            [row['name'], *(_cell(row['by_kind'].get(kind, {}), metric['main']) for kind in kinds)] for row in methods
+        ]
+        yield Table(f'{metric["scores"][metric["main"]]} by kind of query', ['method', *kinds], rows)
+
+
+def _any(methods: Sequence[dict[str, Any]], key: str) -> bool:
+    return any(row.get(key) is not None for row in methods)
 
 
 def _cell(row: dict[str, Any], key: str) -> str:
     value = row.get(key)
-    if value is None or key in _COUNTS:
+    if value is None or key in COUNTS:
         return '' if value is None else str(value)
-    return f'{value:.2f}' if key in _SECONDS else format_cell(value, row.get('intervals', {}).get(key))
+    if key in COSTS:
+        return f'{value / _UNITS.get(key, 1):.2f}'
+    return format_cell(value, row.get('intervals', {}).get(key))
 
 
-def _shown(report: dict[str, Any]) -> list[str]:
-    """Columns for which a method has a value, and those that every table has."""
-    always = ('name', 'rmi', 'rsu', 'ras', 'rda', *_COUNTS)
-    return [key for key in COLUMNS if key in always or any(row.get(key) is not None for row in report['methods'])]
-
-
-def _stage_lines(methods: list[dict[str, Any]]) -> list[str]:
-    stages = _stages(methods)
-    lines = ['| seconds | reading | ' + ' | '.join(stages) + ' |', '|---' + '|---:' * (len(stages) + 1) + '|']
-    for row in methods:
-        lines.append(f'| {_name(row)} | ' + ' | '.join(_stage_cells(row, stages)) + ' |')
-    return lines
-
-
-def _stages(methods: list[dict[str, Any]]) -> list[str]:
+def _stages(methods: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(stage for row in methods for stage in row['stage_seconds']))
 
 
-def _stage_cells(row: dict[str, Any], stages: list[str]) -> list[str]:
+def _stage_row(row: dict[str, Any], stages: Sequence[str]) -> list[str]:
     values = [row['read_seconds'], *(row['stage_seconds'].get(stage) for stage in stages)]
-    return ['' if value is None else f'{value:.2f}' for value in values]
-
-
-def _name(row: dict[str, Any]) -> str:
-    return str(row['name']).replace('|', '\\|')
+    return [row['name'], *('' if value is None else f'{value:.2f}' for value in values)]
