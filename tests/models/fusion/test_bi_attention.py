@@ -115,3 +115,20 @@ def test_a_direction_that_is_off_updates_nothing_and_leaves_the_other_as_it_was(
     }  # fmt: skip
     for name, parameter in block.named_parameters():
         assert parameter.requires_grad is next(on for part, on in off.items() if part in name)
+
+
+def test_positions_are_compared_and_gathered_where_they_are_wanted():
+    plain, _ = both_blocks(0)
+    block = FusionBlock(**SHAPE, with_positions=True)
+    block.load_state_dict(plain.state_dict())
+    vision, lang, padding = inputs(2, 20, 6, 1)
+    position = torch.randn(1, 20, 24, generator=torch.Generator().manual_seed(2))
+    image, text = block(vision, lang, padding, position)
+    normed, words = block.layer_norm_v(vision), block.layer_norm_l(lang)
+    delta_image, delta_text = block.attn(normed + position, words, padding)
+    torch.testing.assert_close(image, normed + block.gamma_v * delta_image)  # the residual is without them
+    torch.testing.assert_close(text, words + block.gamma_l * delta_text)
+    for got, without in zip((image, text), plain(vision, lang, padding, position)):
+        assert not torch.allclose(got, without)
+    with pytest.raises(ValueError, match='no vision_pos'):
+        block(vision, lang, padding)

@@ -65,6 +65,28 @@ def test_weights_of_the_levels_are_learned():
     assert head.level_logits.grad[0] > 0 > head.level_logits.grad[1]
 
 
+def test_a_logit_scale_by_hand():
+    head = HMSAHead(logit_scale=4.0)
+    head.logit_bias.data.fill_(-1.0)
+    sigmoid = torch.sigmoid
+    # The correlations are 1 and -1 at the fine level and 0 at the coarse one.
+    expected = sigmoid(torch.tensor([[[(3.0 - 1.0) / 2, (-5.0 - 1.0) / 2]]]))
+    maps = head(fused(*TWO_LEVELS))
+    torch.testing.assert_close(maps, expected)
+    torch.testing.assert_close(
+        head.level_maps(fused(*TWO_LEVELS)), sigmoid(torch.tensor([[[[3.0, -5.0]]], [[[-1.0, -1.0]]]]))
+    )
+    maps.sum().backward()
+    assert head.log_scale.grad != 0 and head.logit_bias.grad != 0
+    with head.only_level(0):
+        torch.testing.assert_close(head(fused(*TWO_LEVELS)), sigmoid(torch.tensor([[[3.0, -5.0]]])))
+
+
+def test_a_logit_scale_that_is_not_positive():
+    with pytest.raises(ConfigError, match='logit_scale=0'):
+        HMSAHead(logit_scale=0)
+
+
 def test_maps_are_interpolated_bilinearly_with_pixel_centers():
     maps = HMSAHead()(fused([[1.0, 0.0], [-1.0, 0.0]], [(1, 2)], size=(1, 4)))
     torch.testing.assert_close(maps, torch.tensor([[[1.0, 0.75, 0.25, 0.0]]]))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from xemap.errors import ConfigError
-from xemap.models.losses import BalancedMapL1Loss, MapL1Loss
+from xemap.models.losses import BalancedMapCELoss, BalancedMapL1Loss, MapL1Loss
 
 TARGET = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
 
@@ -32,6 +34,29 @@ def test_balanced_l1_of_one_sided_targets_is_finite(target):
     torch.testing.assert_close(loss, torch.tensor([0.25]), atol=1e-5, rtol=0)
     loss.sum().backward()
     assert torch.isfinite(prediction.grad).all()
+
+
+def test_balanced_cross_entropy_and_dice_by_plain_sums():
+    prediction, target = torch.rand(3, 4, 5, dtype=torch.float64), torch.rand(3, 4, 5, dtype=torch.float64)
+    values = BalancedMapCELoss(dice_weight=0.5, weight=2)(prediction, target)
+    for value, xs, ts in zip(values.tolist(), prediction.flatten(1).tolist(), target.flatten(1).tolist()):
+        errors = [-(t * math.log(x) + (1 - t) * math.log(1 - x)) for x, t in zip(xs, ts)]
+        inside = sum(t * e for t, e in zip(ts, errors)) / sum(ts)
+        outside = sum((1 - t) * e for t, e in zip(ts, errors)) / sum(1 - t for t in ts)
+        dice = 1 - (2 * sum(x * t for x, t in zip(xs, ts)) + 1) / (sum(xs) + sum(ts) + 1)
+        assert value == pytest.approx(2 * ((inside + outside) / 2 + 0.5 * dice), rel=1e-5)
+
+
+def test_cross_entropy_of_a_sure_mistake_is_steep_and_finite():
+    loss = BalancedMapCELoss(dice_weight=0)
+    slopes = []
+    for confidence in (0.5, 0.9, 1.0):
+        prediction = torch.tensor([[[1 - confidence, confidence, 0.0, 0.0]]], requires_grad=True)
+        value = loss(prediction, TARGET)
+        value.sum().backward()
+        slopes.append(float(prediction.grad.abs().max()))
+        assert torch.isfinite(value).all() and torch.isfinite(prediction.grad).all()
+    assert slopes[1] > 2 * slopes[0]
 
 
 def test_unknown_reduction():

@@ -41,7 +41,7 @@ class ShortSideBiAttention(BiMultiHeadAttention):
         """Attend in both directions, or one, over one score matrix.
 
         Args:
-            vision: (N, P, v_dim) image tokens.
+            vision: (N, P, v_dim) image tokens, with their positions where these are to be read.
             lang: (N, S, l_dim) text tokens.
             text_padding: (N, S) bool, True = padding; None = all tokens are real.
             update_image, update_text: directions to compute.
@@ -117,6 +117,9 @@ class FusionBlock(SingleScaleBiAttentionBlock):
         update_image: image tokens are updated from the text (ablation: False).
         update_text: text tokens are updated from the image (ablation: False). Parameters of a direction that is
             off keep their names and take no gradient.
+        with_positions: the text compares and gathers image tokens together with their positional embedding, so that
+            "on the left" finds a side of the image. Grounding DINO, and so the default, gives positions to the
+            deformable attention only, whose values do not carry them.
     """
 
     def __init__(
@@ -130,8 +133,10 @@ class FusionBlock(SingleScaleBiAttentionBlock):
         init_values: float = 1e-4,
         update_image: bool = True,
         update_text: bool = True,
+        with_positions: bool = False,
     ) -> None:
         super().__init__(v_dim, l_dim, embed_dim, num_heads, dropout, drop_path, init_values)
+        self.with_positions = with_positions
         self.attn = ShortSideBiAttention(v_dim, l_dim, embed_dim, num_heads, dropout)
         self.update_image, self.update_text = update_image, update_text
         unused = [] if update_image or update_text else [self.attn.v_proj, self.attn.l_proj]
@@ -140,12 +145,23 @@ class FusionBlock(SingleScaleBiAttentionBlock):
         for part in unused:
             part.requires_grad_(False)
 
-    def forward(self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Shapes as :meth:`ShortSideBiAttention.forward`; returns the updated tokens."""
+    def forward(
+        self, vision: Tensor, lang: Tensor, text_padding: Tensor | None = None, vision_pos: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Shapes as :meth:`ShortSideBiAttention.forward`; ``vision_pos`` (1 or N, P, v_dim) is for ``with_positions``.
+
+        Returns:
+            the updated tokens.
+        """
         vision, lang = self.layer_norm_v(vision), self.layer_norm_l(lang)
         if not (self.update_image or self.update_text):
             return vision, lang
-        delta_vision, delta_lang = self.attn(vision, lang, text_padding, self.update_image, self.update_text)
+        placed = vision
+        if self.with_positions:
+            if vision_pos is None:
+                raise ValueError('with_positions=True and no vision_pos; give the positional embedding of the tokens')
+            placed = vision + vision_pos
+        delta_vision, delta_lang = self.attn(placed, lang, text_padding, self.update_image, self.update_text)
         if delta_vision is not None:
             vision = vision + self.drop_path(self.gamma_v * delta_vision)
         if delta_lang is not None:

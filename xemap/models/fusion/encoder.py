@@ -151,5 +151,5 @@ def _layer(
     shapes: LevelShapes,
     text_pos: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    vision, text = fuse(vision, text, text_padding)
+    vision, text = fuse(vision, text, text_padding, vision_pos)
     return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,7 +22,11 @@ class HMSAHead(Head):
     """Correlation of a text vector with every image position at every level; without parameters by default.
 
     Eq. 2: ``c(p, q) = g(p, q) . s`` with both vectors of unit length; ``(c + 1) / 2`` is brought to the
-    output size bilinearly, and eq. 3 takes the mean over levels.
+    size of the map bilinearly, and eq. 3 takes the mean over levels.
+
+    With ``logit_scale`` the map is ``sigmoid(a c + b)`` in place of ``(c + 1) / 2``, a and b learned; the mean over
+    levels is then taken before the sigmoid. A map near 0 or 1 no longer needs vectors that are opposite or equal, which
+    a network from scratch learns slowly.
 
     Args:
         pooling: how the text vector s is made from the fused text tokens, a name in
@@ -30,9 +35,10 @@ class HMSAHead(Head):
         level_weights: weights of the levels in the mean, the finest first, scaled to a sum of 1; None = equal. With
             ``[1, 0, 0, 0]`` the map is the sub-map of the first of four levels.
         learn_level_weights: train them, as a softmax of a parameter that starts at their logarithms.
+        logit_scale: the value of a at the start, positive; b starts at 0. None = ``(c + 1) / 2``, as the paper has it.
 
     Raises:
-        ConfigError: an unknown pooling, or weights that do not fit.
+        ConfigError: an unknown pooling, weights that do not fit, or a logit scale that is not positive.
     """
 
     form = 'map'
@@ -44,8 +50,13 @@ class HMSAHead(Head):
         loss: dict | None = None,
         level_weights: Sequence[float] | None = None,
         learn_level_weights: bool = False,
+        logit_scale: float | None = None,
     ) -> None:
         super().__init__()
+        if logit_scale is not None and not logit_scale > 0:
+            raise ConfigError(f'HMSAHead: logit_scale={logit_scale}; give a positive number, as 5.0, or None')
+        self.log_scale = None if logit_scale is None else nn.Parameter(torch.tensor(math.log(logit_scale)))
+        self.logit_bias = None if logit_scale is None else nn.Parameter(torch.tensor(0.0))
         self.pool = find_pooling(pooling)
         self.map_loss: nn.Module = MODELS.build(loss or dict(type='MapL1Loss'))
         low = 0.0 if level_weights is None else min(level_weights, default=-1.0)
@@ -71,28 +82,39 @@ class HMSAHead(Head):
         Returns:
             (N, H, W) float32 in [0, 1].
         """
-        levels = self.level_maps(fused, size)
+        levels = self._levels(fused, size)
         if self._only is not None:
-            return levels[self._only]
+            return self._to_maps(levels[self._only])
         weights = self.level_weights if self.level_logits is None else self.level_logits.softmax(0)
         if weights is None:
-            return levels.mean(0)
+            return self._to_maps(levels.mean(0))
         if len(weights) != len(levels):
             raise ConfigError(f'HMSAHead: {len(weights)} level_weights for {len(levels)} levels; give one for each')
-        return torch.einsum('l,lnhw->nhw', weights, levels).clamp(0, 1)
+        return self._to_maps(torch.einsum('l,lnhw->nhw', weights, levels))
 
     def level_maps(self, fused: FusedTokens, size: tuple[int, int] | None = None) -> Tensor:
-        """The sub-maps of the L levels, of which :meth:`forward` takes the mean; (L, N, H, W) float32 in [0, 1]."""
+        """The sub-map of each of the L levels; (L, N, H, W) float32 in [0, 1]."""
+        return self._to_maps(self._levels(fused, size))
+
+    def _to_maps(self, values: Tensor) -> Tensor:
+        """Maps from :meth:`_levels` or their mean; rounding can leave a cosine a few ulp outside [-1, 1]."""
+        return values.clamp(0, 1) if self.log_scale is None else values.sigmoid()
+
+    def _levels(self, fused: FusedTokens, size: tuple[int, int] | None) -> Tensor:
+        """``(c + 1) / 2``, or logits, of every level at the size of the maps; (L, N, H, W) float32."""
         with torch.autocast(fused.vision.device.type, enabled=False):  # the product would be of half precision
             semantic = F.normalize(self.pool(fused.text.float(), fused.text_padding), dim=-1)  # (N, C)
             correlation = torch.einsum('npc,nc->np', F.normalize(fused.vision.float(), dim=-1), semantic)
-        levels = ((correlation + 1) / 2).split([h * w for h, w in fused.shapes], dim=1)
+        if self.log_scale is None or self.logit_bias is None:
+            values = (correlation + 1) / 2
+        else:
+            values = correlation * self.log_scale.exp() + self.logit_bias
+        levels = values.split([h * w for h, w in fused.shapes], dim=1)
         maps = [
             F.interpolate(level.view(-1, 1, *shape), size or fused.size, mode='bilinear', align_corners=False)
             for level, shape in zip(levels, fused.shapes)
         ]
-        # Rounding can leave a cosine a few ulp outside [-1, 1].
-        return torch.stack(maps)[:, :, 0].clamp(0, 1)
+        return torch.stack(maps)[:, :, 0]
 
     def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
         """``loss_map``, against ``gt_maps`` (Q, h, w) of the samples, at their size."""

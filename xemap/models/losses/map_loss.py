@@ -59,7 +59,37 @@ class BalancedMapL1Loss(nn.Module):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Arguments and result as :meth:`MapL1Loss.forward`; each value is in [0, weight]."""
-        error, target = (prediction - target).abs().flatten(1), target.flatten(1)
-        inside = (target * error).sum(1) / target.sum(1).clamp(min=EPS)
-        outside = ((1 - target) * error).sum(1) / (1 - target).sum(1).clamp(min=EPS)
-        return self.weight * (inside + outside) / 2
+        return self.weight * _balanced((prediction - target).abs().flatten(1), target.flatten(1))
+
+
+@MODELS.register_module()
+class BalancedMapCELoss(nn.Module):
+    """Cross entropy averaged separately over target and background, and Dice.
+
+    ``(sum t e / sum t + sum (1 - t) e / sum (1 - t)) / 2 + d Dice`` with t the target map as soft membership, e the
+    binary cross entropy of each pixel and ``Dice = 1 - (2 sum(x t) + 1) / (sum(x) + sum(t) + 1)``. The slope of L1 is
+    the same however wrong a pixel is; that of the cross entropy is steepest where the map is surest of a wrong object.
+
+    Args:
+        dice_weight: d.
+        weight: factor on the result.
+    """
+
+    def __init__(self, dice_weight: float = 1.0, weight: float = 1.0) -> None:
+        super().__init__()
+        self.dice_weight, self.weight = dice_weight, weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Arguments as :meth:`MapL1Loss.forward`; (N,) losses of at least 0."""
+        prediction, target = prediction.float().flatten(1).clamp(EPS, 1 - EPS), target.float().flatten(1)
+        # Not binary_cross_entropy, which autocast refuses.
+        entropy = _balanced(-(target * prediction.log() + (1 - target) * (1 - prediction).log()), target)
+        dice = 1 - (2 * (prediction * target).sum(1) + 1) / (prediction.sum(1) + target.sum(1) + 1)
+        return self.weight * (entropy + self.dice_weight * dice)
+
+
+def _balanced(error: Tensor, target: Tensor) -> Tensor:
+    """Mean of the errors (N, P) over the target and over the background, each counting half; (N,)."""
+    inside = (target * error).sum(1) / target.sum(1).clamp(min=EPS)
+    outside = ((1 - target) * error).sum(1) / (1 - target).sum(1).clamp(min=EPS)
+    return (inside + outside) / 2
