@@ -29,6 +29,46 @@ def test_a_text_does_not_depend_on_the_others(encoder):
             torch.testing.assert_close(hidden[i][~padding[i]], alone[0], atol=1e-5, rtol=0)
 
 
+@pytest.fixture
+def caching() -> HuggingFaceTextEncoder:
+    return HuggingFaceTextEncoder('minilm', max_tokens=16, cached_texts=3).eval().requires_grad_(False)
+
+
+def test_kept_states_are_those_of_the_encoder(encoder, caching):
+    for texts in (TEXTS, TEXTS[1:], [TEXTS[2], 'a pond', TEXTS[2]]):
+        with torch.no_grad():
+            expected, expected_padding = encoder(texts)
+        hidden, padding = caching(texts)
+        assert torch.equal(padding, expected_padding)
+        torch.testing.assert_close(hidden[~padding], expected[~padding], atol=1e-5, rtol=0)
+
+
+def test_states_are_kept_up_to_a_number_and_computed_once(caching, monkeypatch):
+    encoded = []
+    make = caching.encoder_inputs
+    monkeypatch.setattr(caching, 'encoder_inputs', lambda texts: encoded.append(texts) or make(texts))
+    for texts in (TEXTS[:2], TEXTS, ['a pond'], TEXTS[:1], TEXTS[1:2]):
+        caching(texts)
+    assert [text for texts in encoded for text in texts] == [*TEXTS, 'a pond', TEXTS[0], TEXTS[1]]
+
+
+def test_a_kept_state_does_not_depend_on_what_was_encoded_before(caching):
+    first, _ = caching([TEXTS[0]])
+    caching(['x', 'y', 'z'])  # the first leaves
+    again, padding = caching([TEXTS[1], TEXTS[0]])
+    assert torch.equal(again[1][~padding[1]], first[0])
+
+
+def test_states_are_not_kept_where_the_encoder_can_change(caching):
+    before, _ = caching(['lake'])
+    caching.load_state_dict({name: value + 0.01 for name, value in caching.state_dict().items()})
+    after, _ = caching(['lake'])
+    assert not torch.allclose(before, after)
+    caching.requires_grad_(True)
+    assert caching(['lake'])[0].requires_grad
+    assert caching.requires_grad_(False).double()(['lake'])[0].dtype == torch.float64
+
+
 def test_pretrained_weights_know_words(encoder):
     """Random weights would not place 'lake' nearer to 'pond' than to 'aircraft'."""
     with torch.no_grad():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
@@ -78,6 +80,8 @@ class HuggingFaceTextEncoder(nn.Module):
             encoder's own limit.
         pretrained: load the weights; False starts from random ones.
         keep_pooler: keep the encoder's pooler, for a subclass that reads the pooled state.
+        cached_texts: hidden states of so many texts are kept and not computed again, as long as no parameter of the
+            encoder trains; 4 * width bytes for each token.
 
     Raises:
         ConfigError: the model is neither a usable folder nor to be had from the hub, reads no texts, or
@@ -90,6 +94,7 @@ class HuggingFaceTextEncoder(nn.Module):
         max_tokens: int | None = None,
         pretrained: bool = True,
         keep_pooler: bool = False,
+        cached_texts: int = 0,
     ) -> None:
         super().__init__()
         self.name, self.pretrained = name, pretrained
@@ -131,6 +136,13 @@ class HuggingFaceTextEncoder(nn.Module):
         self.width: int = config.hidden_size
         self.padding: bool | str = True  # to the longest text
         self._cut: set[str] = set()
+        self.cached_texts = cached_texts
+        self._states: dict[tuple[str, torch.dtype | None], Tensor] = {}
+        self.register_load_state_dict_post_hook(lambda *_: self._states.clear())
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> HuggingFaceTextEncoder:
+        self._states.clear()  # they lie on the device, and in the precision, that the encoder leaves
+        return super()._apply(fn, recurse)
 
     def forward(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Encode texts; the result of one does not depend on the others.
@@ -145,6 +157,24 @@ class HuggingFaceTextEncoder(nn.Module):
         Raises:
             DataError: an empty text.
         """
+        trains = self.training or any(parameter.requires_grad for parameter in self.parameters())
+        if not self.cached_texts or trains or torch.compiler.is_compiling():
+            return self._encode(texts)
+        device = next(self.model.parameters()).device.type
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        states = []
+        for text in texts:
+            if (text, precision) not in self._states:
+                with torch.no_grad():  # alone, so that the state never depends on what was encoded before or beside it
+                    self._states[text, precision] = self._encode([text])[0][0]
+            states.append(self._states[text, precision])
+        while len(self._states) > self.cached_texts:  # the oldest leave first
+            del self._states[next(iter(self._states))]
+        lengths = torch.tensor([len(tokens) for tokens in states], device=states[0].device)
+        hidden = pad_sequence(states, batch_first=True)
+        return hidden, torch.arange(hidden.shape[1], device=hidden.device) >= lengths[:, None]
+
+    def _encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         tokens = self.encoder_inputs(texts)
         hidden = self.model(**tokens).last_hidden_state
         return hidden, ~tokens['attention_mask'].bool()
