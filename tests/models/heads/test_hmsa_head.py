@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -85,6 +87,19 @@ def test_a_logit_scale_by_hand():
 def test_a_logit_scale_that_is_not_positive():
     with pytest.raises(ConfigError, match='logit_scale=0'):
         HMSAHead(logit_scale=0)
+
+
+def test_queries_of_one_image_are_contrasted():
+    pair = fused([[3.0, 0.0], [-5.0, 0.0]], [(1, 2)], counts=(2,))
+    pair = replace(pair, vision=pair.vision.expand(2, -1, -1), text=pair.text.expand(2, -1, -1))
+    sample = XeMapDataSample()
+    sample.gt_maps = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    head = HMSAHead(loss=dict(type='MapL1Loss', reduction='mean'), contrast_weight=3)
+    losses = head.loss(replace(pair, text_padding=pair.text_padding.expand(2, -1)), [sample])
+    # Both maps are 1, 0: the first has nothing on the other's referent, the second all of its mass.
+    assert {name: float(value) for name, value in losses.items()} == {'loss_map': 0.5, 'loss_contrast': 1.5}
+    with pytest.raises(ConfigError, match='contrast_weight=-1'):
+        HMSAHead(contrast_weight=-1)
 
 
 def test_maps_are_interpolated_bilinearly_with_pixel_centers():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xemap.errors import ConfigError
-from xemap.models.losses import BalancedMapCELoss, BalancedMapL1Loss, MapL1Loss
+from xemap.models.losses import BalancedMapCELoss, BalancedMapL1Loss, MapL1Loss, mass_on_others
 
 TARGET = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
 
@@ -57,6 +57,16 @@ def test_cross_entropy_of_a_sure_mistake_is_steep_and_finite():
         slopes.append(float(prediction.grad.abs().max()))
         assert torch.isfinite(value).all() and torch.isfinite(prediction.grad).all()
     assert slopes[1] > 2 * slopes[0]
+
+
+def test_mass_on_what_other_queries_refer_to():
+    targets = torch.tensor([[[1.0, 0.0, 0.0, 0.0]], [[0.0, 1.0, 0.5, 0.0]], [[0.0, 0.0, 1.0, 0.0]]])
+    maps = torch.tensor([[[0.9, 0.5, 0.25, 0.7]], [[0.5, 0.9, 0.9, 0.7]], [[0.9, 0.9, 0.9, 0.9]]])
+    # Others of the first: 0, 1, 0.5, 0; of the second: 1, 0, 0, 0; the third is the only query of its image.
+    torch.testing.assert_close(
+        mass_on_others(maps, targets, [2, 0, 1]), torch.tensor([(0.5 + 0.125) / 1.5, 0.5, 0.0]), atol=1e-6, rtol=0
+    )
+    assert mass_on_others(maps, targets, [1, 1, 1]).tolist() == [0.0] * 3
 
 
 def test_unknown_reduction():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xemap.errors import ConfigError
 from xemap.models.heads.base import FusedTokens, Head, batch_targets, loss_per_pair, mean_over_pairs
 from xemap.models.heads.pooling import find_pooling
+from xemap.models.losses import mass_on_others
 from xemap.registry import MODELS
 from xemap.structures import MapAnswers, XeMapDataSample
 
@@ -36,9 +37,12 @@ class HMSAHead(Head):
             ``[1, 0, 0, 0]`` the map is the sub-map of the first of four levels.
         learn_level_weights: train them, as a softmax of a parameter that starts at their logarithms.
         logit_scale: the value of a at the start, positive; b starts at 0. None = ``(c + 1) / 2``, as the paper has it.
+        contrast_weight: factor of a second loss, which compares the queries of one image: the mean of a map over what
+            only other queries refer to, see :func:`~xemap.models.losses.mass_on_others`. 0 = off.
 
     Raises:
-        ConfigError: an unknown pooling, weights that do not fit, or a logit scale that is not positive.
+        ConfigError: an unknown pooling, weights that do not fit, a negative contrast weight, or a logit scale that is
+            not positive.
     """
 
     form = 'map'
@@ -51,8 +55,12 @@ class HMSAHead(Head):
         level_weights: Sequence[float] | None = None,
         learn_level_weights: bool = False,
         logit_scale: float | None = None,
+        contrast_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        if not contrast_weight >= 0:
+            raise ConfigError(f'HMSAHead: contrast_weight={contrast_weight}; give a number of at least 0')
+        self.contrast_weight = contrast_weight
         if logit_scale is not None and not logit_scale > 0:
             raise ConfigError(f'HMSAHead: logit_scale={logit_scale}; give a positive number, as 5.0, or None')
         self.log_scale = None if logit_scale is None else nn.Parameter(torch.tensor(math.log(logit_scale)))
@@ -117,10 +125,15 @@ class HMSAHead(Head):
         return torch.stack(maps)[:, :, 0]
 
     def loss(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> dict[str, Tensor]:
-        """``loss_map``, against ``gt_maps`` (Q, h, w) of the samples, at their size."""
+        """``loss_map``, and ``loss_contrast`` where it has a weight, against ``gt_maps`` (Q, h, w) at their size."""
         targets = batch_targets(samples, 'gt_maps')
         maps = self(fused, (targets.shape[-2], targets.shape[-1]))
-        return {'loss_map': mean_over_pairs(loss_per_pair(self.map_loss, maps, targets.to(maps.dtype)))}
+        targets = targets.to(maps.dtype)
+        losses = {'loss_map': mean_over_pairs(loss_per_pair(self.map_loss, maps, targets))}
+        if self.contrast_weight:
+            others = mass_on_others(maps, targets, fused.counts)
+            losses['loss_contrast'] = self.contrast_weight * mean_over_pairs(others)
+        return losses
 
     def predict(self, fused: FusedTokens, samples: Sequence[XeMapDataSample]) -> list[MapAnswers]:
         return [MapAnswers(maps) for maps in self(fused).split(list(fused.counts))]

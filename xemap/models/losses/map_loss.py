@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
@@ -86,6 +89,24 @@ class BalancedMapCELoss(nn.Module):
         entropy = _balanced(-(target * prediction.log() + (1 - target) * (1 - prediction).log()), target)
         dice = 1 - (2 * (prediction * target).sum(1) + 1) / (prediction.sum(1) + target.sum(1) + 1)
         return self.weight * (entropy + self.dice_weight * dice)
+
+
+def mass_on_others(maps: Tensor, targets: Tensor, counts: Sequence[int]) -> Tensor:
+    """Mean of each query's map over what other queries of its image refer to, and it does not.
+
+    With ``o_i = max(0, max_j t_j - t_i)`` over the queries j of the image it is ``sum(x_i o_i) / sum(o_i)``.
+
+    Args:
+        maps, targets: x and t, (N, H, W) in [0, 1].
+        counts: pairs of each image, in their order.
+
+    Returns:
+        (N,) in [0, 1]; 0 where an image has no other referents.
+    """
+    images = [of_image for of_image in targets.split(list(counts)) if len(of_image)]
+    highest = torch.cat([of_image.amax(0, keepdim=True).expand_as(of_image) for of_image in images])
+    others = (highest - targets).flatten(1)
+    return (maps.flatten(1) * others).sum(1) / others.sum(1).clamp(min=EPS)
 
 
 def _balanced(error: Tensor, target: Tensor) -> Tensor:
