@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from xemap.models.localizers import MLCM
 from xemap.models.localizers.mlcm.decoder import CrossModalDecoder, Memory
-from xemap.models.localizers.mlcm.mlcm import MLCMFeatures, letterbox_padding
+from xemap.models.localizers.mlcm.features import MLCMFeatures, letterbox_padding
 from xemap.structures import XeMapDataSample
 
 

@@ -17,7 +17,7 @@ from tests.models.localizers.localizer_tester import (
 from tests.models.localizers.mlcm.tiny import build, features, tiny_mlcm
 from xemap.errors import ConfigError
 from xemap.models import build_localizer
-from xemap.models.localizers.mlcm.mlcm import letterbox_padding
+from xemap.models.localizers.mlcm.features import letterbox_padding
 from xemap.registry import TRANSFORMS
 from xemap.structures import PolygonRegion, Query
 
