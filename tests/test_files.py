@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from xemap.files import remove_parts, replacing, write_text
+from xemap.files import WORK_PREFIX, remove_parts, replacing, replacing_together, write_text
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -37,3 +37,25 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     remove_parts(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == kept
     remove_parts(tmp_path / 'missing')
+
+
+def test_files_that_belong_together_appear_together(tmp_path):
+    folder = tmp_path / 'new'
+    with replacing_together(folder, ['a.txt', 'b.txt', 'never.txt']) as work:
+        for name in ('a.txt', 'b.txt', 'a.txt.aux'):
+            (work / name).write_text(name)
+        assert list(folder.iterdir()) == [work]
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {'a.txt': 'a.txt', 'b.txt': 'b.txt'}
+    with pytest.raises(RuntimeError), replacing_together(folder, ['a.txt']) as work:
+        (work / 'a.txt').write_text('half')
+        raise RuntimeError
+    assert sorted(path.name for path in folder.iterdir()) == ['a.txt', 'b.txt']
+    assert (folder / 'a.txt').read_text() == 'a.txt'
+
+
+def test_only_folders_of_killed_processes_are_removed(tmp_path):
+    killed = tmp_path / f'{WORK_PREFIX}killed'
+    write_text(killed / 'a.txt', '')
+    with replacing_together(tmp_path, []) as lives, replacing_together(tmp_path, []):
+        assert lives.is_dir() and not killed.exists()
+    assert not list(tmp_path.iterdir())

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xemap.errors import OutOfSpaceError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+WORK_PREFIX = '.part-'
+"""Mark of the folders of :func:`replacing_together`."""
+
+LOCK = '.lock'
 
 
 @contextmanager
@@ -42,6 +49,37 @@ def replacing(path: str | Path, sync: bool = False) -> Iterator[Path]:
             os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together(folder: str | Path, names: Iterable[str]) -> Iterator[Path]:
+    """A temporary folder in ``folder`` whose files are moved up into it when the block ends without an error.
+
+    It serves several files that belong together, and writers that put temporary files beside the one they write. An
+    error leaves the files of ``folder`` as they were. A process holds a lock in its temporary folder as long as it
+    lives; folders of processes that were killed are removed first.
+
+    Args:
+        folder: made if needed.
+        names: the files to move; one that the block did not make is passed over, any other file is removed.
+
+    Raises:
+        OutOfSpaceError: the disk is full.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f'{WORK_PREFIX}*'):
+        with suppress(OSError), open(left / LOCK, 'a') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    with space_needed(folder), tempfile.TemporaryDirectory(dir=folder, prefix=WORK_PREFIX) as temporary:
+        work = Path(temporary)
+        with open(work / LOCK, 'w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield work
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.replace(work / name, folder / name)
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
 
-from xemap.files import space_needed
+from xemap.files import replacing_together, space_needed
 from xemap.raster.gdal import GDAL_ERRORS, GDAL_OPTIONS, quiet_about_missing_place
 from xemap.raster.georeference import Georeference
 
@@ -53,7 +51,6 @@ def write_geotiff(
         OSError: GDAL could not write for another reason.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     height, width = size
     nodata = output_nodata(georeference.nodata, masked)
     profile = dict(
@@ -62,9 +59,9 @@ def write_geotiff(
         sparse_ok=nodata is not None,
     )  # fmt: skip
     step = BLOCK if profile['tiled'] else width
-    # The driver's own temporary files go into the folder, and with it.
-    with space_needed(path), tempfile.TemporaryDirectory(dir=path.parent, prefix='.xemap') as folder:
-        plain, optimized = Path(folder, 'plain.tif'), Path(folder, 'optimized.tif')
+    # GDAL's temporary files go into the folder, and with it.
+    with replacing_together(path.parent, [path.name]) as folder, space_needed(path):
+        plain, optimized = folder / f'{path.name}.plain', folder / path.name
         try:
             with rasterio.Env(**GDAL_OPTIONS), quiet_about_missing_place():
                 with rasterio.open(plain, 'w', **profile) as dataset:
@@ -82,10 +79,9 @@ def write_geotiff(
                     SPARSE_OK='YES' if profile['sparse_ok'] else 'NO',
                 )  # fmt: skip
         except GDAL_ERRORS as error:
-            _require_space(Path(folder), 4 * BLOCK * width)
+            _require_space(folder, 4 * BLOCK * width)
             cause = error.__cause__ or error
             raise OSError(errno.EIO, f'GDAL could not write it ({cause})', str(path)) from error
-        os.replace(optimized, path)
 
 
 def _require_space(folder: Path, size: int) -> None:

@@ -132,14 +132,14 @@ def test_the_folder_of_a_killed_conversion_goes_with_the_next_run(root):
         '        on_complete=lambda: os.kill(os.getpid(), signal.SIGKILL))\n'
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[3])
-    assert done.returncode == -9 and len(list((root / 'out').glob('.converting-*'))) == 1
+    assert done.returncode == -9 and len(list((root / 'out').glob('.part-*'))) == 1
     alive = []
     # One that still works keeps its folder while another run starts and ends.
     convert(
         CocoConverter(root, 'a.json'), root / 'out',
         on_complete=lambda: alive.append((
             convert(CocoConverter(root, 'a.json', source='other'), root / 'out').files,
-            len(list((root / 'out').glob('.converting-*'))),
+            len(list((root / 'out').glob('.part-*'))),
         )),
     )  # fmt: skip
     assert alive[0][1] == 1 and [path.name for path in (root / 'out').iterdir()] == ['train.arrow']

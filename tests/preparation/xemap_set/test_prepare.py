@@ -288,7 +288,7 @@ def test_kill_in_the_middle(root):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert group_ends(process.pid)
-    assert list((root.parent / 'out/two').glob('.converting-*'))  # what a killed process leaves
+    assert list((root.parent / 'out/two').glob('.part-*'))  # what a killed process leaves
     finish(root)
 
 
@@ -314,4 +314,4 @@ def finish(root: Path) -> None:
         name: at for name, at in before.items() if not name.startswith('two')
     }
     assert len(AnnotationFile(prepared.files['train'])) == 6 and len(AnnotationFile(prepared.files['val'])) == 3
-    assert not list(out.rglob('.converting-*')) and not list(out.rglob('*.part*'))
+    assert not list(out.rglob('.part-*')) and not list(out.rglob('*.part*'))

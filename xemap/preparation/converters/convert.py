@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -15,14 +10,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from xemap.datasets.annotations import write_annotations
 from xemap.errors import DataError
+from xemap.files import replacing_together
 from xemap.preparation.converters.base import Converter, Item
 from xemap.preparation.converters.report import ConversionReport
 from xemap.preparation.converters.splits import SplitRule
 from xemap.structures import ImageRecord
 from xemap.terminal import PlainConsole, description_column
-
-WORK_PREFIX = '.converting-'
-"""Mark of the temporary folder in which a conversion writes."""
 
 
 def convert(
@@ -58,9 +51,9 @@ def convert(
             f'{report.source}: no image to convert; '
             f'{report.why_empty() or "check the folders and annotation files given"}'
         )
-    own_splits = splits is None and any(item.split for item in items)
+    published = splits is None and any(item.split for item in items)
     splits = splits or SplitRule()
-    if own_splits:  # by item, not by name: a source may have one image in several splits, with other queries in each
+    if published:  # by item, not by name: a source may have one image in several splits, with other queries in each
         placed = [item.split for item in items]
     else:
         split_of = splits.assign([item.name for item in items])
@@ -71,7 +64,7 @@ def convert(
             report.count('images_in_no_split', item.name)
         else:
             members.setdefault(split, []).append(item)
-    wanted = list(members) if own_splits else [*splits.files] or [splits.name, *splits.fractions]
+    names = list(members) if published else [*splits.files] or [splits.name, *splits.fractions]
 
     done, total = count(1), sum(map(len, members.values()))
 
@@ -79,7 +72,6 @@ def convert(
         if on_image is not None:
             on_image(next(done), total)
 
-    out.mkdir(parents=True, exist_ok=True)
     progress = Progress(
         description_column(),
         BarColumn(),
@@ -89,42 +81,27 @@ def convert(
         console=PlainConsole(stderr=True),
         disable=not show_progress,
     )
-    with _work_folder(out) as work, progress:
-        for split in wanted:
-            part = Path(work) / f'{split}.arrow'
+    complete: list[str] = []
+    with replacing_together(out, [f'{split}.arrow' for split in names]) as work, progress:
+        for split in names:
+            part = work / f'{split}.arrow'
             records = _records(converter, split, members.get(split, []), progress, tick)
-            written = write_annotations(part, records, _info(converter, split, splits))
-            if not written['queries']:
-                remedy = 'look at its annotations' if own_splits else 'give other fractions, lists, --min-area or --map'
-                number = len(members.get(split, []))
-                error = DataError(f'{report.source}: split {split!r} has {number} images and no query; {remedy}')
-                if not own_splits or not report.images and split == wanted[-1]:
-                    raise error
-                converter.bad(error, 'lists_empty')
-        wanted = [split for split in wanted if report.images[split]] if own_splits else wanted
+            if write_annotations(part, records, _info(converter, split, splits))['queries']:
+                complete.append(split)
+                continue
+            part.unlink()
+            remedy = 'look at its annotations' if published else 'give other fractions, lists, --min-area or --map'
+            number = len(members.get(split, []))
+            error = DataError(f'{report.source}: split {split!r} has {number} images and no query; {remedy}')
+            if not published or not complete and split == names[-1]:
+                raise error
+            converter.bad(error, 'lists_empty')
         converter.check_category_map()
         if on_complete is not None:
             on_complete()
-        for split in wanted:
-            os.replace(Path(work) / f'{split}.arrow', out / f'{split}.arrow')
-            report.files[split] = str(out / f'{split}.arrow')
-    report.other_files = sorted(str(file) for file in out.glob('*.arrow') if file.stem not in wanted)
+    report.files |= {split: str(out / f'{split}.arrow') for split in complete}
+    report.other_files = sorted(str(file) for file in out.glob('*.arrow') if file.stem not in complete)
     return report
-
-
-@contextmanager
-def _work_folder(out: Path) -> Iterator[str]:
-    """A temporary folder in ``out``, which is removed at the end; those of processes that were killed go first.
-
-    A process holds a lock in its folder as long as it lives.
-    """
-    for folder in out.glob(f'{WORK_PREFIX}*'):
-        with suppress(OSError), open(folder / '.lock', 'a') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=WORK_PREFIX) as work, open(Path(work) / '.lock', 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield work
 
 
 def _records(
