@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
-from xemap.files import WORK_PREFIX, remove_parts, replacing, replacing_together, write_text
+from xemap.files import WORK_PREFIX, remove_parts, replacing, replacing_together, write_json, write_text
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -59,3 +60,12 @@ def test_only_folders_of_killed_processes_are_removed(tmp_path):
     with replacing_together(tmp_path, []) as lives, replacing_together(tmp_path, []):
         assert lives.is_dir() and not killed.exists()
     assert not list(tmp_path.iterdir())
+
+
+def test_json_is_valid_for_every_reader(tmp_path):
+    content = {'name': 'Zürich \udcff.tif', 'score': 0.5}
+    write_json(tmp_path / 'a.json', content)
+    assert json.loads((tmp_path / 'a.json').read_text('utf-8')) == content
+    with pytest.raises(ValueError, match='not JSON compliant'):
+        write_json(tmp_path / 'a.json', {'score': float('nan')})
+    assert json.loads((tmp_path / 'a.json').read_text('utf-8')) == content

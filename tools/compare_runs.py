@@ -29,13 +29,11 @@ def parse_args():
 
 
 def main(args) -> None:
-    import json
-
     from rich.table import Table
 
     from xemap.errors import ConfigError
     from xemap.evaluation.paired import most_changed, paired_difference, read_rows, read_scores
-    from xemap.files import write_text
+    from xemap.files import write_json
     from xemap.terminal import PlainConsole
 
     first, second = read_rows(args.first), read_rows(args.second)
@@ -64,7 +62,7 @@ def main(args) -> None:
     for change, row in most_changed(first, second, chosen, args.changed):
         PlainConsole().print(f'{change:+.4f} {chosen.label}  {row["text"]}  ({row["image"]})')
     if args.out:
-        write_text(args.out, json.dumps(results, indent=2) + '\n')
+        write_json(args.out, results)
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ are not finished. At the end stands what was made, beside Table 1 of the paper.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def _positive(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    from xemap.files import write_text
+    from xemap.files import write_json
     from xemap.preparation.xemap_set import PrepareOptions, prepare
     from xemap.preparation.xemap_set.summary import config_lines, summary, tables
     from xemap.terminal import PlainConsole
@@ -76,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     PlainConsole().print(tables(prepared))
     print('for a config:', *config_lines(prepared), sep='\n')  # not wrapped, so that it can be copied
     if args.json:
-        write_text(args.json, json.dumps(summary(prepared), indent=2))
+        write_json(args.json, summary(prepared))
     for name, outcome in prepared.failures.items():
         if args.debug:
             print(outcome.details, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from xemap.errors import OutOfSpaceError
 
@@ -143,6 +145,17 @@ def write_bytes(path: str | Path, content: bytes, sync: bool = False) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file, line ends as they are in ``text``; see :func:`write_bytes`."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write a JSON file, UTF-8 and indented; see :func:`write_bytes`.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not know.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+    # A lone surrogate, as of a file name that is no UTF-8, becomes JSON's escape for it.
+    write_bytes(path, text.encode(errors='backslashreplace'))
 
 
 def file_hash(path: str | Path) -> str | None:

@@ -30,16 +30,14 @@ from xemap.errors import DataError, XeMapError
 Tick = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
-SECONDS_A_MESSAGE = 0.1
-"""Between two reports of a job's progress."""
+SECONDS_PER_MESSAGE = 0.1
+"""Least time between two reports of a job's progress."""
 SECONDS_TO_END = 10
-"""That a process gets to clean up when it is stopped."""
-
-
+"""Time that a process gets to clean up when it is stopped."""
 SECONDS_AFTER_PARENT = 1.0
-"""That a process gets to remove its temporary files when the program has died."""
-TASKS_A_MESSAGE = 4
-"""Most tasks that a process of a pool is handed at once."""
+"""Time that a process gets to remove its temporary files when the program has died."""
+TASKS_PER_MESSAGE = 4
+"""Most tasks that a pool hands to a process at once."""
 
 
 def default_workers() -> int:
@@ -79,7 +77,7 @@ def map_in_order(task: Callable[[Any], Any], items: Sequence, workers: int | Non
         return
     pool = WorkerPool(workers)
     try:
-        yield from pool.map(task, items, chunksize=min(TASKS_A_MESSAGE, -(-len(items) // workers)))
+        yield from pool.map(task, items, chunksize=min(TASKS_PER_MESSAGE, -(-len(items) // workers)))
     except BrokenProcessPool as error:
         raise DataError(
             f'one of {workers} processes was killed, perhaps for its memory; run again with fewer workers'
@@ -218,7 +216,7 @@ def _work(task: Callable[[Any, Tick], Any], argument: Any, pipe: Connection) -> 
 
     def tick(done: int, total: int) -> None:
         nonlocal last
-        if done == total or time.monotonic() - last > SECONDS_A_MESSAGE:
+        if done == total or time.monotonic() - last > SECONDS_PER_MESSAGE:
             last = time.monotonic()
             pipe.send((done, total))
 

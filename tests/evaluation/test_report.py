@@ -13,9 +13,9 @@ from xemap.evaluation import (
     region_size_bin,
     summarize,
     write_rows_csv,
-    write_summary_json,
 )
 from xemap.evaluation.report import ROW_FIELDS, join_rows
+from xemap.files import write_json
 
 SCORES = (Score('rmi', 'Rmi', 'rmi'), Score('ras', 'Ras', 'ras', higher_is_better=False))
 BOUNDS = {key: [score.of_columns(key) for score in SCORES] for key in ('floor', 'ceiling')}
@@ -143,7 +143,7 @@ def test_csv_and_json_return_what_was_written(tmp_path):
     assert read[2]['problem'] == 'no polygon'
     assert tuple(read[0])[: len(ROW_FIELDS)] == ROW_FIELDS
     summary = summarize(ROWS, SCORES, BOUNDS)
-    write_summary_json(summary, tmp_path / 'summary.json')
+    write_json(tmp_path / 'summary.json', summary)
     assert json.loads((tmp_path / 'summary.json').read_text()) == summary
     assert sorted(path.name for path in tmp_path.iterdir()) == ['new', 'summary.json']
 

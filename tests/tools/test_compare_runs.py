@@ -7,7 +7,8 @@ import pytest
 
 from tests.tools.test_train import load_tool
 from xemap.cli import run
-from xemap.evaluation import Score, summarize, write_rows_csv, write_summary_json
+from xemap.evaluation import Score, summarize, write_rows_csv
+from xemap.files import write_json
 
 
 def write_results(folder, name, values):
@@ -16,7 +17,7 @@ def write_results(folder, name, values):
         for k, value in enumerate(values)
     ]
     write_rows_csv(rows, folder / f'{name}.queries.csv')
-    write_summary_json(summarize(rows, [Score('rmi', 'Rmi', 'rmi')]), folder / f'{name}.summary.json')
+    write_json(folder / f'{name}.summary.json', summarize(rows, [Score('rmi', 'Rmi', 'rmi')]))
     return folder / f'{name}.queries.csv'
 
 

@@ -10,7 +10,6 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from rich.progress import track
 
-    from xemap.files import write_text
+    from xemap.files import write_json
     from xemap.preparation.reports.histogram_figure import format_histograms, save_histograms
     from xemap.preparation.reports.histograms import count_histograms
     from xemap.preparation.reports.statistics import count_statistics, statistics_table
@@ -35,10 +34,10 @@ def main(args: argparse.Namespace) -> None:
 
     console = PlainConsole(stderr=True)
     described = [count_histograms(file) for file in track(args.files, 'files', console=console, transient=True)]
-    write_text(args.out / 'histograms.json', json.dumps(described, indent=2, ensure_ascii=False) + '\n')
+    write_json(args.out / 'histograms.json', described)
     save_histograms(args.out / 'histograms.png', described)
     statistics = count_statistics(args.files)
-    write_text(args.out / 'statistics.json', json.dumps(statistics, indent=2, ensure_ascii=False) + '\n')
+    write_json(args.out / 'statistics.json', statistics)
     PlainConsole().print(format_histograms(described))
     PlainConsole().print(statistics_table(statistics))
     print(f'wrote {args.out / "histograms.png"}, {args.out / "histograms.json"} and {args.out / "statistics.json"}')

@@ -23,13 +23,11 @@ def parse_args():
 
 
 def main(args) -> None:
-    import json
-
     from xemap.comparison.summaries import compare_summaries, format_comparison
-    from xemap.files import write_text
+    from xemap.files import write_json, write_text
 
     results = compare_summaries(args.model, args.untrained)
-    write_text(args.out, json.dumps(results, indent=2) + '\n')
+    write_json(args.out, results)
     table = format_comparison(results)
     write_text(args.out.with_suffix('.md'), table + '\n')
     print(table)

@@ -10,10 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +24,7 @@ from benchmarks.made_up import IMAGES, make_records, make_region
 from benchmarks.memory import MEASURES, memory_of
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.errors import ConfigError
+from xemap.parallel import WorkerPool
 from xemap.structures import Query
 from xemap.terminal import PlainConsole
 
@@ -130,7 +129,7 @@ def _apart(function: Callable[..., Any], *args: Any) -> Any:
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     try:
-        with ProcessPoolExecutor(1, get_context('spawn')) as pool:
+        with WorkerPool(1) as pool:
             return pool.submit(_quietly, function, args).result()
     finally:
         for name, value in before.items():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tarfile
 from pathlib import Path
 
 from xemap.environment import describe_environment
-from xemap.files import replacing, write_text
+from xemap.files import replacing, write_json
 
 KEPT = ('.json', '.txt', '.xml', '.csv', '.log', '.py')
 LARGEST = 2**22
@@ -26,7 +25,7 @@ def write_environment(folder: Path, device: str) -> None:
     except OSError:
         described['nvidia_smi'] = None
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / 'environment.json', json.dumps(described, indent=2) + '\n')
+    write_json(folder / 'environment.json', described)
 
 
 def pack(folder: Path, archive: Path) -> list[str]:

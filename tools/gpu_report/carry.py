@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from xemap.errors import ConfigError
+from xemap.files import write_json
 from xemap.models.text_encoders.huggingface import PACKAGED, resolve_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,4 +75,4 @@ def write_half_encoder(folder: Path) -> None:
     save_file(halved, target / 'model.safetensors', {'format': 'pt'})
     config = json.loads((source / 'config.json').read_text(encoding='utf-8'))
     config.pop('torch_dtype', None)
-    (target / 'config.json').write_text(json.dumps({**config, 'dtype': 'float32'}, indent=2), encoding='utf-8')
+    write_json(target / 'config.json', {**config, 'dtype': 'float32'})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xemap.errors import ConfigError
-from xemap.files import write_text
+from xemap.files import write_json
 
 DONE, FAILED, INTERRUPTED = 'done', 'failed', 'interrupted'
 GRACE_S = 10.0
@@ -117,7 +117,7 @@ def _run(step: Step, folder: Path, end: float) -> dict[str, Any]:
     }
     path = folder / 'steps' / f'{step.name}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(record, indent=2) + '\n')
+    write_json(path, record)
     return record
 
 

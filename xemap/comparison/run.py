@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -19,9 +18,9 @@ from xemap.engine import load_config
 from xemap.environment import describe_environment
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation.paired import paired_difference
-from xemap.evaluation.report import write_rows_csv, write_summary_json
+from xemap.evaluation.report import write_rows_csv
 from xemap.evaluation.scores import Score
-from xemap.files import write_text
+from xemap.files import write_json, write_text
 from xemap.registry import METRICS
 from xemap.terminal import PlainConsole, description_column
 
@@ -91,7 +90,7 @@ def compare(
             if outcomes and _query_keys(outcome) != _query_keys(outcomes[0]):
                 raise DataError(f'{method.name} has other queries than {names[0]}; compare on one --ann-file')
             write_rows_csv(outcome.rows, out / f'{method.name}.queries.csv')
-            write_summary_json(outcome.summary, out / f'{method.name}.summary.json')
+            write_json(out / f'{method.name}.summary.json', outcome.summary)
             outcomes.append(outcome)
 
     report = {
@@ -102,7 +101,7 @@ def compare(
         'ann_file': str(ann_file),
         'environment': describe_environment(device),
     }
-    write_text(out / 'compare.json', json.dumps(report, indent=2) + '\n')
+    write_json(out / 'compare.json', report)
     write_text(out / 'compare.md', as_markdown(report))
     write_text(out / 'compare.csv', as_csv(report))
     if keep:

@@ -24,9 +24,9 @@ from xemap.errors import ConfigError
 from xemap.evaluation import QueryEvaluator, QueryMetric
 from xemap.evaluation.dump import AnswerDump, read_answers
 from xemap.evaluation.provenance import annotation_file_of, describe_run
-from xemap.evaluation.report import write_summary_json
 from xemap.evaluation.scores import Row, main_score, named_scores
 from xemap.evaluation.text_controls import broken_texts, control_report, format_control
+from xemap.files import write_json
 from xemap.models.localizers.base import Localizer
 from xemap.registry import DATASETS, METRICS
 from xemap.structures import FORMS
@@ -156,7 +156,7 @@ def _run_text_controls(runner: XeMapRunner, controls: Sequence[str], prefix: str
     runner._hooks = hooks
     if prefix is not None and is_main_process():
         path = Path(f'{prefix}.summary.json')
-        write_summary_json({**json.loads(path.read_text()), 'text_controls': reports}, path)
+        write_json(path, {**json.loads(path.read_text()), 'text_controls': reports})
 
 
 def set_test_options(

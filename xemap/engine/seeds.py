@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.evaluate import evaluate_model
 from xemap.engine.runner_setup import train_model
 from xemap.errors import ConfigError
-from xemap.files import write_text
+from xemap.files import write_json
 
 
 def run_seeds(
@@ -55,7 +54,7 @@ def run_seeds(
             for name, values in scores.items()
         },
     }
-    write_text(Path(work_dir, 'seeds.json'), json.dumps(result, indent=1) + '\n')
+    write_json(Path(work_dir, 'seeds.json'), result)
     return result
 
 

@@ -28,7 +28,6 @@ from xemap.evaluation.report import (
     region_size_bin,
     summarize,
     write_rows_csv,
-    write_summary_json,
 )
 from xemap.evaluation.scores import Score, main_score
 
@@ -78,7 +77,6 @@ __all__ = [
     'summarize',
     'to_gray8',
     'write_rows_csv',
-    'write_summary_json',
 ]
 
 

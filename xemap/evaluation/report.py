@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -219,13 +218,6 @@ def write_rows_csv(rows: Sequence[Row], path: str | Path) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({key: '' if _is_nan(value) else value for key, value in row.items()})
-
-
-def write_summary_json(summary: dict[str, Any], path: str | Path) -> None:
-    """Write a summary; the file appears when complete."""
-    with replacing(path) as part, part.open('w', encoding='utf-8') as file:
-        json.dump(summary, file, indent=2, allow_nan=False, ensure_ascii=False)
-        file.write('\n')
 
 
 def _aggregate(

@@ -9,8 +9,9 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from xemap.errors import DataError
-from xemap.evaluation.report import UNKNOWN, format_table, join_rows, write_rows_csv, write_summary_json
+from xemap.evaluation.report import UNKNOWN, format_table, join_rows, write_rows_csv
 from xemap.evaluation.scores import Row, Score, named_scores
+from xemap.files import write_json
 
 
 class Declared(Protocol):
@@ -109,5 +110,5 @@ def _write(
         protocols = {metrics[k][0].name: metrics[k][0].protocol for k in chosen if metrics[k][0].protocols}
         first = next(iter(protocols.values()), None)
         summary = combined([summaries[k] for k in chosen], run)
-        write_summary_json({'protocol': first, 'protocols': protocols, **summary}, f'{prefix}.summary.json')
+        write_json(f'{prefix}.summary.json', {'protocol': first, 'protocols': protocols, **summary})
         print_log(f'wrote {prefix}.queries.csv and .summary.json', logger='current')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from xemap.export.modules import (
     batches_of_any_size,
     whole_network,
 )
-from xemap.files import replacing, write_text
+from xemap.files import replacing, write_json, write_text
 
 Exported = WholeNetwork | WholeGrounding | ImageSide | QuerySide
 
@@ -128,7 +127,7 @@ def export_model(
         'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens, 'padding': encoder.padding},
     }
     write_text(out / 'example.py', (Path(__file__).parent / 'example.py').read_text())
-    write_text(out / 'export.json', json.dumps(about, indent=1) + '\n')
+    write_json(out / 'export.json', about)
     return about
 
 

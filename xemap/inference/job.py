@@ -12,7 +12,7 @@ from typing import Any
 
 from xemap.cli import printable
 from xemap.errors import ConfigError, DataError, OutOfSpaceError
-from xemap.files import space_needed, write_text
+from xemap.files import space_needed, write_json
 from xemap.inference.progress import JobProgress
 from xemap.inference.result import FORMATS, Result
 from xemap.inference.writers import require_writable
@@ -125,7 +125,7 @@ class InferenceJob:
             progress.finished(i not in errors)
         failed = [{'image': printable(str(images[i])), 'error': printable(errors[i])} for i in sorted(errors)]
         if failed:
-            write_text(self.out / FAILED, json.dumps(failed, indent=1, ensure_ascii=False) + '\n')
+            write_json(self.out / FAILED, failed)
         else:
             (self.out / FAILED).unlink(missing_ok=True)
         done = [record for record in records if record is not None]
@@ -230,7 +230,7 @@ class InferenceJob:
             'queries': answers,
             'settings': settings,
         }
-        write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
+        write_json(folder / RECORD, record)
         return record
 
 

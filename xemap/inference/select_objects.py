@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 
 from xemap.errors import ConfigError, DataError
-from xemap.files import write_text
+from xemap.files import write_json
 from xemap.inference.selection import read_detections, read_gray, select_areas, select_boxes
 from xemap.raster.image_io import read_image
 from xemap.raster.resize import resize_map
@@ -80,5 +79,5 @@ def select_objects(
         report, counts = [asdict(area) for area in areas], (sum(area.kept for area in areas), len(areas))
         save_picture(f'{out}.mask.png', chosen_mask)
     save_picture(f'{out}.picture.png', query_panel(pixels, title, map, polygons=outlines, max_side=PICTURE_SIDE))
-    write_text(f'{out}.json', json.dumps(report, indent=1, allow_nan=False) + '\n')
+    write_json(f'{out}.json', report)
     return counts

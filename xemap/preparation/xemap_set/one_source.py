@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xemap.datasets.annotations import FORMAT_VERSION
-from xemap.files import remove_parts, write_text
+from xemap.files import remove_parts, write_json, write_text
 from xemap.parallel import Tick
 from xemap.preparation.converters import PhraseTable, convert
 from xemap.preparation.converters.registry import CONVERTERS
@@ -138,7 +138,7 @@ def prepare_source(job: Job, tick: Tick) -> dict:
         'bytes': {Path(file).name: os.path.getsize(file) for file in report.files.values()},
         'crops': _number_of_files(job.crops) if job.cuts else 0,
     }
-    write_text(job.files / STATE_FILE, json.dumps(state, indent=2))
+    write_json(job.files / STATE_FILE, state)
     return {**state, 'unchanged': False}
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from xemap.datasets.annotations import merge_annotations
 from xemap.errors import ConfigError, DataError
-from xemap.files import remove_parts, write_text
+from xemap.files import remove_parts, write_json
 from xemap.parallel import Outcome, run_jobs
 from xemap.preparation.converters import PhraseTable
 from xemap.preparation.xemap_set.one_source import Job, PrepareOptions, prepare_source
@@ -208,7 +208,7 @@ def _merge(
     if old == {'made_of': made_of, 'bytes': _sizes(files)}:
         return files
     splits = {split: 0 for split in (*old['bytes'], *files)}
-    write_text(out / MERGED_FILE, json.dumps({'made_of': {}, 'bytes': splits}))
+    write_json(out / MERGED_FILE, {'made_of': {}, 'bytes': splits})
     for split in splits:
         if split in files:
             on_merge(split, False)
@@ -216,7 +216,7 @@ def _merge(
             on_merge(split, True)
         else:
             (out / f'{split}.arrow').unlink(missing_ok=True)
-    write_text(out / MERGED_FILE, json.dumps({'made_of': made_of, 'bytes': _sizes(files)}, indent=2))
+    write_json(out / MERGED_FILE, {'made_of': made_of, 'bytes': _sizes(files)})
     return files
 
 
