@@ -58,7 +58,7 @@ def parse_args(argv: list[str] | None = None):
         '--parts', nargs='+', choices=(*PARTS, *OPTIONAL_PARTS), default=PARTS,
         help=f'what to measure (default: {" ".join(PARTS)})',
     )  # fmt: skip
-    parser.add_argument('--device', choices=DEVICES, default='auto', help='of the model (default: a GPU if any)')
+    parser.add_argument('--device', choices=DEVICES, default='auto', help='default: a GPU if there is one')
     parser.add_argument(
         '--image-size', nargs=2, type=int, metavar=('H', 'W'), help="pixels (default: the config's training size)"
     )
@@ -81,7 +81,7 @@ def parse_args(argv: list[str] | None = None):
         help='images that are answered in part scenario, by the network and by each SeLo; times are extrapolated '
         'to 300 (default: 300 3)',
     )  # fmt: skip
-    parser.add_argument('--scenario-side', type=int, metavar='PX', help='of these images (default: 2000)')
+    parser.add_argument('--scenario-side', type=int, metavar='PX', help='side of these images (default: 2000)')
     parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
@@ -94,11 +94,11 @@ def parse_args(argv: list[str] | None = None):
 def parse_annotations_args(argv: list[str]):
     parser = make_parser(ANNOTATIONS, prog=f'{Path(sys.argv[0]).name} annotations')
     parser.add_argument('--file', metavar='FILE.arrow', help='measure this file (default: make one)')
-    parser.add_argument('--images', type=int, default=86710, help='of the made-up file (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=4, help='of the data loader (default: %(default)s)')
+    parser.add_argument('--images', type=int, default=86710, help='images of the made-up file (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=4, help='processes of the data loader (default: %(default)s)')
     parser.add_argument('--samples', type=int, default=5000, help='records read one by one (default: %(default)s)')
     parser.add_argument('--repeats', type=int, default=20, help='timed rounds of MCMG (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of everything random (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of everything random (default: %(default)s)')
     parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
     parser.set_defaults(measure=measure_annotations)
     return parser.parse_args(argv)

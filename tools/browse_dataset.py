@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--multi-ref', choices=YES_NO, help='several regions match')
     parser.add_argument('--per-page', type=int, default=100, metavar='N', help='queries a page (default: %(default)s)')
     parser.add_argument('--limit', type=int, default=500, metavar='N', help='queries, 0 = all (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the choice where more fit (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the choice where more fit (default: %(default)s)')
     return parser.parse_args(argv)
 
 

@@ -21,9 +21,9 @@ def parse_args():
     parser = make_parser(__doc__)
     parser.add_argument('first', type=Path, metavar='A.queries.csv')
     parser.add_argument('second', type=Path, metavar='B.queries.csv')
-    parser.add_argument('--score', help='of the queries that changed most (default: the first)')
+    parser.add_argument('--score', help='score of the queries that changed most (default: the first)')
     parser.add_argument('--changed', type=int, default=10, metavar='N', help='queries to list (default: %(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the resampling (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the resampling (default: %(default)s)')
     parser.add_argument('--out', type=Path, help='JSON file to write')
     return parser.parse_args()
 

@@ -36,7 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help="the whole image at the model's size, or windows (default: %(default)s)")  # fmt: skip
     parser.add_argument('--tile', type=int, default=1024, help='side of a window in pixels (default: %(default)s)')
     parser.add_argument(
-        '--overlap', type=float, default=0.25, metavar='SHARE', help='of windows (default: %(default)s)'
+        '--overlap', type=float, default=0.25, metavar='SHARE', help='overlap of windows (default: %(default)s)'
     )
     parser.add_argument('--scales', type=_numbers, default=[1.0], metavar='S,…',
                         help='average passes with windows of S x TILE pixels, as 1,4 (default: 1)')  # fmt: skip
@@ -44,20 +44,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--bands', type=_whole_numbers, metavar='R,G,B', help='bands to see, from 1, three or one')
     parser.add_argument('--stretch', type=_numbers, metavar='LOW,HIGH',
                         help='percentiles that become black and white (default: 2,98, not for 8 bits)')  # fmt: skip
-    parser.add_argument('--threshold', default='otsu', help='of regions: 0.5, otsu, q0.95 (default: %(default)s)')
+    parser.add_argument('--threshold', default='otsu', help='for regions: 0.5, otsu, q0.95 (default: %(default)s)')
     parser.add_argument(
-        '--min-area', type=float, default=0, metavar='PIXELS', help='of a region (default: %(default)s)'
+        '--min-area', type=float, default=0, metavar='PIXELS', help='least area of a region (default: %(default)s)'
     )
     parser.add_argument(
-        '--simplify', type=float, default=1, metavar='PIXELS', help='of outlines (default: %(default)s)'
+        '--simplify', type=float, default=1, metavar='PIXELS', help='tolerance of outlines (default: %(default)s)'
     )
-    parser.add_argument('--crs', default='image', help='of polygons: image, wgs84, EPSG:… (default: %(default)s)')
+    parser.add_argument('--crs', default='image', help='CRS of polygons: image, wgs84, EPSG:… (default: %(default)s)')
     parser.add_argument('--format', default='png,geojson', help=f'some of {FORMATS} (default: %(default)s)')
     parser.add_argument('--decompose', nargs='*', metavar='PART',
                         help='picture each query beside its one-hop parts, found by rules or given')  # fmt: skip
     parser.add_argument('--levels', action='store_true', help="picture the sub-maps of the HMSA head's levels, too")
     parser.add_argument(
-        '--max-pixels', type=float, metavar='N', help='of an image (default: 2.7e8; 6.9e10 where it is read by windows)'
+        '--max-pixels', type=float, metavar='N', help='largest image (default: 2.7e8; 6.9e10 if read by windows)'
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')

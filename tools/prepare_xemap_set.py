@@ -42,7 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--wordings', type=_positive, default=1, metavar='N',
         help='queries per category and image of labels, in different words (default: %(default)s)',
     )  # fmt: skip
-    parser.add_argument('--seed', type=int, default=0, help='of wording and expressions (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of wording and expressions (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the counts as JSON as well')
     return parser.parse_args(argv)
 

@@ -30,7 +30,7 @@ def parse_args():
     parser.add_argument('--out', help='prefix of the result files (default: WORK_DIR/test)')
     parser.add_argument('--show-dir', help='draw every query: image | target | prediction')
     parser.add_argument(
-        '--protocol', help="of the metrics: reference or paper (SeLo), default or legacy (boxes); default: the config's"
+        '--protocol', help="reference or paper (SeLo), default or legacy (boxes); default: the config's"
     )
     parser.add_argument('--dump', action='store_true', help='write the answers to OUT.answers')
     parser.add_argument('--answers', metavar='FOLDER', help='score these dumped answers in place of a checkpoint')

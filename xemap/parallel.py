@@ -92,7 +92,7 @@ def start_process(target: Callable[..., None], args: tuple, name: str | None = N
     Args:
         target: a function of a module.
         args: its arguments, which are pickled.
-        name: of the process.
+        name: name of the process.
     """
     process = get_context('spawn').Process(target=_run, args=(target, args), name=name, daemon=True)
     with _without_interrupts():

@@ -23,10 +23,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('files', nargs='+', type=Path, metavar='FILE', help='annotation files, one for each split')
     parser.add_argument('--data-root', type=Path, metavar='DIR', help='folder that image paths are relative to')
     parser.add_argument(
-        '--distance', type=int, default=6, metavar='BITS', help='of 64, in near-duplicates (default: 6)'
+        '--distance', type=int, default=6, metavar='BITS', help='differing bits of 64 in near-duplicates (default: 6)'
     )
     parser.add_argument('--write', type=Path, metavar='DIR', help='write an image-disjoint division to this folder')
-    parser.add_argument('--seed', type=int, default=0, help='of that division (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of that division (default: %(default)s)')
     parser.add_argument('--json', action='store_true', help='print JSON instead of tables')
     return parser.parse_args(argv)
 

@@ -39,7 +39,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='score of an object from the map in it; pixel: cut a mask down to where the map is high (default: mean)',
     )  # fmt: skip
     parser.add_argument('--out', required=True, metavar='PREFIX', help='prefix of the files to write')
-    parser.add_argument('--device', help='of the localizer: cpu, cuda, cuda:1 … (default: the GPU where there is one)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 … (default: the GPU where there is one)')
     args = parser.parse_args(argv)
     if args.config and not args.query:
         parser.error('--config needs --query')

@@ -47,11 +47,11 @@ def run_annotations_benchmark(
 
     Args:
         file: an annotation file to measure; None makes one in a temporary folder and times that too.
-        images: of the made-up file.
+        images: number of images of the made-up file.
         workers: processes of the data loader that reads every record once, in random order.
         samples: records whose reading is timed one by one, at random.
         repeats: timed rounds of MCMG.
-        seed: of everything random.
+        seed: seed of everything random.
 
     Returns:
         what ``tools/benchmark.py annotations`` prints as JSON: ``date``, ``environment``, ``settings``, ``file``,

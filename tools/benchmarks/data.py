@@ -69,7 +69,7 @@ def benchmark_data(
         repeats: timed passes.
         scenes: number of images.
         scene_sizes: sides in pixels that the images may have.
-        seed: of scenes and augmentation.
+        seed: seed of scenes and augmentation.
     """
     pipeline = training_pipeline(cfg, size)
     with TemporaryDirectory(prefix='xemap-benchmark-') as folder, limited_threads(1):

@@ -81,8 +81,8 @@ def benchmark_large_sources(
             larger side of the network's input.
         size: (height, width) to resize to; None = the config's.
         repeats: timed samples of each kind.
-        side: of the sources, in pixels.
-        seed: of their content.
+        side: side of the sources, in pixels.
+        seed: seed of their content.
 
     Returns:
         ``side``, ``queries_per_sample``, ``at_least`` and by source ``whole`` and ``reduced``, each with

@@ -28,10 +28,10 @@ class Source:
     """One source of Table 1.
 
     Args:
-        name: of the source.
+        name: name of the source.
         images: training images (Table 1).
-        queries: of all its images together; the paper gives only their sum over the sources, RefCOCO takes
-            what the others leave.
+        queries: number of queries over all its images; the paper gives only their sum over the sources, RefCOCO
+            takes what the others leave.
         size: (height, width) of an image.
         region: ``'polygon'``, ``'boxes'`` or ``'mask'``.
         rings: mean number of polygons or boxes per query.
@@ -64,7 +64,7 @@ def make_records(images: int = IMAGES, seed: int = 0) -> Iterator[ImageRecord]:
 
     Args:
         images: about this many, shared out to the sources as in Table 1; at least one each.
-        seed: of everything made up.
+        seed: seed of everything made up.
     """
     rng = np.random.default_rng(seed)
     for source in SOURCES:

@@ -13,7 +13,7 @@ def memory_of(pid: int | str = 'self') -> dict[str, int]:
     """Memory of a process, in bytes, from ``/proc/PID/smaps_rollup``.
 
     Args:
-        pid: of a process of the same user.
+        pid: process id, of the same user.
 
     Returns:
         ``uss`` (pages that no other process maps; what its end would free), ``own`` (the part of them that it

@@ -21,7 +21,7 @@ def make_map(side: int, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
 
     Args:
         side: height and width in pixels.
-        seed: of the background.
+        seed: seed of the background.
 
     Returns:
         (side, side) float32 in [0, 1], and three polygons (24, 2) float64 of x, y pixels.

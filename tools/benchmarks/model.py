@@ -57,7 +57,7 @@ def queries_of_a_step(cfg: Config, pairs: int | None = None) -> list[int]:
 
     Args:
         cfg: with ``train_dataloader``.
-        pairs: of the step; None = as many as the config says.
+        pairs: number of pairs of the step; None = as many as the config says.
 
     Raises:
         ConfigError: the config has no ``train_dataloader``.
@@ -79,7 +79,7 @@ def make_batch(queries: list[int], size: tuple[int, int], seed: int = 0) -> Batc
     Args:
         queries: number of queries of each image; all texts of the batch differ.
         size: (height, width) of images and targets.
-        seed: of images, texts and targets.
+        seed: seed of images, texts and targets.
     """
     rng, height, width = np.random.default_rng(seed), *size
     texts = iter(distinct_texts(sum(queries), seed))
@@ -164,8 +164,8 @@ def benchmark_training(
         size: (height, width) of the images.
         repeats: timed steps.
         device: where the model is.
-        seed: of data and dropout.
-        pairs: of a step; None = as many as the config says.
+        seed: seed of data and dropout.
+        pairs: number of pairs of a step; None = as many as the config says.
 
     Raises:
         ConfigError: a key that is missing or does not fit, or more pairs per step than the GPU holds.
@@ -218,7 +218,7 @@ def benchmark_inference(
         size: (height, width) of the image and the maps.
         repeats: timed rounds.
         device: where the model is.
-        seed: of image and texts.
+        seed: seed of image and texts.
         groups: numbers of queries.
 
     Returns:

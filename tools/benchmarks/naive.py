@@ -104,8 +104,8 @@ def benchmark_naive(
         size: (height, width) of the image.
         repeats: timed rounds.
         device: ``'cpu'`` or ``'cuda'``.
-        seed: of weights, image and texts.
-        compared: of :data:`~benchmarks.NAIVE`.
+        seed: seed of weights, image and texts.
+        compared: some of :data:`~benchmarks.NAIVE`.
 
     Returns:
         for each of ``compared``, ``infer`` (queries/s) and ``train`` (pairs/s, whole steps), of one image with

@@ -50,21 +50,21 @@ def run_benchmark(
     Args:
         config: whose model, step size, optimizer and training pipeline are measured.
         options: overrides of the config, ``key=value``.
-        parts: of :data:`~benchmarks.PARTS` and :data:`~benchmarks.OPTIONAL_PARTS`.
-        device: of the model: ``'auto'``, ``'cpu'`` or ``'cuda'``.
+        parts: some of :data:`~benchmarks.PARTS` and :data:`~benchmarks.OPTIONAL_PARTS`.
+        device: device of the model: ``'auto'``, ``'cpu'`` or ``'cuda'``.
         image_size: (height, width); None = that of the config's training pipeline.
         repeats: timed rounds of each measurement; numbers are their medians.
-        threads: of torch and OpenCV on the CPU, except in part ``data``, which has one; None = torch's.
+        threads: threads of torch and OpenCV on the CPU, except in part ``data``, which has one; None = torch's.
         scenes: images of part ``data``.
         scene_sizes: sides that these may have, in pixels.
         map_size: side of the map of part ``metric``.
         source_size: side of the images of part ``large_sources``.
-        queries: of an image, in part ``infer``.
-        pairs: of a training step, in part ``pairs``.
+        queries: number of queries of an image, in part ``infer``.
+        pairs: number of pairs of a training step, in part ``pairs``.
         naive: what part ``naive`` compares, of :data:`~benchmarks.NAIVE`.
         scenario_images: that the network and that each SeLo answers in part ``scenario``.
-        scenario_side: of these images, pixels.
-        seed: of everything made up.
+        scenario_side: side of these images, pixels.
+        seed: seed of everything made up.
 
     Returns:
         what ``tools/benchmark.py`` prints as JSON: ``date``, ``environment``, ``settings`` and an entry for

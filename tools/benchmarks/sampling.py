@@ -27,7 +27,7 @@ def benchmark_sampling(size: tuple[int, int], repeats: int, device: str, seed: i
         size: (height, width) of the image whose levels of strides 8 to 64 are sampled.
         repeats: timed rounds.
         device: ``'cpu'``: float32; ``'cuda'``: bfloat16, too.
-        seed: of the values.
+        seed: seed of the values.
 
     Returns:
         ``pairs``, ``tokens`` and, in ``dtypes``, for each type and back end: times ``forward`` and ``with_backward``,

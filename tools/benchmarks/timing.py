@@ -26,7 +26,7 @@ def measure(
         calls: what to time, by name.
         repeats: timed rounds, at least 1.
         device: ``'cuda'`` waits for the GPU before and after each call.
-        title: of the progress bar on stderr.
+        title: title of the progress bar on stderr.
 
     Returns:
         for each call ``median_s``, ``min_s`` and ``max_s`` of its wall-clock seconds.

@@ -25,10 +25,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('second', type=Path, help='annotation file of those who drew for the sentences')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='annotation file of what is kept')
     parser.add_argument('--rejected', type=Path, metavar='FILE', help='write image, sentence and reason as CSV')
-    parser.add_argument('--iou', type=float, default=0.5, help='that must be exceeded (default: %(default)s)')
+    parser.add_argument('--iou', type=float, default=0.5, help='IoU that must be exceeded (default: %(default)s)')
     parser.add_argument(
         '--share', type=float, nargs=2, default=(0.002, 0.75), metavar=('LEAST', 'MOST'),
-        help='of the image (default: 0.002 0.75)',
+        help='share of the image (default: 0.002 0.75)',
     )  # fmt: skip
     parser.add_argument('--boxes', action='store_true', help='compare the boxes around polygons, not the polygons')
     return parser.parse_args(argv)

@@ -25,9 +25,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--port', type=int, default=7860, help='0 = any free one (default: %(default)s)')
     parser.add_argument('--allow-host', action='append', default=[], metavar='NAME',
                         help='another name of the page, as behind a proxy; may be repeated')  # fmt: skip
-    parser.add_argument('--max-mb', type=float, default=100, help='of an upload (default: %(default)s)')
-    parser.add_argument('--max-megapixels', type=float, default=50, help='of an image (default: %(default)s)')
-    parser.add_argument('--max-seconds', type=float, default=120, help='of computing a request (default: %(default)s)')
+    parser.add_argument('--max-mb', type=float, default=100, help='largest upload (default: %(default)s)')
+    parser.add_argument('--max-megapixels', type=float, default=50, help='largest image (default: %(default)s)')
+    parser.add_argument('--max-seconds', type=float, default=120, help='most time for a request (default: %(default)s)')
     parser.add_argument('--max-memory', type=float, default=6, help='GB of a request, beside the model\'s '
                         '(default: %(default)s)')  # fmt: skip
     parser.add_argument('--max-disk', type=float, default=4, help='GB of all files of the page (default: %(default)s)')

@@ -26,7 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='weights; "none" = untrained (default: the quickstart\'s)')
     parser.add_argument('--format', help='some of pt2,onnx,image-onnx,query-onnx (default: all that the model has)')
     parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
-                        help='of the image in pixels (default: what the config resizes to)')  # fmt: skip
+                        help='size of the image in pixels (default: what the config resizes to)')  # fmt: skip
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     return parser.parse_args(argv)
 

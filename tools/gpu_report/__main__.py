@@ -28,16 +28,16 @@ def parse_args(argv: list[str] | None = None):
     parser = make_parser(__doc__, prog='gpu_report.sh')
     parser.add_argument(
         'out', nargs='?', type=Path, default=Path('work_dirs/gpu_report'), metavar='OUT_FOLDER',
-        help='of the report (default: %(default)s)',
+        help='folder of the report (default: %(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--wheels', type=Path, metavar='FOLDER',
         help='wheels, and unpacked packages, of what this Python lacks (default: $XEMAP_WHEELS)',
     )  # fmt: skip
-    parser.add_argument('--minutes', type=float, default=MINUTES, help='of this call (default: %(default)s)')
+    parser.add_argument('--minutes', type=float, default=MINUTES, help='time for this call (default: %(default)s)')
     parser.add_argument('--steps', nargs='+', metavar='STEP', help='only these, in the order of the plan')
     parser.add_argument('--list', action='store_true', help='show the steps and their states, and end')
-    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda', help='of models (default: cuda)')
+    parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda', help='where models run (default: cuda)')
     parser.add_argument(
         '--scenes', type=int, metavar='N', help='synthetic scenes of 512 px to train on (default: 20000)'
     )

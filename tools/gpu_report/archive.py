@@ -32,7 +32,7 @@ def pack(folder: Path, archive: Path) -> list[str]:
     """Put results, logs, records and settings of a report into one file.
 
     Args:
-        folder: of the report.
+        folder: folder of the report.
         archive: ``.tar.gz`` to write.
 
     Returns:

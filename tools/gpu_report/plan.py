@@ -26,9 +26,9 @@ def make_plan(folder: Path, device: str = 'cuda', scenes: int = SCENES, options:
     """The steps.
 
     Args:
-        folder: of the report; results are written to ``FOLDER/results``, scenes to ``FOLDER/data``, trainings to
+        folder: folder of the report; results are written to ``FOLDER/results``, scenes to ``FOLDER/data``, trainings to
             ``FOLDER/NAME``.
-        device: of models, as ``tools/benchmark.py`` takes it.
+        device: device of models, as ``tools/benchmark.py`` takes it.
         scenes: synthetic training scenes of 512 px.
         options: overrides of the trainings' configs.
     """

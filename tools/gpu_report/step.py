@@ -26,7 +26,7 @@ class Step:
     """Commands that belong together.
 
     Args:
-        name: of the step, of its record and its log.
+        name: name of the step, of its record and its log.
         commands: run one after another in the checkout.
         least_s: seconds that a call must have left for the step to be started.
         needs: names of steps that must be done before.
@@ -52,8 +52,8 @@ def run_steps(
     Args:
         steps: in their order.
         folder: ``FOLDER/steps/NAME.json`` is the record of a step, ``FOLDER/logs/NAME.txt`` what it printed.
-        seconds: of this call.
-        names: of the steps to run; None = all.
+        seconds: seconds of this call.
+        names: names of the steps to run; None = all.
 
     Returns:
         the records of all steps that have one: ``state``, ``status`` of the last command, ``seconds`` over all

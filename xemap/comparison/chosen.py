@@ -58,7 +58,7 @@ def parts_of(chosen: Mapping[Key, Query], parts: Sequence[str] | None) -> dict[K
     """Texts of the parts of each chosen query; none for queries of one hop.
 
     Args:
-        chosen: of :func:`choose_queries`.
+        chosen: the result of :func:`choose_queries`.
         parts: by hand, for one query only; empty = by rules, None = leave parts out.
 
     Raises:

@@ -39,11 +39,11 @@ def write_page(
     """Write ``path`` (self-contained HTML) and beside it ``figure.png``, as the paper's Figures 5 to 8.
 
     Args:
-        path: of the page.
-        outcomes: of the methods, with the same kept maps.
-        infos: of the test set's images: ``img_path``, ``ori_shape``, ``sample_idx``, ``query_ids``, ``queries``.
+        path: path of the page.
+        outcomes: one of each method, with the same kept maps.
+        infos: the test set's images, each with ``img_path``, ``ori_shape``, ``sample_idx``, ``query_ids``, ``queries``.
         table: Markdown to put above the pictures.
-        target_options: of :func:`~xemap.datasets.mcmg.correlation_map`.
+        target_options: options of :func:`~xemap.datasets.mcmg.correlation_map`.
     """
     panels, figures = [], []
     for info in infos:

@@ -46,7 +46,7 @@ def compare(
     the same queries by all methods.
 
     Args:
-        methods: of different names.
+        methods: their names differ.
         out: folder, made if needed.
         ann_file, data_root: the test set; default that of the first method's config.
         device: ``'cpu'`` or ``'cuda'``.

@@ -37,7 +37,7 @@ class CaptionDataset(QueryDataset):
         pipeline: steps, as configs or callables.
         captions_per_sample: see above; an image with fewer gives all it has.
         test_mode: evaluation, see above.
-        seed: of everything random.
+        seed: seed of everything random.
         indices: only the first n samples (int; negative: the last), or the samples listed.
         lazy_init: read the captions file on first use.
 

@@ -24,7 +24,7 @@ class QueryDataset(BaseDataset):
     Args:
         pipeline: steps, as configs or callables.
         max_queries: queries per sample at most, a random subset where there are more; None = all.
-        seed: of everything random.
+        seed: seed of everything random.
         options: see :class:`mmengine.dataset.BaseDataset`.
     """
 
@@ -51,7 +51,7 @@ class QueryDataset(BaseDataset):
         """Seed the sample that is read next by (seed, epoch, position) in place of its own index.
 
         Args:
-            epoch: of the training.
+            epoch: epoch of the training.
             position: the sample's place in the outermost data set.
         """
         self._next_draw = epoch, position

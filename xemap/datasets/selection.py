@@ -32,11 +32,11 @@ def select_queries(
     Args:
         annotations: the file.
         sources: data sets that the image may come from.
-        kinds: of :data:`~xemap.structures.QUERY_KINDS`, or ``'unknown'``.
+        kinds: some of :data:`~xemap.structures.QUERY_KINDS`, or ``'unknown'``.
         text: regular expression (RE2) that the text contains, in any case of letters.
         multi_hop, multi_ref: the paper's attributes; queries whose attribute is unknown fit neither True nor False.
         limit: at most this many, drawn at random from those that fit.
-        seed: of that draw.
+        seed: seed of that draw.
 
     Returns:
         (n,) int64, rising; position i is the i-th query of the file, image after image.

@@ -45,7 +45,7 @@ class XeMapDataset(QueryDataset):
         every_query: in training, an image with more than ``max_queries`` queries comes up again in the same epoch
             until each was asked once; otherwise they are drawn anew in each epoch.
         test_mode: evaluation; every query of every image, so ``max_queries`` must be None and ``flat`` False.
-        seed: of everything random.
+        seed: seed of everything random.
         indices: only the first n images (int; negative: the last), or the images listed.
         sources: only images of these sources.
         kinds: only queries of these kinds (:data:`~xemap.structures.QUERY_KINDS`).

@@ -31,7 +31,7 @@ class Answerer:
 
     Args:
         inferencer: see :class:`~xemap.inference.XeMapInferencer`.
-        max_pixels: of an image.
+        max_pixels: most pixels of an image.
     """
 
     def __init__(self, inferencer: Any, max_pixels: int) -> None:

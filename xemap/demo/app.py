@@ -182,8 +182,8 @@ def serving(
         host: address to listen on; ``0.0.0.0`` = every network that this machine is in.
         port: 0 = any free one.
         allow_hosts: other names under which visitors reach the page, as behind a proxy.
-        max_mb: of an upload.
-        max_megapixels: of an image.
+        max_mb: most MB of an upload.
+        max_megapixels: most megapixels of an image.
         max_seconds: that a request may compute.
         max_memory: GB that a request may take beside the model.
         max_disk: GB of all uploads and answers.

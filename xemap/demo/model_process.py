@@ -45,10 +45,10 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one request.
+    """What a request may use.
 
     Args:
-        seconds: of computing; waiting for other requests does not count.
+        seconds: seconds of computing; waiting for other requests does not count.
         memory: bytes beside what the model takes.
     """
 
@@ -61,7 +61,7 @@ class ModelProcess:
 
     Args:
         build: makes the service; pickled.
-        limits: of each request.
+        limits: limits of each request.
         storage: its size is a limit as well.
 
     Raises:

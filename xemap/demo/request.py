@@ -34,7 +34,7 @@ class Request:
     """What a client asks, of the right types.
 
     Args:
-        path: of an image.
+        path: path of an image.
         queries: at least one.
         mode: see :class:`~xemap.inference.XeMapInferencer`.
         threshold: see :func:`~xemap.inference.vectorize.parse_threshold`.
@@ -54,7 +54,7 @@ def read_request(
     """Check what a client sent, which may be anything that JSON can say.
 
     Args:
-        path: of an image; None = none was chosen.
+        path: path of an image; None = none was chosen.
         text: queries, one per line.
         mode: a key of ``modes``.
         threshold, parts: see :class:`Request`.

@@ -16,7 +16,7 @@ class Storage:
     """Uploads, answers and scratch files of the page.
 
     Args:
-        folder: of the page.
+        folder: folder of the page.
         limit: bytes of everything in it.
     """
 

@@ -134,8 +134,8 @@ class Drawing:
     """A query of a test, kept until its score is known.
 
     Args:
-        name: of the file, without score and ending.
-        sample: of one query, with its answer at most ``MAX_SIDE`` long.
+        name: name of the file, without score and ending.
+        sample: sample of one query, with its answer at most ``MAX_SIDE`` long.
         rgb: the image, (H, W, 3) uint8 RGB.
         target: how targets are made, see :func:`draw_query`.
     """

@@ -68,7 +68,7 @@ def evaluate_model(
         work_dir: where logs go.
         out: prefix of the result files; default ``WORK_DIR/test``.
         show_dir: folder for a picture of every query.
-        protocol: of those metrics that have it, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
+        protocol: for the metrics that have one, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
         dump: write the answers to ``OUT.answers``, see :func:`score_dump`.
         text_controls: break the texts in these ways and score again, see :mod:`xemap.evaluation.text_controls`; the
             files are ``OUT.CONTROL.*``, the paired differences stand in the summary.
@@ -166,7 +166,7 @@ def set_test_options(
 
     Args:
         cfg: the config.
-        protocol: of those metrics that have it, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
+        protocol: for the metrics that have one, as ``'paper'`` of the SeLo metrics or ``'legacy'`` of boxes.
         out: prefix of the files with one row per query and with the summary; default ``cfg.work_dir/test``.
         show_dir: folder for a picture of every query.
 

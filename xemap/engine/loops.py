@@ -52,7 +52,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         start of the epoch, and iterations count as if every epoch had had today's number of steps.
 
         Args:
-            meta: of the checkpoint, with ``epoch``, ``iter`` and what :meth:`progress` returned.
+            meta: meta data of the checkpoint, with ``epoch``, ``iter`` and what :meth:`progress` returned.
 
         Returns:
             whether an epoch has as many steps as then.

@@ -46,7 +46,7 @@ def build_runner(
         amp: mixed precision: bfloat16 where the GPU has it, else float16 with loss scaling.
         auto_scale_lr: scale learning rates with the pairs per step, see :meth:`XeMapRunner.scale_lr`.
         launcher: none, pytorch, slurm or mpi.
-        seed: of model and data; default ``cfg.randomness.seed``.
+        seed: seed of model and data; default ``cfg.randomness.seed``.
         deterministic: use only deterministic CUDA algorithms.
 
     Raises:

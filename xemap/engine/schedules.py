@@ -26,7 +26,7 @@ def same_course(schedulers: list | dict, states: list[dict]) -> bool:
     """Whether schedulers run from where to where those of a checkpoint did.
 
     Args:
-        schedulers: of this run.
+        schedulers: the schedulers of this run.
         states: those of the checkpoint, one by one.
     """
     now = list(flat(schedulers))

@@ -26,8 +26,8 @@ class Difference:
         first, second: the score of each.
         difference: ``first - second``.
         low, high: 95 % interval of the difference, bootstrap over images; None for fewer than two images.
-        p: of a permutation test that exchanges the runs image by image: how often chance alone gives a difference at
-            least as large.
+        p: p-value of a permutation test that exchanges the runs image by image: how often chance alone gives a
+            difference at least as large.
         wins, losses: queries that the first run answers better, or worse.
         queries: number of queries.
     """
@@ -57,7 +57,7 @@ def paired_difference(first: Sequence[Row], second: Sequence[Row], score: Score,
     Args:
         first, second: one row per query, see :mod:`xemap.evaluation.report`; only queries of both count.
         score: no average of others.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         None where no query has the score in both.
@@ -89,7 +89,7 @@ def permutation_p(sums: np.ndarray, seed: int = 0, permutations: int = PERMUTATI
 
     Args:
         sums: (I, 4) of each image, numerator and denominator of the first run and of the second.
-        seed: of the permutations.
+        seed: seed of the permutations.
         permutations: how many.
     """
     total, change = sums.sum(0), sums[:, [2, 3, 0, 1]] - sums

@@ -159,7 +159,7 @@ def format_table(
     """A summary as a plain-text table: overall, references, groups, and what was not scored.
 
     Args:
-        summary: of :func:`summarize`.
+        summary: the result of :func:`summarize`.
         scores: the columns.
         references: name in the table of each reference.
         title: stands above.

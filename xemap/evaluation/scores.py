@@ -25,10 +25,10 @@ class Score:
     Every score is a ratio of two sums over queries; a mean is one whose denominator is the number of queries.
 
     Args:
-        name: of the result, as ``save_best`` and JSON files have it.
+        name: name of the result, as ``save_best`` and JSON files have it.
         label: heading in tables.
-        column: of the rows, the numerator.
-        over: column of the denominator; None = 1 per query, a mean.
+        column: name of the column with the numerator.
+        over: name of the column with the denominator; None = 1 per query, a mean.
         above: the numerator is 1 where the column is above this number, else 0: the share of such queries.
         below: likewise, where the column is below this number.
         strict: ``above`` and ``below`` themselves do not count.
@@ -130,7 +130,7 @@ def estimate(
     Args:
         scores: what to compute.
         rows: one row per query, with ``image`` and the scores' columns.
-        seed: of the draws.
+        seed: seed of the draws.
         resamples: number of draws.
 
     Returns:
@@ -184,7 +184,7 @@ def resampled_sums(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) 
 
     Args:
         sums: (I, K) of each image.
-        seed: of the draws.
+        seed: seed of the draws.
         resamples: R.
 
     Returns:
@@ -229,7 +229,7 @@ def main_score(evaluator: Any) -> tuple[str, str]:
     """The score by which an evaluator's runs are ranked: the one that its first metric calls ``main``.
 
     Args:
-        evaluator: of :mod:`mmengine`, with ``metrics``; only those that declare ``scores`` count.
+        evaluator: MMEngine's evaluator, with ``metrics``; only those that declare ``scores`` count.
 
     Returns:
         its name among the results, and ``'greater'`` or ``'less'``.

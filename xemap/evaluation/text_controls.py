@@ -30,7 +30,7 @@ def broken_texts(infos: Iterable[Mapping[str, Any]], control: str) -> dict[Key, 
     """The texts of a control, by ``sample_idx`` and query number, for queries where it changes something.
 
     Args:
-        infos: of the test set's images, with ``sample_idx``, ``query_ids`` and ``queries``.
+        infos: the test set's images, each with ``sample_idx``, ``query_ids`` and ``queries``.
         control: a key of :data:`CONTROLS`.
 
     Raises:
@@ -73,7 +73,7 @@ def control_report(
         whole, broken: one row per query of the two runs.
         keys: the queries that the control changes.
         scores: the first gives ``difference``, ``low`` and ``high``.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         ``overall``, ``by_kind``, and both again under ``with_distractors`` for queries that are known to have some;

@@ -228,7 +228,7 @@ def _check(network: Any) -> None:
 
 
 def _number_of_images(texts: Sequence[str]) -> int:
-    """Of an example with these texts: two or three, so that tracers see a batch; one for a single text."""
+    """Two or three for several texts, so that tracers see a batch; one for a single text."""
     return min(len(texts), 3)
 
 

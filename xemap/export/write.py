@@ -75,7 +75,7 @@ def export_model(
         network: an :class:`~xemap.models.localizers.XeMapNetwork` or :class:`~xemap.models.localizers.MLCM` on the CPU.
         size: (height, width) of the image; the only one that exported files take.
         out: folder.
-        formats: of :data:`FORMATS`; None = all that the network has. Image encoder and query decoder
+        formats: some of :data:`FORMATS`; None = all that the network has. Image encoder and query decoder
             are XeMap-Network's.
         source: what the model is, for ``export.json``: ``model``, ``weights``, ``weights_hash``.
 

@@ -88,7 +88,7 @@ class XeMapInferencer:
             batch_size: windows, or images in mode ``'resize'``, that the model sees at a time.
             threshold: see :func:`~xemap.inference.vectorize.parse_threshold`; None = no regions.
             min_area: leave out regions of fewer pixels.
-            simplify: of outlines, in pixels; 0 keeps the edges of pixels.
+            simplify: tolerance of outlines, in pixels; 0 keeps the edges of pixels.
             pictures: draw image and map side by side.
             parts: to a query other ones whose maps its picture shows beside its own, as those of
                 :func:`~xemap.language.decompose.whole_and_parts`.

@@ -35,12 +35,12 @@ class InferenceJob:
 
     Args:
         out: folder to write to.
-        formats: of :data:`~xemap.inference.result.FORMATS`.
-        crs: of polygons, see :func:`~xemap.raster.georeference.target_crs`.
+        formats: some of :data:`~xemap.inference.result.FORMATS`.
+        crs: the CRS of polygons, see :func:`~xemap.raster.georeference.target_crs`.
         threshold: where regions begin; needed for ``geojson`` and ``mask``.
         existing: what to do with finished images: ``'refuse'``, ``'resume'`` (skip them, if they were made with the
             same settings from the same file), ``'overwrite'``.
-        max_pixels: of an image; None = the limits of :mod:`xemap.raster.limits`.
+        max_pixels: most pixels of an image; None = the limits of :mod:`xemap.raster.limits`.
         options: further arguments of the inferencer.
 
     Raises:

@@ -22,7 +22,7 @@ def draw_pictures(raster: Raster, result: Result, parts: Mapping[str, Sequence[s
 
     Args:
         raster: the image.
-        result: of it; the sub-maps of its ``levels`` are drawn where it has them.
+        result: its result; the sub-maps of its ``levels`` are drawn where it has them.
         parts: to a query others of ``result.queries`` whose maps stand beside its own (paper Fig. 7).
 
     Returns:

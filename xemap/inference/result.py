@@ -25,7 +25,7 @@ class Result:
     """Maps of one image, and what was asked for of them. Lists have an entry for each query.
 
     Args:
-        name: of the image.
+        name: name of the image.
         queries: Q texts.
         store: the maps.
         georeference: the image's.
@@ -36,9 +36,10 @@ class Result:
         min_area: pixels of the smallest region.
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
-        box_answers: of a localizer that predicts boxes, these in pixels of the image; maps are the filled boxes.
-        levels: of a head with levels, where they were asked for: answers of the sub-maps of each level, the finest
-            first, at the model's resolution.
+        box_answers: boxes in pixels of the image, from a localizer that predicts boxes; ``store`` then has the filled
+            boxes.
+        levels: sub-maps of a head with levels, where ``levels=True`` asked for them: the answers of each level, the
+            finest first, at the model's resolution.
         notes: what the user should know of these answers, one sentence each; empty where there is nothing to say.
     """
 
@@ -82,7 +83,7 @@ class Result:
         """Write one query's map, picture, mask or polygons, by the suffix: .tif, .npy, .png, .mask.png, .geojson.
 
         Args:
-            crs: of polygons, ``'image'``, ``'wgs84'`` or a code.
+            crs: the CRS of polygons, ``'image'``, ``'wgs84'`` or a code.
 
         Raises:
             ConfigError: an unknown suffix, or what it needs was not asked for.

@@ -42,10 +42,10 @@ def select_objects(
         make_map: called with the image's (height, width); returns the map, (h, w) float32 in [0, 1].
         out: prefix of the files written.
         boxes: COCO results JSON; either this or ``mask``.
-        image_id: of the detections, where the file has several images.
+        image_id: whose detections to take, where the file has several images.
         mask: gray or palette picture at the image's size.
         threshold, statistic: see :func:`~xemap.inference.selection.select_boxes` and ``select_areas``.
-        title: of the picture.
+        title: title of the picture.
 
     Returns:
         numbers of kept and of all objects.

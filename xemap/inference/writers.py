@@ -45,8 +45,8 @@ def write_geojson(
     Args:
         regions: in pixels, the highest score first.
         crs: see :func:`~xemap.raster.georeference.target_crs`.
-        properties: of every feature; ``rank`` (1 = highest score), ``score``, ``area_m2`` (None where the place is
-            unknown), ``area_px`` and ``box_px`` are added.
+        properties: properties of every feature; ``rank`` (1 = highest score), ``score``, ``area_m2`` (None where the
+            place is unknown), ``area_px`` and ``box_px`` are added.
 
     Returns:
         the features.

@@ -54,7 +54,7 @@ def color_verdicts(pixels: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Does each object have the color?
 
     Args:
-        pixels: of each object, (n, 3) uint8 RGB, see :func:`inner_pixels`; n = 0 is a doubt.
+        pixels: the pixels of each object, (n, 3) uint8 RGB, see :func:`inner_pixels`; n = 0 is a doubt.
 
     Returns:
         By color, (N,) verdicts.

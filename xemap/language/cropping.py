@@ -38,7 +38,7 @@ def survives_crop(text: str, hops: int | None = None) -> bool:
 
     Args:
         text: the query.
-        hops: of :class:`~xemap.structures.Query`; None = unknown, the text is read.
+        hops: as in :class:`~xemap.structures.Query`; None = unknown, the text is read.
     """
     if names_a_direction(text) or ORDINAL.search(text):
         return False

@@ -12,7 +12,7 @@ class Expression:
     """All objects of a category that meet every given condition.
 
     Args:
-        category: of the referents.
+        category: category of the referents.
         attributes: (name, value) pairs, sorted: color, shape and size are measured, others known of the objects.
         superlative: one of :data:`~xemap.language.words.SUPERLATIVES`, among those that have the attributes; it
             goes with no place and no relation.

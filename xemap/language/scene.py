@@ -50,7 +50,7 @@ class Scene:
     Args:
         entities: the objects.
         size: (height, width) of the image.
-        words: of the categories.
+        words: vocabulary of the categories.
         colors: judges measured colors; None = no colors are named.
     """
 

@@ -155,7 +155,7 @@ def usable(nouns: Collection[str], others: Collection[str]) -> tuple[str, ...]:
     """Nouns that could not mean anything else in the image.
 
     Args:
-        nouns: of a category.
+        nouns: the nouns of a category.
         others: all nouns of the other categories in the image; "vehicle" is part of "small vehicle",
             so while that is one of them it would be ambiguous.
     """

@@ -39,8 +39,8 @@ class AdaptsWeights:
         """Take on sizes that come with a checkpoint.
 
         Args:
-            weights: of the whole model, by name.
-            prefix: of this module in it.
+            weights: weights of the whole model, by name.
+            prefix: prefix of this module in it.
         """
 
 

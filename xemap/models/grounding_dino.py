@@ -79,7 +79,7 @@ def to_mmdet(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], str]:
     """Weights by MMDetection's names.
 
     Args:
-        weights: of a Grounding DINO by the names of MMDetection, of IDEA's repository, or of transformers
+        weights: weights of a Grounding DINO by the names of MMDetection, of IDEA's repository, or of transformers
             (``GroundingDinoModel`` or ``GroundingDinoForObjectDetection``, version 4 or 5).
 
     Returns:

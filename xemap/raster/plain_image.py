@@ -30,7 +30,7 @@ def open_image(
     Args:
         path: file; what it is shows in its content, whatever its suffix.
         max_pixels: most pixels that the header may declare; None = :data:`~xemap.raster.limits.WHOLE_PIXELS`.
-        formats: of :data:`FORMATS`.
+        formats: some of :data:`FORMATS`.
 
     Raises:
         DataError: the file is missing, of another format, too large, or its pixels turn out to be broken.

@@ -50,7 +50,7 @@ class Raster(ABC):
     Args:
         name: for messages.
         size: (height, width).
-        dtype: of the pixels.
+        dtype: dtype of the pixels.
         bands: the 3 (or 1) bands to see as red, green and blue (or gray), from 1.
         stretch: lower and upper percentile; None = 2 and 98, for other types than 8-bit only.
         georeference: its place.

@@ -96,7 +96,7 @@ class Answers(ABC):
 
         Args:
             size: (height, width) of the masks; None = ``self.size``.
-            threshold: of maps: pixels of at least this value belong to the mask. Boxes do not need it.
+            threshold: threshold of maps: pixels of at least this value belong to the mask. Boxes do not need it.
 
         Returns:
             (Q, H, W) bool, equal to ``maps(size) >= threshold`` for a threshold in (0, 1].

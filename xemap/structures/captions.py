@@ -25,12 +25,12 @@ from xemap.files import write_text
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """An image and what was said about it.
+    """An image and its captions.
 
     Args:
         filename: path below the folder of images, ``/`` as separator.
         captions: at least one in a data set; no text is empty.
-        split: of the data set.
+        split: ``'train'``, ``'val'`` or ``'test'``.
     """
 
     filename: str
@@ -85,7 +85,7 @@ def write_captions(ann_file: str | Path, images: Iterable[CaptionedImage], info:
 
     Args:
         ann_file: JSON file to write.
-        images: of all splits.
+        images: the images of all splits.
         info: further top-level entries.
     """
     entries = [

@@ -28,7 +28,7 @@ class Query:
         needed: those conditions without which the sentence would mean something else, each with its words in the
             text: ``(('color', 'red'), ('relation', 'next to the lake'))``. The category is always needed and not
             named; empty = it is enough, or several conditions tell the same. None where unknown.
-        pair: of a minimal pair, what the two sentences differ in and its number, such as ``'color/3'``; both
+        pair: pair of a minimal pair, what the two sentences differ in and its number, such as ``'color/3'``; both
             have the same.
     """
 

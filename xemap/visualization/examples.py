@@ -27,12 +27,12 @@ class Example:
     """A query, ready to be drawn.
 
     Args:
-        row: of its image in the annotation file.
+        row: row of its image in the annotation file.
         query_id: its place among the queries of the image.
         record: its image.
         image: (h, w, 3) uint8 RGB, the image made smaller; plain gray where it cannot be read.
         problem: why it cannot be read, else None.
-        target_options: of :func:`~xemap.datasets.mcmg.correlation_map`.
+        target_options: options of :func:`~xemap.datasets.mcmg.correlation_map`.
     """
 
     row: int

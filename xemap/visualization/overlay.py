@@ -58,7 +58,7 @@ def draw_outlines(image: np.ndarray, polygons: Sequence[np.ndarray], width: int 
     Args:
         image: (H, W, 3) uint8 RGB.
         polygons: each (V, 2) x, y pixels of this image.
-        width: of the line in pixels; a thin dark rim around it keeps it visible on bright ground.
+        width: width of the line in pixels; a thin dark rim around it keeps it visible on bright ground.
     """
     drawn = image.copy()
     points = [np.rint(polygon).astype(np.int32).reshape(-1, 1, 2) for polygon in polygons]

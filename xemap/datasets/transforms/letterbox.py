@@ -24,7 +24,7 @@ class Letterbox(BaseTransform):
 
     Args:
         size: (height, width) of the frame.
-        color: of the border, RGB in 0..255.
+        color: color of the border, RGB in 0..255.
         shrink: augmentation: the image is fitted to a part of the frame, a share of its sides that is drawn from
             these, in (0, 1].
         placement: ``'center'``, or ``'random'``, augmentation: anywhere in the frame.

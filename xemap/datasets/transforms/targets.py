@@ -142,7 +142,7 @@ def coverage(results: dict, size: tuple[int, int] | None = None) -> np.ndarray:
     """Share of every pixel that the region of each query covers; nothing of the padding.
 
     Args:
-        results: of a pipeline.
+        results: the dictionary of a pipeline.
         size: (height, width); default ``img_shape``.
 
     Returns:

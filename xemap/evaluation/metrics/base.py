@@ -38,7 +38,7 @@ class QueryMetric(BaseMetric):
 
     Attributes:
         name: in the names of results that several metrics give.
-        title: of its table.
+        title: title of its table.
         form: the form of answers that it scores, ``'map'``, ``'mask'`` or ``'box'``.
         scores: what it measures; a query for which the first has no value counts as unscored.
         main: name of the score that ranks runs; '' = the first.
@@ -145,7 +145,7 @@ class QueryMetric(BaseMetric):
         """A summary of rows, see :func:`xemap.evaluation.report.summarize`.
 
         Args:
-            rows: of :meth:`gather`.
+            rows: the result of :meth:`gather`.
             scores: the metric's own, under the names that they have among several metrics.
         """
         references = self.references if self.with_references else {}

@@ -26,7 +26,7 @@ def build_neck(config: dict, backbone: nn.Module) -> nn.Module:
     """Build a neck.
 
     Args:
-        config: of the neck; with ``in_channels='auto'`` it takes the channels of the backbone's levels.
+        config: config of the neck; with ``in_channels='auto'`` it takes the channels of the backbone's levels.
         backbone: what comes before it.
     """
     if config.get('in_channels') == 'auto':

@@ -22,7 +22,7 @@ class TimmBackbone(BaseModule):
     """Feature maps of any timm model that gives them (``features_only``).
 
     Args:
-        name: of the model, as ``'convnext_base'``; ``'convnext_base.fb_in22k'`` names the weights, too.
+        name: name of the model, as ``'convnext_base'``; ``'convnext_base.fb_in22k'`` names the weights, too.
         out_indices: levels to return, the finest is 0; None = all. Which strides they have is the model's affair,
             see :attr:`strides`.
         pretrained: start from the published weights of that name, which are fetched where there is a network.

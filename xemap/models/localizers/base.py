@@ -162,7 +162,7 @@ class NetworkLocalizer(Localizer):
         """Say how an image becomes an input.
 
         Args:
-            steps: of the config's test pipeline, from behind the step that reads the image to the packing.
+            steps: the steps of the config's test pipeline, from behind the step that reads the image to the packing.
         """
         self._pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps]
         self.__dict__.pop('input_size', None)

@@ -35,7 +35,7 @@ def index_pairs(texts: Sequence[Sequence[str]], device: torch.device) -> tuple[P
 
     Args:
         texts: the queries of each of B images.
-        device: of the indices.
+        device: device of the indices.
     """
     flat = [text for queries in texts for text in queries]
     distinct = {text: index for index, text in enumerate(dict.fromkeys(flat))}

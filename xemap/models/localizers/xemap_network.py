@@ -39,7 +39,7 @@ class XeMapNetwork(FusingLocalizer):
         language_model: text encoder, see :class:`~xemap.models.text_encoders.HuggingFaceTextEncoder`.
         encoder: fusion layers, see :class:`~xemap.models.fusion.FusionEncoder`.
         head: makes answers from fused tokens, see :class:`~xemap.models.heads.Head`.
-        positional_encoding: of image tokens.
+        positional_encoding: positional encoding of image tokens.
         num_levels: levels that the neck returns.
         frozen: names of parts that do not train, as ``'backbone'`` or ``'encoder.layers.0'``: their parameters take
             no gradient and never reach the optimizer, they stay in eval mode, and a whole encoder or neck runs

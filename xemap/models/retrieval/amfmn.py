@@ -23,7 +23,7 @@ def build_backbone(config: dict | None, weights: str | None) -> nn.Module:
     """A ResNet with four levels.
 
     Args:
-        config: of the backbone; None takes :data:`RESNET18`.
+        config: config of the backbone; None takes :data:`RESNET18`.
         weights: what it starts from: a file of torchvision's weights, or ``torchvision://resnet18`` where
             there is a network; None: random.
     """

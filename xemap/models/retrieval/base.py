@@ -31,9 +31,9 @@ class RetrievalModel(BaseModel):
     rank, except those with the same image or the same words.
 
     Args:
-        loss: of a batch of pairs, see :mod:`xemap.models.retrieval.losses`.
+        loss: loss of a batch of pairs, see :mod:`xemap.models.retrieval.losses`.
         image_size: side of the square input in pixels.
-        mean, std: of the three channels of RGB pixels in 0..255, for normalization.
+        mean, std: for normalization, of the three channels of RGB pixels in 0..255.
         init_cfg: as in MMEngine.
 
     Attributes:

@@ -85,7 +85,7 @@ class CAMP(RegionWordModel):
 
     Args:
         embed_dim: width of the common space.
-        loss: of logits; default :class:`~xemap.models.retrieval.losses.HardestBCELoss`.
+        loss: loss of logits; default :class:`~xemap.models.retrieval.losses.HardestBCELoss`.
         kwargs: see :class:`~xemap.models.retrieval.regions.RegionWordModel`.
     """
 

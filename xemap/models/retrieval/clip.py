@@ -30,11 +30,11 @@ class TwoTowerCLIP(RetrievalModel):
 
     Args:
         model: module with a parameter ``logit_scale``.
-        image_size: of the image tower, pixels.
+        image_size: input size of the image tower, pixels.
         train_last: how many of the last layers of both towers train, with the normalization and
             projection after them and the temperature, as in the paper's fine-tuning (1); None trains
             everything.
-        loss: of logits, that is of similarities times CLIP's factor.
+        loss: loss of logits, that is of similarities times CLIP's factor.
         mean, std, init_cfg: see :class:`RetrievalModel`.
     """
 
@@ -86,7 +86,7 @@ class OpenCLIPRetrieval(TwoTowerCLIP):
     """A CLIP of the open_clip library (``pip install open_clip_torch``).
 
     Args:
-        name: of the architecture, ``'ViT-L-14'`` or ``'ViT-B-32'``.
+        name: name of the architecture, ``'ViT-L-14'`` or ``'ViT-B-32'``.
         weights: file with a state dict in open_clip's format, as RemoteCLIP and GeoRSCLIP publish them
             (read without executing anything in it); or a tag such as ``'openai'`` or
             ``'laion2b_s32b_b82k'``, fetched where there is a network; None: random. Loaded when training

@@ -32,8 +32,8 @@ class ScanSimilarity(nn.Module):
 
     Args:
         smooth: inverse temperature of the softmax over regions.
-        pooling: of the words, ``'mean'`` or ``'lse'``.
-        sharp: of ``'lse'``.
+        pooling: pooling of the words, ``'mean'`` or ``'lse'``.
+        sharp: sharpness of ``'lse'``.
     """
 
     def __init__(self, smooth: float = 9.0, pooling: str = 'mean', sharp: float = 6.0) -> None:

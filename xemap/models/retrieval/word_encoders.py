@@ -31,7 +31,7 @@ class WordEmbedding(nn.Module, AdaptsWeights):
     Args:
         vocabulary: a :class:`Vocabulary`; or arguments of :meth:`Vocabulary.from_file`; None, or a file that
             is not there, leaves it empty until a checkpoint brings one.
-        width: of the vectors.
+        width: width of the vectors.
 
     Raises:
         ConfigError: unknown arguments of the vocabulary.
@@ -133,8 +133,8 @@ class WordEmbedding(nn.Module, AdaptsWeights):
         The parameter stays the same object, since an optimizer may hold it.
 
         Args:
-            weights: of the whole model, by name.
-            prefix: of this module in it.
+            weights: weights of the whole model, by name.
+            prefix: prefix of this module in it.
 
         Raises:
             CheckpointError: vocabulary and vectors in it do not fit each other.
@@ -177,7 +177,7 @@ class WordGRU(nn.Module):
     Args:
         vocabulary: see :class:`WordEmbedding`.
         word_dim: width of the word vectors.
-        width: of the states.
+        width: width of the states.
         bidirectional: average the states of both directions.
     """
 
@@ -220,7 +220,7 @@ class TextCNN(nn.Module):
     Args:
         vocabulary: see :class:`WordEmbedding`.
         word_dim: width of the word vectors.
-        channels: of each convolution.
+        channels: number of channels of each convolution.
         out_dim: width of the result.
         windows: numbers of words.
     """

@@ -27,7 +27,7 @@ class AirSltConverter(VerbatimConverter, SourceConverter):
     Args:
         data_root: see :class:`SourceConverter`.
         folder: see :class:`SourceConverter`.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     name = 'airslt'

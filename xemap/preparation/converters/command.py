@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser, converter: type[Converter]) -
     if converter.from_labels:
         _add_wording(parser, converter.least_share)
     if converter.from_labels or converter.default_split is not None:
-        parser.add_argument('--seed', type=int, default=0, help='of splits and wording (default: %(default)s)')
+        parser.add_argument('--seed', type=int, default=0, help='seed of splits and wording (default: %(default)s)')
     parser.add_argument('--skip-bad', action='store_true', help='count and leave out bad files instead of failing')
 
 

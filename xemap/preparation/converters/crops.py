@@ -22,7 +22,7 @@ def crop_windows(width: int, height: int, size: int, stride: int | None = None, 
     """Windows of ``size`` x ``size`` pixels over an image, row by row.
 
     Args:
-        width, height: of the image, pixels.
+        width, height: width and height of the image, pixels.
         size: side of a window.
         stride: from one window to the next; None = ``size``, so that they do not overlap.
         cover: add a last column and row at the border, so that no pixel is left out; an image smaller than a

@@ -41,7 +41,7 @@ class DiorConverter(SourceConverter):
         official_split: divide as the lists do.
         split_seed: another seed, another division.
         images: folder of the images, relative to the source's.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
 
     Raises:
         ConfigError: boxes of another kind.

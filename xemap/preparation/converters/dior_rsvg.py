@@ -54,7 +54,7 @@ class DiorRsvgConverter(SourceConverter):
         folder: see :class:`SourceConverter`.
         division: the lists of the data ('released') or those of the paper's results ('paper').
         lists: folder of the lists, relative to the source's; its own for 'released' and RSVGD for 'paper' by default.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     name = 'dior_rsvg'

@@ -58,7 +58,7 @@ class DotaCrop:
         image: the whole image.
         size: (height, width) of it.
         window: the part of it.
-        writer: of the crop's file.
+        writer: writer of the crop's file.
     """
 
     image: Path
@@ -99,7 +99,7 @@ class DotaConverter(SourceConverter):
         crop_size: side of the crops in pixels; None = whole images.
         crops: folder of the crops, relative to the data root; None = ``crops/dota``.
         min_visible: share of an object's area inside the image, above 0 and at most 1.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
 
     Raises:
         ConfigError: a size or share out of its range.

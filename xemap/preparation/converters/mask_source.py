@@ -47,7 +47,7 @@ class MaskSource(SourceConverter):
 
     Args:
         data_root, folder: see :class:`SourceConverter`.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     classes: Mapping[int, str | None] | Mapping[str, str | None]
@@ -97,7 +97,7 @@ class TileSource(MaskSource):
         crops: folder of the crops, relative to the data root; None = ``crops/<name>``.
         crop_size: side of a crop in pixels. What does not fill a crop at the right and bottom border of a tile
             is left out.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     def __init__(

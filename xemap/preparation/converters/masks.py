@@ -54,7 +54,7 @@ def binary_mask(path: Path, size: tuple[int, int], report: ConversionReport) -> 
         path: a gray or indexed image, or one of equal bands, with 0 and 255. Other values are counted in the report;
             those above :data:`FOREGROUND` belong to the mask.
         size: (height, width) of the image, to which a mask of another size is brought, see :func:`fit_mask`.
-        report: of the conversion.
+        report: the report of the conversion.
 
     Returns:
         (height, width) bool.
@@ -89,7 +89,7 @@ def class_pixels(
         mask: see :meth:`ClassTable.mask_values`.
         table: the classes; several values of one name are united.
         where: the mask file, for errors and the report.
-        report: of the conversion.
+        report: the report of the conversion.
         tolerance: see :meth:`ClassTable.classes`.
 
     Raises:

@@ -71,7 +71,7 @@ class PhraseTable:
             category: class name as the annotation gives it.
             referents: number of instances, None = unknown.
             image: name of the image.
-            number: of texts; fewer come where the table has fewer.
+            number: number of texts; fewer come where the table has fewer.
         """
         words = category_words(category)
         entry = self._categories.get(words, {})

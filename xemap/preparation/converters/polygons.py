@@ -66,7 +66,7 @@ class PolygonsConverter(VerbatimConverter):
         data_root: see :class:`Converter`.
         annotations: the JSON file, relative to the data root.
         images: folder that ``image`` is relative to, itself relative to the data root.
-        options: of :class:`Converter`.
+        options: those of :class:`Converter`.
     """
 
     example = '--data-root data/mine --annotations test.json --images images --out data/mine'
@@ -126,7 +126,7 @@ class LabelmeConverter(VerbatimConverter):
     Args:
         data_root: see :class:`Converter`.
         annotations: folder of the JSON files, relative to the data root.
-        options: of :class:`Converter`.
+        options: those of :class:`Converter`.
     """
 
     example = '--data-root data/mine --annotations marked --out data/mine'

@@ -31,7 +31,7 @@ class RefCocoConverter(ReferSource):
         folder: see :class:`SourceConverter`.
         variants: folder and division of each variant; all three of refcoco=unc, refcoco+=unc, refcocog=umd by default.
         images: folder of the images, relative to the source's.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     name = 'refcoco'

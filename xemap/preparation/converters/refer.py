@@ -25,8 +25,8 @@ class Referent:
 
     Args:
         texts: expressions, as the source prepares them.
-        category: of the object.
-        segmentation: of the object: polygons, a COCO run-length code, or a list with one.
+        category: category of the object.
+        segmentation: outline of the object: polygons, a COCO run-length code, or a list with one.
         size: (height, width) that the source states for the image.
         where: file and number of the object.
     """
@@ -105,7 +105,7 @@ class ReferSource(SourceConverter):
         """Split, image name and annotation id of every object in :attr:`splits`, and the object.
 
         Args:
-            folder: of ``refs(division).p`` and ``instances.json``.
+            folder: folder of ``refs(division).p`` and ``instances.json``.
             division: whose division into splits, such as ``unc``.
 
         Raises:

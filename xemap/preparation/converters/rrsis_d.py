@@ -29,7 +29,7 @@ class RrsisDConverter(ReferSource):
         folder: see :class:`SourceConverter`.
         refs: folder of refs(unc).p and instances.json, relative to the source's.
         images: folder of the images, relative to the source's.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     name = 'rrsis_d'

@@ -22,7 +22,7 @@ class SourceConverter(Converter):
     Args:
         data_root: folder that image paths in the annotation file are relative to.
         folder: where the source lies, relative to the data root; None = its own name.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
 
     Raises:
         DataError: the folder is missing.

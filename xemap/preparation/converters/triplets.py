@@ -45,7 +45,7 @@ class TripletSource(SourceConverter):
         data_root: see :class:`SourceConverter`.
         folder: see :class:`SourceConverter`.
         join_equal: image files of equal content become one image with all their sentences, encoded once.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     from_labels = False

@@ -43,7 +43,7 @@ class VisDroneConverter(SourceConverter):
     Args:
         data_root: see :class:`SourceConverter`.
         folder: see :class:`SourceConverter`.
-        options: of :class:`~xemap.preparation.converters.Converter`.
+        options: those of :class:`~xemap.preparation.converters.Converter`.
     """
 
     name = 'visdrone'

@@ -49,7 +49,7 @@ class ExpressionGenerator:
         words: file with word lists and templates, see :class:`~xemap.language.words.Words`.
         seed: another seed, other expressions; the image's name does the rest.
         max_per_image: most expressions of an image.
-        kinds: of :data:`~xemap.structures.QUERY_KINDS`, equally many each as far as the image has them.
+        kinds: some of :data:`~xemap.structures.QUERY_KINDS`, equally many each as far as the image has them.
 
     Raises:
         ConfigError: an unknown kind, or no expressions at all.
@@ -82,7 +82,7 @@ class ExpressionGenerator:
             instances: all labeled objects and class masks of the image. A category with an object that is
                 not labeled would make expressions untrue.
             size: (height, width) of the image.
-            name: of the image.
+            name: name of the image.
             pixels: gives the image, (H, W, 3) uint8 RGB; called only when a color is needed. None where
                 colors are not true: no color is named.
 

@@ -209,7 +209,7 @@ def measured_scene(
     Args:
         instances: labels of the image; spellings of one class name are one category.
         size: (height, width).
-        words: of the categories.
+        words: vocabulary of the categories.
         pixels: gives the image, (H, W, 3) uint8 RGB; called when the first color is judged. None = no colors.
 
     Returns:

@@ -184,7 +184,7 @@ def write_disjoint(files: Mapping[str, AnnotationFile], report: Audit, out: Path
 
     Args:
         files: annotation file by split.
-        report: of :func:`audit` on the same files.
+        report: the report of :func:`audit` on the same files.
         out: folder for ``<split>.arrow``.
         seed: another seed, another division.
 

@@ -32,7 +32,7 @@ def save_histograms(path: str | Path, described: Sequence[dict[str, Any]]) -> No
     """Write the histograms of several annotation files as one PNG, one row per file.
 
     Args:
-        path: of the picture; it appears only when complete.
+        path: path of the picture; it appears only when complete.
         described: what :func:`~xemap.preparation.reports.histograms.count_histograms` returned for each file.
     """
     figure = Figure(figsize=(15, 3.2 * len(described)), dpi=100, layout='constrained')
@@ -51,7 +51,7 @@ def bars(name: str, counts: dict[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Edges and heights of the bars of a histogram; a bar holds the values from its left edge to before its right.
 
     Args:
-        name: of :data:`~xemap.preparation.reports.histograms.HISTOGRAMS`.
+        name: one of :data:`~xemap.preparation.reports.histograms.HISTOGRAMS`.
         counts: number at each value; not empty.
 
     Returns:

@@ -24,7 +24,7 @@ class Agreement:
     Args:
         kept: number of queries.
         rejected: image, sentence and reason of each of the others.
-        ious: of all queries that both groups drew.
+        ious: IoUs of all queries that both groups drew.
     """
 
     kept: int = 0

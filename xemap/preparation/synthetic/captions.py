@@ -57,7 +57,7 @@ def visible_objects(objects: Sequence[SceneObject], box: tuple[int, int, int, in
     """The objects that can be recognized in a tile, cut to it.
 
     Args:
-        objects: of a scene.
+        objects: the objects of a scene.
         box: x0, y0, x1, y1 of the tile in pixels of the scene.
 
     Returns:
@@ -153,13 +153,13 @@ def write_captioned_tiles(
     Args:
         root: folder of the data set.
         counts: number of scenes by split.
-        seed: of the data set; splits of one seed never share a scene.
-        tiles: of each scene, at random places, with sides of ``tile_sizes`` in turn.
+        seed: seed of the data set; splits of one seed never share a scene.
+        tiles: number of tiles of each scene, at random places, with sides of ``tile_sizes`` in turn.
         pixels: side of the stored tiles; they are resized with OpenCV's bicubic interpolation, as SeLo
             resizes its slices.
         tile_sizes: sides in pixels of the scene.
         sizes: sides of the scenes.
-        captions: of each tile.
+        captions: number of captions of each tile.
         workers: processes; None takes one per core, up to 8.
 
     Returns:

@@ -60,7 +60,7 @@ def choose_pairs(
     """Minimal pairs about a scene.
 
     Args:
-        objects: of the scene.
+        objects: the objects of the scene.
         size: (height, width) of its image.
         rng: source of randomness.
 
@@ -89,7 +89,7 @@ def pair_queries(layout: Layout, seed: np.random.SeedSequence) -> list[Query]:
 
     Args:
         layout: the scene.
-        seed: of the scene.
+        seed: seed of the scene.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 3)))
     pairs = choose_pairs(layout.plan.objects, layout.plan.size, rng)

@@ -57,7 +57,7 @@ def choose_queries(
     """Unambiguous queries about a scene, all four kinds as far as the scene has them.
 
     Args:
-        objects: of the scene.
+        objects: the objects of the scene.
         size: (height, width) of its image.
         rng: source of randomness.
         needed_share: share of the queries of more than a category in which every condition is needed; others are

@@ -39,7 +39,7 @@ def render(plan: Plan, seed: np.random.SeedSequence) -> np.ndarray:
 
     Args:
         plan: the scene.
-        seed: of everything that the plan leaves open; every object has a stream of its own.
+        seed: seed of everything that the plan leaves open; every object has a stream of its own.
 
     Returns:
         (H, W, 3) uint8 RGB.

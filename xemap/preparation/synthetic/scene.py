@@ -32,7 +32,7 @@ class Layout:
     Args:
         plan: objects, scale and light.
         choices: meanings, referents and words of the queries.
-        seed: of the drawing.
+        seed: seed of the drawing.
     """
 
     plan: Plan

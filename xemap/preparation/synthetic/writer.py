@@ -53,7 +53,7 @@ def write_synthetic(
         root: folder of the data set.
         split: name of the split: letters, digits, ``-`` and ``_``.
         count: number of scenes.
-        seed: of the data set; splits of one seed never share a scene.
+        seed: seed of the data set; splits of one seed never share a scene.
         sizes: sides in pixels that scenes may have.
         workers: processes; None takes one per core, up to 8.
         needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.

@@ -35,7 +35,7 @@ class PrepareOptions:
         crop_dota: side in pixels of the crops of larger DOTA images; None = whole images.
         templates: your names and phrases for categories, see :class:`PhraseTable`.
         expressions: make further queries of labels, see :class:`ExpressionGenerator`.
-        seed: of wording and expressions.
+        seed: seed of wording and expressions.
         wordings: queries per category and image, in different words.
     """
 
@@ -53,7 +53,7 @@ class Job:
     """One source to be prepared.
 
     Args:
-        name: of the source.
+        name: name of the source.
         source: its description.
         folder: where it lies.
         out: folder of the whole set; annotation files go to ``<out>/<name>``, crops to ``<out>/crops/<name>``.

@@ -34,8 +34,8 @@ class Prepared:
         files: merged annotation file by split.
         test_sets: annotation file of each source with a test set of its own.
         sources: all that were asked for.
-        states: of the sources that are ready, see :func:`prepare_source`.
-        failures: of the others that are there.
+        states: state of each source that is ready, see :func:`prepare_source`.
+        failures: error of each other source that is there.
         absent: where each that is not there was expected.
     """
 

@@ -50,7 +50,7 @@ class CroBIM(FusingLocalizer):
         language_model: :class:`~xemap.models.localizers.crobim.prompted_text.PromptedTextEncoder`.
         in_channels: channels of the stages.
         prompts: options of :class:`~xemap.models.localizers.crobim.context_prompts.ContextPrompts`; None = no prompts.
-        attend: of :class:`~xemap.models.localizers.crobim.aggregation.LanguageGuidedAggregation`.
+        attend: option of :class:`~xemap.models.localizers.crobim.aggregation.LanguageGuidedAggregation`.
         compensation: options of :class:`~xemap.models.localizers.crobim.deficit.DeficitCompensation`; None = none.
         decoder: options of :class:`~xemap.models.localizers.crobim.decoder.MutualInteractionDecoder`.
         head: options of :class:`~xemap.models.localizers.crobim.mask_head.MaskHead`.

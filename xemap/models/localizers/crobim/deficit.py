@@ -21,7 +21,7 @@ def deficit_map(scores: Sequence[Tensor], sizes: Sequence[tuple[int, int]], padd
     stretched to [0, 1] per map: after a softmax that mean would be constant. ``M = sum_i |s_i - s_(i+1)|``.
 
     Args:
-        scores: of every stage (N, H_i * W_i, S) before the softmax.
+        scores: scores of every stage (N, H_i * W_i, S) before the softmax.
         sizes: (H_i, W_i) of every stage.
         padding: (N, S) bool, True = padding; None = all columns count.
 

@@ -29,7 +29,7 @@ class MaskHead(PixelHead):
         levels: ``'sum'`` of all, or the ``'finest'`` alone.
         logit_scale: factor on the product; None = ``D ** -0.5``, since both sides come out of layer norms. The print
             has 1.
-        align_corners: of the resampling.
+        align_corners: how levels are resampled, see :func:`torch.nn.functional.interpolate`.
         loss: config of the mask loss, which returns one value per pair.
 
     Raises:

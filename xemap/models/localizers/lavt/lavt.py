@@ -85,7 +85,7 @@ class LAVT(FusingLocalizer):
         """Fused features of every stage.
 
         Args:
-            stages: of the backbone.
+            stages: the stages of the backbone.
             first: (N, C_1, H_1, W_1) out of the first stage's blocks.
             words: (N, S, D_l) text tokens.
             padding: (N, S) bool, True = padding.

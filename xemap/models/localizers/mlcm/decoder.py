@@ -63,7 +63,7 @@ class CrossModalDecoder(DetrTransformerDecoder):
         Args:
             query: (B, T, C) tokens of the finest level.
             query_pos: (B, T, C).
-            memory: of all levels of B images; None = the memory is text only.
+            memory: the memory of all levels of B images; None = the memory is text only.
         """
         first = self.layers[0]
         query = first.norms[0](first.self_attn(query, query_pos=query_pos, key_pos=query_pos))
@@ -85,7 +85,7 @@ class CrossModalDecoder(DetrTransformerDecoder):
         Args:
             image: from :meth:`image_side`.
             image_idx: (N,) the image of each pair.
-            memory: of N texts; None = the memory is visual only.
+            memory: the memory of N texts; None = the memory is visual only.
 
         Returns:
             (N, T, C) after the last norm.

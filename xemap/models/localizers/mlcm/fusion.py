@@ -20,12 +20,12 @@ class TokenFusion(DetrTransformerEncoder):
     visual tokens are resampled bicubically for another grid than the table's.
 
     Args:
-        num_layers: of the encoder.
+        num_layers: number of layers of the encoder.
         width, num_heads, feedforward, dropout: see :func:`~xemap.models.localizers.mlcm.layers.detr_layer`.
-        text_width: of the word states.
+        text_width: width of the word states.
         grid: (rows, columns) of visual tokens that the table is made for.
         max_words: most word tokens, [CLS] and [SEP] among them.
-        order: of eq. 14, ``'visual-text-token'``, or TransVG's, ``'token-text-visual'``.
+        order: the order of eq. 14, ``'visual-text-token'``, or TransVG's, ``'token-text-visual'``.
         activation: ReLU after the projections of visual tokens and words.
 
     Raises:

@@ -28,11 +28,11 @@ class BoxHead(BaseModule):
     averaged over pairs; the GIoU loss compares boxes in pixels.
 
     Args:
-        width: of the state.
+        width: width of the state.
         num_layers: linear layers, ReLU between them.
         activation: ``'scaled'``, 2 * sigmoid - 0.5 in (-0.5, 1.5), so that a box touches the border without
             saturating; ``'sigmoid'`` in (0, 1).
-        box_format: of the four numbers that the regression loss compares: ``'cxcywh'``, or ``'xyxy'`` as printed.
+        box_format: form of the four numbers that the regression loss compares: ``'cxcywh'``, or ``'xyxy'`` as printed.
         legacy: as the authors' code: input coordinates run from 0 to size - 1, the truth is truncated to integers, and
             corners are clamped to the input before the GIoU, which leaves those outside without its gradient.
         with_score: learn the score of a box from the state, too: the IoU that it has with the truth, 0 for a query

@@ -13,8 +13,8 @@ def detr_layer(width: int, num_heads: int, feedforward: int, dropout: float, cro
     """Config of one layer, with DETR's dropout at its four places.
 
     Args:
-        width: of the tokens.
-        num_heads: of every attention.
+        width: width of the tokens.
+        num_heads: number of heads of every attention.
         feedforward: width inside the feed-forward network.
         dropout: on attention weights, after attention, inside and after the feed-forward network.
         crosses: a decoder layer, which has a cross-attention too.

@@ -16,8 +16,8 @@ class AddedLevels(BaseModule):
     ``floor((n - 3) / 2) + 1``: 20, 9, 4, 1 at 640 pixels.
 
     Args:
-        in_channels: of the backbone's output.
-        width: of every level.
+        in_channels: number of channels of the backbone's output.
+        width: width of every level.
         num_added: levels below the first.
     """
 

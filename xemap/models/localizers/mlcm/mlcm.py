@@ -43,20 +43,20 @@ class MLCM(NetworkLocalizer):
         language_model: see :class:`~xemap.models.localizers.mlcm.text.WordSentenceEncoder`; whether it keeps the
             sentence follows ``memory``. None = features come from the caller, see :meth:`forward_features`.
         head: see :class:`~xemap.models.localizers.mlcm.head.BoxHead`.
-        in_channels: of the backbone's last output.
-        width, num_heads, feedforward, dropout: of all transformer layers.
+        in_channels: number of channels of the backbone's last output.
+        width, num_heads, feedforward, dropout: the same for all transformer layers.
         num_decoder_layers: L; 0 = no decoder (Table III a).
-        num_encoder_layers, num_fusion_layers: of the encoder and the fusion.
-        memory: of :data:`MEMORY`, what the decoder attends to (Table III b to e).
+        num_encoder_layers, num_fusion_layers: layers of the encoder and of the fusion.
+        memory: some of :data:`MEMORY`, what the decoder attends to (Table III b to e).
         num_added: levels below the finest.
         grid: (rows, columns) of the finest level at the usual input size, for the fusion's learned positions.
         max_words: word tokens that have positions, [CLS] and [SEP] among them.
-        order, fusion_activation: of the fusion, see :class:`~xemap.models.localizers.mlcm.fusion.TokenFusion`.
+        order, fusion_activation: options of the fusion, see :class:`~xemap.models.localizers.mlcm.fusion.TokenFusion`.
         legacy: as the authors' code (mask_text_padding off, texts always padded to ``max_words``, the head's input
             coordinates from 0 to size - 1).
         mask_text_padding: padding, of words and of letterboxed images, takes no part in the fusion; None = unless
             ``legacy``.
-        text_width: of word and sentence states; None = the language model's.
+        text_width: width of word and sentence states; None = the language model's.
         detr: checkpoint of DETR-R50 that initializes backbone, first projection, encoder and fusion.
         detr_decoder: take the decoder's first layer from it too.
         frozen: names of parts that do not train, as ``'language_model'``.

@@ -87,7 +87,7 @@ def load_detr_weights(
 
     Args:
         model: with a ResNet-50 and DETR's widths.
-        state_dict: of DETR-R50, by the names of its authors or of mmdet.
+        state_dict: weights of DETR-R50, by the names of its authors or of mmdet.
         decoder: take DETR's decoder for ours as far as it has layers, and its norm; the authors of MLCM don't.
 
     Returns:

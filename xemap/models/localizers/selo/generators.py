@@ -87,7 +87,7 @@ class SeLoV2Generator(SeLoGenerator):
         keep: share of the tiles to keep, in [0, 1].
         boxes: sides of the boxes in pixels.
         shuffles: how many random orders of a query's words are averaged with the query.
-        seed: of the shuffles. A query's depend on the seed and its text only, not on the other queries.
+        seed: seed of the shuffles. A query's depend on the seed and its text only, not on the other queries.
         blur: side of the Gaussian filter in pixels, odd, at most 255; 1 = none.
 
     Raises:
