@@ -56,13 +56,14 @@ METRICS = _child(
     'METRICS', [f'xemap.evaluation.metrics.{name}' for name in ('box', 'mask', 'minimal_pairs', 'retrieval', 'selo')]
 )
 HOOKS = _child('HOOKS', ['xemap.engine'])
-VISUALIZERS = _child('VISUALIZERS', ['xemap.visualization'])
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', ['xemap.engine'])
 LOOPS = _child('LOOPS', ['xemap.engine'])
 
 # The rest of a Runner's registries, without modules of ours: MMEngine warns where a scope has none.
-for _name in ('EVALUATOR', 'LOG_PROCESSORS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS',
-              'PARAM_SCHEDULERS', 'RUNNERS', 'TASK_UTILS', 'VISBACKENDS', 'WEIGHT_INITIALIZERS'):  # fmt: skip
+for _name in (
+    'EVALUATOR', 'LOG_PROCESSORS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS', 'PARAM_SCHEDULERS', 'RUNNERS',
+    'TASK_UTILS', 'VISBACKENDS', 'VISUALIZERS', 'WEIGHT_INITIALIZERS',
+):  # fmt: skip
     _child(_name, [])
 
 

@@ -75,7 +75,8 @@ def test_a_half_width_shrinks_with_the_root_of_the_images():
     widths = []
     for images in (25, 400):
         rows = [{'image': str(k), 'iou': value} for k, value in enumerate(rng.normal(0.5, 0.1, images))]
-        widths.append(estimate([MEAN], rows)['miou'].half_width)
+        result = estimate([MEAN], rows)['miou']
+        widths.append((result.high - result.low) / 2)
     assert widths[1] == pytest.approx(1.96 * 0.1 / 20, rel=0.15) and widths[0] / widths[1] == pytest.approx(4, rel=0.3)
 
 

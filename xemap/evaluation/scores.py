@@ -114,10 +114,6 @@ class Estimate:
     high: float | None
     queries: int
 
-    @property
-    def half_width(self) -> float | None:
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
-
 
 def estimate(
     scores: Sequence[Score], rows: Sequence[Row], seed: int = 0, resamples: int = RESAMPLES

@@ -82,7 +82,6 @@ class DeficitCompensation(nn.Module):
         if not 0 <= top_ratio <= 1:
             raise ConfigError(f'DeficitCompensation: top_ratio={top_ratio}; give a share of the regions in [0, 1]')
         self.stages = check_stages('DeficitCompensation: stages', stages, len(in_channels))
-        self.num_stages = len(in_channels)
         self.top_ratio, self.patch, self.write_back = top_ratio, patch, write_back
         total = width * len(self.stages)
         self.proj_in = nn.ModuleList([nn.Linear(in_channels[stage], width) for stage in self.stages])
