@@ -58,9 +58,23 @@ def tool(mine, monkeypatch):
     return call
 
 
-def test_a_localizer_takes_at_most_30_lines() -> None:
-    lines = [line for name in ('green.py', 'green_config.py') for line in EXAMPLES[name].splitlines() if line.strip()]
-    assert len(lines) <= 30
+def test_the_lines_of_code_of_each_example_are_those_of_the_table() -> None:
+    page, metrics = ((ROOT / 'docs' / name).read_text() for name in ('extend.md', 'evaluation.md'))
+    codes = {
+        'localizer': EXAMPLES['green.py'] + EXAMPLES['green_config.py'],
+        'metric': re.search(r'```python\n([^`]*class CenterMetric.*?)```', metrics, re.DOTALL)[1],
+        'converter': re.search(r'```python\n(# my_boxes.py\n.*?)```', page, re.DOTALL)[1],
+        'form of target': EXAMPLES['centers.py'],
+    }
+    lines = {
+        kind: sum(bool(line.strip()) and not line.startswith('#') for line in code.splitlines())
+        for kind, code in codes.items()
+    }
+    table = {
+        kind: int(number)
+        for kind, number in re.findall(r'^\| ([a-z ]+)(?:,.*)? \| \[.*\| (\d+) \|$', page, re.MULTILINE)
+    }
+    assert table == lines and lines['localizer'] <= 30
 
 
 def test_a_localizer_is_tested(mine, tool) -> None:

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0; fi
 
-# One thread a test process: two processes with two threads each are slower on two cores.
+# One thread per test process: two processes with two threads each are slower on two cores.
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 bash tools/with_env.sh ruff check xemap tools tests configs setup.py
 bash tools/with_env.sh mypy
