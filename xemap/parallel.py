@@ -86,6 +86,23 @@ def map_in_order(task: Callable[[Any], Any], items: Sequence, workers: int | Non
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Processes that are started within the block have these environment variables.
+
+    Libraries read such variables when they are imported, so setting them inside the process would be too late.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
 def start_process(target: Callable[..., None], args: tuple, name: str | None = None) -> BaseProcess:
     """Start ``target(*args)`` in a process of its own; SIGTERM ends it as an exception does.
 

@@ -20,7 +20,7 @@ from xemap.cli import ending_cleanly, make_parser, run
 def parse_args():
     parser = make_parser(__doc__)
     parser.add_argument('methods', nargs='+', metavar='METHOD', help='[NAME=]CONFIG')
-    parser.add_argument('--cpu-minutes', type=float, required=True, help='of the steps of each training')
+    parser.add_argument('--cpu-minutes', type=float, required=True, help='processor time of the steps of each training')
     parser.add_argument('--out', type=Path, required=True, help='folder; each method has one in it')
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override entries of every config'

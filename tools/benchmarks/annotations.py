@@ -24,7 +24,7 @@ from benchmarks.made_up import IMAGES, make_records, make_region
 from benchmarks.memory import MEASURES, memory_of
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.errors import ConfigError
-from xemap.parallel import WorkerPool
+from xemap.parallel import WorkerPool, process_environment
 from xemap.structures import Query
 from xemap.terminal import PlainConsole
 
@@ -126,16 +126,8 @@ def format_annotations_report(report: dict[str, Any]) -> Table:
 
 def _apart(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function in a fresh process with one thread; what it prints goes to stderr."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        with WorkerPool(1) as pool:
-            return pool.submit(_quietly, function, args).result()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+    with process_environment(ONE_THREAD), WorkerPool(1) as pool:
+        return pool.submit(_quietly, function, args).result()
 
 
 def _quietly(function: Callable[..., Any], args: tuple) -> Any:

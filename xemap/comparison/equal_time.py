@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,8 @@ from xemap.config import load_config
 from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.runner_setup import train_model
 from xemap.errors import ConfigError, XeMapError
-from xemap.files import write_text
+from xemap.files import write_json
+from xemap.parallel import process_environment, start_process
 
 MEASURED_STEPS = 20
 WARM_UP_STEPS = 5
@@ -26,7 +25,7 @@ WARM_UP_SHARE = 0.1
 """Share of a training in which the learning rate rises from a hundredth to that of the config; it then falls linearly
 and reaches 0 with the last step."""
 
-_ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+ONE_THREAD_NO_GPU = {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
 
 
 def train_for(
@@ -40,7 +39,7 @@ def train_for(
 
     Args:
         config: path or name.
-        cpu_seconds: of all steps together; reading the model and writing the last checkpoint come on top.
+        cpu_seconds: processor time of all steps together; reading the model and writing the last checkpoint are extra.
         folder: gets ``plan.json``, ``training_time.json``, the config as it is trained, logs and checkpoints.
         options: overrides of the config.
 
@@ -56,15 +55,15 @@ def train_for(
     cfg = load_config(config, options)
     if not cfg.get('train_dataloader'):
         raise ConfigError(f'config {cfg.filename} has no train_dataloader: give that of its retrieval model')
-    wanted = {'config': str(config), 'options': options or [], 'cpu_seconds': cpu_seconds}
+    request = {'config': str(config), 'options': options or [], 'cpu_seconds': cpu_seconds}
     plan = _read(folder / 'plan.json')
     if plan is None:
         measured = _train(of_steps(cfg, WARM_UP_STEPS + MEASURED_STEPS), folder / 'measured')
         steps = round(cpu_seconds / measured['step_seconds'])
-        plan = {**wanted, 'step_seconds': measured['step_seconds'], 'steps': steps}
-        write_text(folder / 'plan.json', json.dumps(plan, indent=1) + '\n')
-    if {key: plan.get(key) for key in wanted} != wanted:
-        raise ConfigError(f'{folder} holds a training of {plan}, and {wanted} is wanted; give another folder')
+        plan = {**request, 'step_seconds': measured['step_seconds'], 'steps': steps}
+        write_json(folder / 'plan.json', plan)
+    if {key: plan.get(key) for key in request} != request:
+        raise ConfigError(f'{folder} holds a training of {plan}, not of {request}; give another folder')
     if plan['steps'] < 2:
         raise ConfigError(
             f'{cpu_seconds:g} s are {plan["steps"]} steps of {cfg.filename} ({plan["step_seconds"]:.2f} s each); '
@@ -123,14 +122,8 @@ def _train(cfg: Config, folder: Path) -> dict[str, Any]:
 
 def in_own_process(function: Callable, *arguments: str) -> int | None:
     """Call a function in a new process with one thread and no GPU, which ends with this one; its exit code."""
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT)
-    try:
-        process = multiprocessing.get_context('spawn').Process(target=function, args=arguments, daemon=True)
-        process.start()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with process_environment(ONE_THREAD_NO_GPU):
+        process = start_process(function, arguments)
     process.join()
     return process.exitcode
 

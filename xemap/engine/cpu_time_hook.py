@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from xemap.files import write_text
+from xemap.files import write_json
 from xemap.process_memory import peak_memory
 from xemap.registry import HOOKS
 
@@ -19,10 +18,10 @@ class CPUTimeHook(Hook):
     """Writes ``work_dir/training_time.json`` at the end of a training.
 
     Its keys are ``steps``; ``cpu_seconds``, of all threads of the training process from the first step on, with those
-    before an interruption; ``step_seconds``, ``cpu_seconds`` a step without the first ``warm_up`` steps of this
-    process; ``peak_memory_bytes``, the most memory that
-    this process held (None where the system does not tell); ``parameters`` and ``trained_parameters``.
-    Worker processes of the data loader are not counted: give it ``num_workers=0``.
+    before an interruption; ``step_seconds``, ``cpu_seconds`` per step without the first ``warm_up`` steps of this
+    process; ``peak_memory_bytes``, the most memory that this process held (None where the system does not tell);
+    ``parameters`` and ``trained_parameters``. Worker processes of the data loader are not counted: give it
+    ``num_workers=0``.
 
     Args:
         warm_up: steps that ``step_seconds`` leaves out.
@@ -60,7 +59,7 @@ class CPUTimeHook(Hook):
             'trained_parameters': sum(n for n, trained in sizes if trained),
         }
         if is_main_process():
-            write_text(Path(runner.work_dir, 'training_time.json'), json.dumps(report, indent=1) + '\n')
+            write_json(Path(runner.work_dir, 'training_time.json'), report)
 
     def _seconds(self) -> float:
         return self._before + time.process_time() - self._begun
