@@ -12,7 +12,7 @@
   data    samples/s of the training pipeline on one core
   metric  seconds for the SeLo metrics of a large map
 
-and only where asked for:
+and on request:
 
   pairs     training steps of 1 to 64 pairs: pairs/s, memory per pair, share of what the device multiplies
   sampling  back ends of deformable sampling, forward and backward

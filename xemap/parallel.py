@@ -180,7 +180,7 @@ def run_jobs(
         task: a function of a module, as processes are started afresh.
         jobs: argument by name of the job; started in this order.
         workers: processes at a time.
-        on_progress: called with a job's name and what it told ``tick``; 0 of 0 when it is started.
+        on_progress: called with a job's name and the arguments of its ``tick``; 0 of 0 when it is started.
         on_end: called with a job's name and outcome as soon as it is known.
 
     Returns:

@@ -36,7 +36,7 @@ PARTS = ('train', 'infer', 'naive', 'data', 'metric')
 """In the order in which they run: training first, because the peak of resident memory never falls."""
 
 OPTIONAL_PARTS = ('pairs', 'sampling', 'scenario', 'large_sources')
-"""Measured only where asked for: they take minutes, or memory; the last writes 2 GB into the temporary folder."""
+"""Measured on request only: they take minutes, or memory; the last writes 2 GB into the temporary folder."""
 
 NAIVE = ('infer', 'train')
 """What part ``naive`` compares."""

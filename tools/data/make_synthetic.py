@@ -38,7 +38,7 @@ def parse_args():
     parser.add_argument(
         '--needed-words', type=float, default=0.0, metavar='SHARE',
         help='share of the queries of more than a category that can do without none of their conditions, because '
-        'other objects of the category are told apart by it (default: as it comes)',
+        'each excludes another object of the category (default: as it comes)',
     )  # fmt: skip
     parser.add_argument('--captions', type=int, metavar='N', help='write tiles with N captions each')
     parser.add_argument('--tiles', type=int, default=10, metavar='N', help='with --captions: tiles of a scene')

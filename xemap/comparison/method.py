@@ -37,7 +37,7 @@ KEPT_SIDE = 384
 """Longest side, in pixels, of the maps that are kept for pictures."""
 
 SELO = (dict(type='SeLoMetric'),)
-"""What the methods are scored by unless something else is asked for."""
+"""Default metrics of the methods."""
 
 
 @dataclass(frozen=True)

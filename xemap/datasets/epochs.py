@@ -37,7 +37,7 @@ class ConcatDataset(MMConcatDataset):
 
 @DATASETS.register_module()
 class EpochDataset(Dataset):
-    """A data set that is asked for ``(epoch, index)`` around one that knows plain numbers only.
+    """A data set with indices ``(epoch, index)`` around one with plain indices.
 
     Before a sample is read, every data set inside that has a method ``seed_sample(epoch, index)`` is
     called with it. Other attributes are those of the data set inside. Training loaders are wrapped in it.

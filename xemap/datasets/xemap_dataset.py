@@ -43,7 +43,7 @@ class XeMapDataset(QueryDataset):
         max_queries: in training, queries a sample at most, a random subset where there are more.
         flat: in training, a sample is one (image, query) pair, an image comes up once for each of its queries.
         every_query: in training, an image with more than ``max_queries`` queries comes up again in the same epoch
-            until each was asked once; otherwise they are drawn anew in each epoch.
+            until each was drawn once; otherwise they are drawn anew in each epoch.
         test_mode: evaluation; every query of every image, so ``max_queries`` must be None and ``flat`` False.
         seed: seed of everything random.
         indices: only the first n images (int; negative: the last), or the images listed.

@@ -295,7 +295,7 @@ def _free_port(host: str, port: int) -> int:
     """The port, or any free one for 0.
 
     Raises:
-        ConfigError: it is taken, or the address is not this machine's; told before a model is loaded.
+        ConfigError: it is taken, or the address is not this machine's; raised before a model is loaded.
     """
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     try:

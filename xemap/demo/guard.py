@@ -38,7 +38,7 @@ HEADERS = (
 
 
 class Names:
-    """The host names under which a page may be asked.
+    """The host names under which a page answers.
 
     A name that an attacker's DNS server points at this machine is none of them. A numeric address can't be pointed
     anywhere, so that a page on every address of the machine takes each.
@@ -68,7 +68,7 @@ class Guard:
 
     Args:
         app: what is guarded.
-        names: under which it may be asked.
+        names: host names under which it answers.
         max_upload: bytes of an upload.
         storage: where uploads go.
     """

@@ -1,7 +1,7 @@
 """How well an answer fits its query: metrics of maps, masks and boxes, their bounds, and reports of them.
 
 The functions need numpy, OpenCV, shapely and rich only; the metrics, which mmengine's evaluator calls, are imported
-when they are asked for.
+on first use.
 """
 
 from __future__ import annotations

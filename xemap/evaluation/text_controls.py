@@ -17,7 +17,7 @@ from xemap.language.decompose import decompose
 CONTROLS = {
     'rotate': 'the text of the next query of the image, or of the next image where it has one query only',
     'constant': 'the same text for every query: "the object"',
-    'target-only': 'the phrase of what is asked for, without places, relations and what it is told by',
+    'target-only': 'the phrase that names the referent, without places and relations',
     'category': 'the name of the category alone',
     'shuffle-words': 'the words in random order',
 }

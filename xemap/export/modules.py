@@ -16,7 +16,7 @@ from xemap.models.localizers import MLCM, XeMapNetwork
 from xemap.models.text_encoders import HuggingFaceTextEncoder
 
 PAIR_INPUTS = ('token_ids', 'attention_mask', 'image_idx')
-"""One row per query; ``image_idx`` says which image it is asked of."""
+"""One row per query; ``image_idx`` says which image it belongs to."""
 
 
 class WholeNetwork(nn.Module):
@@ -171,7 +171,7 @@ def whole_network(network: Any) -> WholeNetwork | WholeGrounding:
 
 
 class ImageSide(nn.Module):
-    """The part that runs once per image, whatever is asked of it.
+    """The part that runs once per image, for all its queries.
 
     Args:
         network: as for :class:`WholeNetwork`.

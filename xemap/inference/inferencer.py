@@ -74,7 +74,7 @@ class XeMapInferencer:
         scratch: str | Path | None = None,
         progress: Progress | None = None,
     ) -> Result | list[Result]:
-        """Maps of one image or several, each asked all queries; an image is encoded once for all of them.
+        """Answer all queries for one image or several; an image is encoded once for all of them.
 
         Args:
             images: a path, an (H, W[, C]) array (RGB), an open rasterio dataset, or a list of such.

@@ -1,4 +1,4 @@
-"""Pictures of a result: the image with outlines, the map, and what was asked for beside it."""
+"""Pictures of a result: the image with outlines, the map, and the maps of parts or levels beside it."""
 
 from __future__ import annotations
 

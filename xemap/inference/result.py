@@ -22,7 +22,7 @@ FORMATS = ('png', 'tif', 'geojson', 'npy', 'mask')
 
 @dataclass
 class Result:
-    """Maps of one image, and what was asked for of them. Lists have an entry for each query.
+    """Maps of one image, and the outputs that were requested. Lists have an entry for each query.
 
     Args:
         name: name of the image.
@@ -32,13 +32,13 @@ class Result:
         masked: whether the image can have pixels without data; maps are NaN there.
         tags: metadata of written maps.
         stretch: values of each band that became 0 and 255; None = 8-bit pixels as they are.
-        thresholds: where regions begin; None = none were asked for.
+        thresholds: where regions begin; None = no regions.
         min_area: pixels of the smallest region.
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
         box_answers: boxes in pixels of the image, from a localizer that predicts boxes; ``store`` then has the filled
             boxes.
-        levels: sub-maps of a head with levels, where ``levels=True`` asked for them: the answers of each level, the
+        levels: sub-maps of a head with levels, if requested by ``levels=True``: the answers of each level, the
             finest first, at the model's resolution.
         notes: what the user should know of these answers, one sentence each; empty where there is nothing to say.
     """
@@ -86,7 +86,7 @@ class Result:
             crs: the CRS of polygons, ``'image'``, ``'wgs84'`` or a code.
 
         Raises:
-            ConfigError: an unknown suffix, or what it needs was not asked for.
+            ConfigError: an unknown suffix, or its output was not requested.
         """
         path, text = Path(path), self.queries[query]
         if path.name.endswith('.mask.png'):

@@ -102,7 +102,7 @@ class Part:
 
     Args:
         text: noun phrase with its determiner and attributes.
-        role: ``'target'``, what the query means, or ``'anchor'``, what it is told by.
+        role: ``'target'``, what the query means, or ``'anchor'``, another object that identifies it.
         relation: words between the phrase before and this one, lower case; '' of the first and of parts by hand.
     """
 

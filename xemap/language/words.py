@@ -50,12 +50,12 @@ class CategoryWords:
         plain: further nouns for several objects, only where no attribute stands before: "long trees" are not
             long patches of trees.
         mass: nouns for everything of the category in the image, such as "water"; may be empty.
-        beside: nouns for one object that something else is told by, such as "shore"; empty = ``singular``.
-        shapes: which of :data:`SHAPES` may be said of it.
+        beside: nouns for one object that something else lies beside, such as "shore"; empty = ``singular``.
+        shapes: which of :data:`SHAPES` it may have.
         skip: it is never talked of ("background").
-        place: it may be said to lie somewhere in the image; not so a net of roads.
+        place: whether its place in the image may be named; False for a net of roads.
         along: other things may lie "along" it.
-        color, size: may be said of it.
+        color, size: whether these may be named.
         fills_box: a box of it shows little else, so that the box's color and shape are its own.
     """
 

@@ -208,7 +208,7 @@ def take_weights(
         places: the model's names for one of theirs; names that the model does not have are passed over.
         source: where they come from, for messages.
         kind: what they should be, for messages.
-        logger: where it is said, as in :func:`mmengine.logging.print_log`; None = printed.
+        logger: where the message goes, as in :func:`mmengine.logging.print_log`; None = printed.
 
     Returns:
         names: ``taken`` and ``missing`` of the model, ``left`` of the weights.

@@ -25,7 +25,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 def open_image(
     path: str | Path, max_pixels: int | None = None, formats: tuple[str, ...] = FORMATS
 ) -> Iterator[ImageFile.ImageFile]:
-    """A Pillow image of which only the header is read until its pixels are asked for.
+    """A Pillow image of which only the header is read until its pixels are read.
 
     Args:
         path: file; what it is shows in its content, whatever its suffix.

@@ -43,7 +43,7 @@ class Pixels:
 class Raster(ABC):
     """An image of any size, pixel type and number of bands.
 
-    8-bit bands are taken as they are unless percentiles are asked for; of other types the lower percentile of a band
+    8-bit bands are taken as they are unless percentiles are given; of other types the lower percentile of a band
     becomes 0 and the upper one 255, linearly between and clipped beyond. The percentiles are those of the pixels with
     data, of a decimated copy where there are more than :data:`SAMPLE_PIXELS`.
 

@@ -1,4 +1,4 @@
-"""A query, and the image it is asked of."""
+"""A query, and the image it is about."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class MaskRegion(Region):
             counts, a list of integers, are accepted too.
 
     Raises:
-        DataError: when the mask is asked for: its size is not the image's, or its runs do not add up to
+        DataError: when the mask is read: its size is not the image's, or its runs do not add up to
             its size.
     """
 

@@ -17,7 +17,7 @@ from xemap.models.retrieval.word_encoders import WordGRU
 class RegionWordModel(RetrievalModel):
     """Cells of a ResNet's last level as regions (as in the comparison of the SeLo paper); words by a two-way GRU.
 
-    A subclass compares all regions with all words in :meth:`similarity`. Where one vector is asked for
+    A subclass compares all regions with all words in :meth:`similarity`. Where one vector is needed
     (:meth:`encode_images`, :meth:`encode_texts`), it is the normalized mean of the unit vectors of regions or words:
     their dot product is, up to its scale, the mean cosine of all regions and words. Training never sees it.
 

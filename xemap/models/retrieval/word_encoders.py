@@ -25,7 +25,7 @@ class WordEmbedding(nn.Module, AdaptsWeights):
     """A vocabulary and a vector for each of its words.
 
     The vocabulary is saved with the weights (as JSON in a uint8 tensor, which every safe reader takes),
-    and loading takes on the checkpoint's vocabulary, whatever the config said: words and vectors belong
+    and loading replaces the config's vocabulary by the checkpoint's: words and vectors belong
     together.
 
     Args:

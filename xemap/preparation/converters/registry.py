@@ -1,4 +1,4 @@
-"""Every converter by its name on the command line, imported when it is asked for."""
+"""Every converter by its name on the command line, imported on first use."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def _relate(start: Expression, scene: Scene, rng: np.random.Generator) -> tuple[
 
 
 def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generator) -> Expression | None:
-    """A whole category, where the relation allows it, or one object told apart."""
+    """A whole category, where the relation allows it, or one object that the expression identifies."""
     members = scene.members[category]
     anchor = Expression(category)
     if len(members) == 1 or all_of_it and rng.random() < 0.7:

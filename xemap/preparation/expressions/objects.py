@@ -172,7 +172,7 @@ def measure(members: Sequence[Instance], size: tuple[int, int]) -> list[Measured
         size: (height, width) of the image.
 
     Returns:
-        Empty where their number is unknown, so that nothing could be said about all of them.
+        Empty where their number is unknown, so that no expression could mean all of them.
     """
     if any(member.count is None for member in members):
         return []

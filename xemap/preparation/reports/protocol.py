@@ -64,7 +64,7 @@ def check_agreement(
     """Keep the queries of the first group whose region the second group drew as well.
 
     A query is kept where the regions' IoU is above ``min_iou`` and the first one's share of the image lies within
-    ``share``. Queries are told apart by image and sentence.
+    ``share``. Queries are identified by image and sentence.
 
     Args:
         first: annotation file of the group that wrote the sentences and drew polygons; its queries are kept as they

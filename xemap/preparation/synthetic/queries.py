@@ -107,7 +107,7 @@ def _worth_asking(
 def _propose(kind: str, condition: str, scene: Scene, rng: np.random.Generator) -> Expression | None:
     """A random expression of a kind; it may have no referents."""
     objects = scene.entities
-    target = objects[int(rng.integers(len(objects)))]  # so repeated categories are asked about more often
+    target = objects[int(rng.integers(len(objects)))]  # so repeated categories have more queries
     category = target.category
     if kind == 'one-hop':
         return Expression(category)
@@ -154,7 +154,7 @@ def _size(category: str, scene: Scene, rng: np.random.Generator) -> str | None:
 
 
 def _anchor(scene: Scene, target: str, rng: np.random.Generator) -> Expression | None:
-    """Another category; told apart by attribute or place where there are several objects of it."""
+    """Another category; identified by attribute or place where there are several objects of it."""
     obj = scene.entities[int(rng.integers(len(scene.entities)))]
     if obj.category == target:
         return None

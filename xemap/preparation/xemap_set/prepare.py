@@ -33,7 +33,7 @@ class Prepared:
         data_root: folder that image paths are relative to.
         files: merged annotation file by split.
         test_sets: annotation file of each source with a test set of its own.
-        sources: all that were asked for.
+        sources: all that were requested.
         states: state of each source that is ready, see :func:`prepare_source`.
         failures: error of each other source that is there.
         absent: where each that is not there was expected.
@@ -76,7 +76,7 @@ def prepare(
 
     Raises:
         ConfigError: a name or folder that does not fit.
-        DataError: no source is there, one that was asked for is not, the templates cannot be read, or another
+        DataError: no source is there, one that was requested is not, the templates cannot be read, or another
             run works on ``out``.
     """
     root, out, options = Path(root).absolute(), Path(out).absolute(), options or PrepareOptions()
