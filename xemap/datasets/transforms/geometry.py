@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from xemap.errors import ConfigError
 from xemap.language.directions import mirror_directions
 from xemap.raster.resize import resize
 from xemap.registry import TRANSFORMS
-from xemap.structures import Query
+from xemap.structures import Query, Region
 from xemap.structures.region import FLIP_AXES
 
 
@@ -123,7 +123,16 @@ class RandomFlip(BaseTransform):
         if any(text is None for text in texts):
             return results
         size = results['ori_shape']
-        results['queries'] = [_flipped(query, text, size, direction) for query, text in zip(results['queries'], texts)]
+        results['queries'] = [
+            moved_query(
+                query,
+                text,
+                lambda words: mirror_directions(words, direction),
+                lambda region: region.flipped(size, direction),
+            )
+            for query, text in zip(results['queries'], texts)
+            if text is not None
+        ]
         results['img'] = cv2.flip(results['img'], FLIP_AXES[direction])
         if 'content' in results:
             results['content'] = _mirrored(results['content'], results['img'].shape[:2], FLIP_AXES[direction])
@@ -142,15 +151,19 @@ def _mirrored(box: Sequence[int], size: tuple[int, int], axis: int) -> tuple[int
     return tuple(edges)
 
 
-def _flipped(query: Query, text: str | None, size: tuple[int, int], direction: str) -> Query:
-    assert text is not None
+def moved_query(
+    query: Query, text: str, rewrite: Callable[[str], str | None], move: Callable[[Region], Region]
+) -> Query:
+    """A query of an image whose pixels moved: region, distractors and needed words follow.
+
+    Args:
+        query: in the image before.
+        text: in the image after.
+        rewrite: direction words of a phrase; None where they cannot be rewritten.
+        move: a region of the image before -> the same in the image after.
+    """
     needed = query.needed
     if needed is not None:
-        needed = tuple((name, mirror_directions(words, direction) or words) for name, words in needed)
-    return replace(
-        query,
-        text=text,
-        region=query.region.flipped(size, direction),
-        distractors=query.distractors and query.distractors.flipped(size, direction),
-        needed=needed,
-    )
+        needed = tuple((name, rewrite(words) or words) for name, words in needed)
+    distractors = query.distractors and move(query.distractors)
+    return replace(query, text=text, region=move(query.region), distractors=distractors, needed=needed)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from xemap.datasets.transforms.geometry import moved_query
 from xemap.datasets.transforms.targets import refuse_after_targets
 from xemap.errors import ConfigError
 from xemap.language.rotation import rotate_directions
 from xemap.registry import TRANSFORMS
-from xemap.structures import Query
 
 
 @TRANSFORMS.register_module()
@@ -46,7 +44,11 @@ class RandomRotate90(BaseTransform):
             return results
         size = tuple(results['ori_shape'])
         results['queries'] = [
-            _rotated(query, text, size, turns) for query, text in zip(results['queries'], texts) if text is not None
+            moved_query(
+                query, text, lambda words: rotate_directions(words, turns), lambda region: region.rotated(size, turns)
+            )
+            for query, text in zip(results['queries'], texts)
+            if text is not None
         ]
         if 'content' in results:
             results['content'] = _rotated_box(results['content'], results['img_shape'], turns)
@@ -60,19 +62,6 @@ class RandomRotate90(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob})'
-
-
-def _rotated(query: Query, text: str, size: tuple[int, int], turns: int) -> Query:
-    needed = query.needed
-    if needed is not None:
-        needed = tuple((name, rotate_directions(words, turns) or words) for name, words in needed)
-    return replace(
-        query,
-        text=text,
-        region=query.region.rotated(size, turns),
-        distractors=query.distractors and query.distractors.rotated(size, turns),
-        needed=needed,
-    )
 
 
 def _rotated_box(box: tuple[int, ...], size: tuple[int, int], turns: int) -> tuple[int, ...]:

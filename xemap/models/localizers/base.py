@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from xemap.errors import ConfigError
 from xemap.models.checkpoint import AdaptsWeights
+from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.localizers.contract import checked, no_answers
 from xemap.registry import MODELS, TRANSFORMS
 from xemap.structures import FORMS, Answers, PolygonRegion, Query, XeMapDataSample
@@ -148,6 +149,9 @@ class NetworkLocalizer(Localizer):
         ConfigError: ``max_pairs`` below 1.
     """
 
+    frozen: tuple[str, ...] = ()
+    """Names of parts that do not train, see :meth:`freeze`."""
+
     def __init__(
         self, max_pairs: int = 16, data_preprocessor: dict | None = None, init_cfg: dict | None = None
     ) -> None:
@@ -157,6 +161,24 @@ class NetworkLocalizer(Localizer):
         self.max_pairs = max_pairs
         self._pipeline: list[Callable[[dict], Any]] = []
         self.set_pipeline([dict(type='PackXeMapInputs')])
+
+    def freeze(self, names: Iterable[str]) -> None:
+        """Let parts not train: they take no gradient and stay in eval mode.
+
+        Args:
+            names: one dotted name or several, see :func:`~xemap.models.freezing.find_part`.
+
+        Raises:
+            ConfigError: a name that is no part.
+        """
+        self.frozen = freeze(self, names)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> NetworkLocalizer:
+        """Switch the mode of everything that is not frozen."""
+        super().train(mode)
+        keep_frozen_in_eval(self, self.frozen)
+        return self
 
     def set_pipeline(self, steps: Sequence[dict | Callable]) -> None:
         """Say how an image becomes an input.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from xemap.errors import ConfigError
 from xemap.models.backbones import build_neck
 from xemap.models.checkpoint import load_grounding_dino
-from xemap.models.freezing import freeze, is_frozen, keep_frozen_in_eval
+from xemap.models.freezing import is_frozen
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.models.heads import FusedTokens
 from xemap.models.localizers.fusing import FusingLocalizer
@@ -98,8 +98,7 @@ class XeMapNetwork(FusingLocalizer):
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
         self.grounding_dino = grounding_dino
-        self.frozen = freeze(self, frozen)
-        self.train(self.training)
+        self.freeze(frozen)
 
     def init_weights(self) -> None:
         """Initialize as Grounding DINO does, then load what the config names."""
@@ -113,12 +112,6 @@ class XeMapNetwork(FusingLocalizer):
         nn.init.zeros_(self.text_feat_map.bias)
         if self.grounding_dino:
             load_grounding_dino(self, self.grounding_dino)
-
-    def train(self, mode: bool = True) -> XeMapNetwork:
-        """Switch the mode of everything that is not frozen."""
-        super().train(mode)
-        keep_frozen_in_eval(self, self.frozen)
-        return self
 
     @cached_property
     def stride(self) -> int:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
-from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.models.heads import FusedTokens
 from xemap.models.localizers.crobim.aggregation import LanguageGuidedAggregation
@@ -91,14 +90,7 @@ class CroBIM(FusingLocalizer):
         self.decoder = MutualInteractionDecoder(in_channels, text_width, **(decoder or {}))
         self.head = MaskHead(self.decoder.embed_dims, len(self.in_channels), **(head or {}))
 
-        self.frozen = freeze(self, frozen)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> CroBIM:
-        """Switch the mode of everything that is not frozen."""
-        super().train(mode)
-        keep_frozen_in_eval(self, self.frozen)
-        return self
+        self.freeze(frozen)
 
     @property
     def stride(self) -> int:

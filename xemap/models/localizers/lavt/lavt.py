@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.lavt.head import FusedLevels, TopDownHead
 from xemap.models.localizers.lavt.stages import Stages
@@ -56,14 +55,7 @@ class LAVT(FusingLocalizer):
         self.attention = nn.ModuleList([PixelWordAttention(channels, width) for channels in in_channels])
         self.gates = nn.ModuleList([LanguageGate(channels) for channels in in_channels[:-1]])
         self.head = TopDownHead(in_channels, **(head or {}))
-        self.frozen = freeze(self, frozen)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> LAVT:
-        """Switch the mode of everything that is not frozen."""
-        super().train(mode)
-        keep_frozen_in_eval(self, self.frozen)
-        return self
+        self.freeze(frozen)
 
     @property
     def stride(self) -> int:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from xemap.errors import ConfigError, DataError
 from xemap.models.checkpoint import read_state_dict
-from xemap.models.freezing import freeze, keep_frozen_in_eval
 from xemap.models.localizers.base import NetworkLocalizer
 from xemap.models.localizers.mlcm.decoder import CrossModalDecoder
 from xemap.models.localizers.mlcm.features import EncodedImages, EncodedTexts, MLCMFeatures, letterbox_padding
@@ -126,14 +125,7 @@ class MLCM(NetworkLocalizer):
             **layer,
         )
         self.head = MODELS.build({**head, 'width': width, 'legacy': legacy})
-        self.frozen = freeze(self, frozen)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> MLCM:
-        """Switch the mode of everything that is not frozen."""
-        super().train(mode)
-        keep_frozen_in_eval(self, self.frozen)
-        return self
+        self.freeze(frozen)
 
     def _build_language_model(self, config: dict | None, text_width: int | None) -> int:
         if config is None:
