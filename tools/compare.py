@@ -27,9 +27,9 @@ def parse_args():
     parser.add_argument('--device', choices=['auto', 'cpu', 'cuda'], default='auto', help='default: a GPU if any')
     parser.add_argument(
         '--metrics', nargs='+', choices=['selo', 'mask', 'box'], default=['selo'],
-        help='of maps, masks and boxes; the main score of the first stands in pictures (default: selo)',
+        help='score maps, masks or boxes; pictures show the main score of the first (default: selo)',
     )  # fmt: skip
-    parser.add_argument('--protocol', choices=['reference', 'paper'], help='of the SeLo metrics (default: reference)')
+    parser.add_argument('--protocol', choices=['reference', 'paper'], help='for the SeLo metrics (default: reference)')
     parser.add_argument(
         '--normalize', action='store_true', help='stretch every map to [0, 1] before the SeLo metrics, as SeLo does'
     )

@@ -29,40 +29,18 @@ def parse_args():
 
 
 def main(args) -> None:
-    from rich.table import Table
-
-    from xemap.errors import ConfigError
-    from xemap.evaluation.paired import most_changed, paired_difference, read_rows, read_scores
+    from xemap.comparison.two_runs import changed_queries, compare_runs, difference_table
     from xemap.files import write_json
     from xemap.terminal import PlainConsole
 
-    first, second = read_rows(args.first), read_rows(args.second)
-    scores = {score.name: score for score in read_scores(args.first)}
-    if args.score is not None and args.score not in scores:
-        raise ConfigError(f'--score {args.score} is not declared; known: {", ".join(scores)}')
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in ('score', 'A', 'B', 'A - B', '95 % interval', 'p', 'wins', 'losses', 'queries'):
-        table.add_column(heading, no_wrap=True, justify='left' if heading == 'score' else 'right')
-    results = {}
-    for name, score in scores.items():
-        difference = paired_difference(first, second, score, args.seed)
-        if difference is not None:
-            results[name] = difference.as_dict()
-            bounds = '' if difference.low is None else f'{difference.low:+.4f} to {difference.high:+.4f}'
-            numbers = (
-                f'{difference.first:.4f}',
-                f'{difference.second:.4f}',
-                f'{difference.difference:+.4f}',
-                bounds,
-                f'{difference.p:.4f}',
-            )
-            table.add_row(score.label, *numbers, str(difference.wins), str(difference.losses), str(difference.queries))
-    PlainConsole().print(table)
-    chosen = scores[args.score or next(iter(scores))]
-    for change, row in most_changed(first, second, chosen, args.changed):
-        PlainConsole().print(f'{change:+.4f} {chosen.label}  {row["text"]}  ({row["image"]})')
+    changed = changed_queries(args.first, args.second, args.score, args.changed)
+    differences = compare_runs(args.first, args.second, args.seed)
+    console = PlainConsole()
+    console.print(difference_table(differences))
+    for line in changed:
+        console.print(line)
     if args.out:
-        write_json(args.out, results)
+        write_json(args.out, {name: difference.as_dict() for name, (_, difference) in differences.items()})
 
 
 if __name__ == '__main__':

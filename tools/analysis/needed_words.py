@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Tell where the words of a data set's queries can be lost, before a network is trained.
+"""Measure where the words of a data set's queries can be lost, before a network is trained.
 
     python tools/analysis/needed_words.py data/synthetic --encoder minilm --grids 16 8 4
 
@@ -28,11 +28,9 @@ def parse_args():
 
 
 def main(args) -> None:
-    import json
-
     from xemap.comparison.text_probe import probe_encoder
     from xemap.datasets.annotations import AnnotationFile
-    from xemap.files import write_text
+    from xemap.files import write_json
     from xemap.preparation.reports.needed_words import needed_shares, print_report, resolution_scores
 
     train, test = (AnnotationFile(args.data / f'{split}.arrow') for split in ('train', 'test'))
@@ -43,7 +41,7 @@ def main(args) -> None:
     }
     print_report(report)
     if args.out:
-        write_text(args.out, json.dumps(report, indent=2) + '\n')
+        write_json(args.out, report)
 
 
 if __name__ == '__main__':

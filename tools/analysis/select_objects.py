@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Of the objects that a detector or a segmentation found, keep those that a query means.
+"""Keep those objects of a detector or a segmentation that a query means.
 
     python tools/analysis/select_objects.py scene.jpg --map map.png --boxes detections.json --out results/scene
     python tools/analysis/select_objects.py scene.jpg --mask roads.png --statistic pixel --out results/roads \\

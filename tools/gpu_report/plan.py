@@ -14,7 +14,7 @@ MODELS = {
     'crobim': 'configs/crobim/crobim_swin-b_bert_480_40e_risbench.py',
     'mlcm': 'configs/mlcm/mlcm_r50_bert_640_dior-rsvg.py',
 }
-"""Of the paper's size; measured with random weights and the text encoder that comes with the package."""
+"""Configs of the paper's size; measured with random weights and the text encoder that comes with the package."""
 
 MINILM = 'model.language_model.name=minilm'
 BFLOAT16 = ('optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.dtype=bfloat16', 'optim_wrapper.loss_scale=1.0')

@@ -97,8 +97,8 @@ class Outcome:
         cpu_seconds: processor time of all threads within ``total_seconds``; other work on the machine is not in it.
         peak_memory_bytes: most memory that the process held while images were read and the model answered; on a GPU,
             most that tensors held on it. None where the system does not tell.
-        parameters: of the model.
-        scores: of each metric, under the names that they have in ``summary``.
+        parameters: number of the model's parameters.
+        scores: those of each metric, under the names that they have in ``summary``.
         bounds: scores of reference answers, each with ``name`` and ``metric``.
         values: by (image, query), the main score of the first metric for this query alone, and its label.
         maps: by (image, query), the maps kept for pictures, (h, w) uint8.

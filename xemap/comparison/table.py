@@ -33,7 +33,7 @@ class Table:
 
     Args:
         title: stands above where there are several.
-        headings: of the columns; the first is that of names.
+        headings: headings of the columns; the first is that of names.
         rows: cells by row, as text; the first is a name.
         bold: rows and columns of cells to set off.
     """
@@ -51,7 +51,7 @@ def tables(report: dict[str, Any]) -> Iterator[Table]:
     more than chance, see :func:`~xemap.comparison.run.best_methods`.
 
     Args:
-        report: of :func:`~xemap.comparison.run.compare`.
+        report: the result of :func:`~xemap.comparison.run.compare`.
     """
     methods = report['methods']
     costs = {key: heading for key, heading in COSTS.items() if _any(methods, key)}

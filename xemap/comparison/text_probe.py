@@ -89,7 +89,7 @@ def probe_encoder(
     """:func:`probe_texts` of the queries of images, by the mean states of a text encoder.
 
     Args:
-        name: of the encoder, see :class:`~xemap.models.text_encoders.HuggingFaceTextEncoder`.
+        name: name of the encoder, see :class:`~xemap.models.text_encoders.HuggingFaceTextEncoder`.
         train, test: images with queries.
     """
     encoder = HuggingFaceTextEncoder(name).eval()

@@ -24,8 +24,8 @@ class BoxMetric(QueryMetric):
     Args:
         protocol: ``'default'`` or ``'legacy'``, see :func:`~xemap.evaluation.box_metrics`.
         threshold: pixels of at least this value belong to the box of a map.
-        mean_box: of the training queries, x0, y0, x1, y1 as shares of width and height, or the annotation file of the
-            training set; None leaves this reference out.
+        mean_box: mean box of the training queries, x0, y0, x1, y1 as shares of width and height, or the annotation file
+            of the training set; None leaves this reference out.
         with_bounds: score the box of the whole image (key ``floor``) and the mean box (``mean``) on the same queries.
         kwargs: ``outfile_prefix``, ``prefix``, ``workers``, see :class:`QueryMetric`.
     """
