@@ -140,7 +140,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """A killed program closes nothing, and its processes would wait for tasks for ever."""
+    """A killed program closes nothing, and its processes would wait for tasks forever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -208,7 +208,7 @@ def to_rgb(image) -> np.ndarray:
 
 
 def picture_name(sample: XeMapDataSample, query: int) -> str:
-    """File name without ending, ordered by image and query: '00012_q03_harbour'."""
+    """File name without ending, ordered by image and query: '00012_q03_harbor'."""
     return f'{sample.sample_idx:05d}_q{sample.query_ids[query]:02d}_{Path(sample.img_path).stem}'
 
 

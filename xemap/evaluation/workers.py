@@ -16,7 +16,7 @@ from xemap.evaluation.scoring import ScoringTask, score_task
 from xemap.parallel import WorkerPool
 
 PENDING_BYTES = 256 << 20
-"""Maps that may wait, in bytes: those of a few batches, lest predicting waits for scoring, and no more."""
+"""Maps that may wait, in bytes: enough for a few batches, so that the model need not wait for scoring."""
 
 
 class ScoringPool:

@@ -44,7 +44,7 @@ class Scene:
 
     Attributes:
         members: category to the indices of its objects, in order of first appearance.
-        words: category to its words; a category that is never talked of, or has no noun of its own in this
+        words: category to its words; a category that no expression names, or that has no noun of its own in this
             image, is in neither.
 
     Args:

@@ -43,7 +43,7 @@ _OPPOSITE = {axis: words | {b: a for a, b in words.items()} for axis, words in _
 
 @dataclass(frozen=True)
 class CategoryWords:
-    """How a category is talked of.
+    """The words for a category.
 
     Args:
         singular, plural: nouns for one object and for several.
@@ -52,7 +52,7 @@ class CategoryWords:
         mass: nouns for everything of the category in the image, such as "water"; may be empty.
         beside: nouns for one object that something else lies beside, such as "shore"; empty = ``singular``.
         shapes: which of :data:`SHAPES` it may have.
-        skip: it is never talked of ("background").
+        skip: no expression names it ("background").
         place: whether its place in the image may be named; False for a net of roads.
         along: other things may lie "along" it.
         color, size: whether these may be named.

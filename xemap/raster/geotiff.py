@@ -34,7 +34,7 @@ def write_geotiff(
     masked: bool,
     tags: dict[str, str],
 ) -> None:
-    """One map as a Cloud-Optimised GeoTIFF, float32, deflated, with overviews. Blocks without data are not stored.
+    """One map as a Cloud-Optimized GeoTIFF, float32, deflated, with overviews. Blocks without data are not stored.
 
     Pixels without data get the image's nodata value. A map may have that value too (0, for instance); it is then
     moved to the next float32 towards 0.5.

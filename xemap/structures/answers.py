@@ -31,7 +31,7 @@ class Answers(ABC):
         data: the prediction in that form, see the subclasses.
         size: (height, width) of the frame that ``data`` lies in; it shows the whole image, at any resolution.
         scores: (Q,) float32 in [0, 1], how good an answer is.
-        presence: (Q,) float32 in [0, 1], how sure it is that the image holds what the query speaks of.
+        presence: (Q,) float32 in [0, 1], confidence that the image holds a referent of the query.
     """
 
     form: ClassVar[str]
@@ -218,7 +218,7 @@ class _PixelAnswers(Answers):
 
 
 class MapAnswers(_PixelAnswers):
-    """A map of each query: how strongly each pixel belongs to what the query speaks of.
+    """A map of each query: how strongly each pixel belongs to its referents.
 
     Args:
         maps: (Q, h, w) float in [0, 1], tensor or array; any resolution.

@@ -21,8 +21,8 @@ class Query:
         category: class name where the query was made from a label.
         kind: one of :data:`QUERY_KINDS`, None where unknown.
         hops: number of object groups to be found on the way; 1 = only the referent itself.
-        referents: number of separate objects or regions that match; 0 = the image holds nothing that the sentence
-            speaks of, and the region is empty. None where unknown.
+        referents: number of separate objects or regions that match; 0 = the image has no referent, and the
+            region is empty. None where unknown.
         distractors: the other objects of the category, which the sentence must tell from the referents; empty where
             there are none, None where unknown.
         needed: those conditions without which the sentence would mean something else, each with its words in the
@@ -44,7 +44,7 @@ class Query:
 
     @property
     def absent(self) -> bool:
-        """The image is known to hold nothing that the sentence speaks of."""
+        """The image is known to hold no referent of the sentence."""
         return self.referents == 0
 
     @property

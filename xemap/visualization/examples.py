@@ -18,7 +18,7 @@ from xemap.raster.resize import fit_size
 from xemap.structures import ImageRecord, MaskRegion, Query
 from xemap.visualization.overlay import scale_polygons, shrink
 
-GREY = 128
+GRAY = 128
 """Stands for an image that cannot be read."""
 
 
@@ -88,7 +88,7 @@ def read_examples(
                 image = _read_small(data_root / record.image, record.size, side)
             except DataError as error:
                 problem = str(error)
-                image = np.full((*fit_size(record.size, side), 3), GREY, np.uint8)
+                image = np.full((*fit_size(record.size, side), 3), GRAY, np.uint8)
         query_id = position - int(ends[row]) + len(record.queries)
         yield Example(row, query_id, record, image, problem, target_options or {})
 

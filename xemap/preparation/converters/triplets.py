@@ -21,7 +21,7 @@ SPLITS = ('train', 'val', 'test')
 
 @dataclass(frozen=True)
 class Triplet:
-    """A sentence and the mask of what it speaks of; a list of them is the annotation of an :class:`Item`.
+    """A sentence and the mask of its referents; a list of them is the annotation of an :class:`Item`.
 
     Args:
         text: the sentence.

@@ -49,8 +49,8 @@ class SeLoV1Generator(SeLoGenerator):
 
     Args:
         scales: sides of the tiles in pixels; the default is setting s5 of the paper's Table IV.
-        passes: shift of each pass as a share of the tile, in [0, 1); one must be 0, lest the upper and
-            left margins stay uncovered.
+        passes: shift of each pass as a share of the tile, in [0, 1); one must be 0, so that the upper
+            and left margins are covered.
         median: side of the median filter in pixels, odd, at most 255; 1 = none.
 
     Raises:
