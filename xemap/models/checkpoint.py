@@ -29,10 +29,13 @@ SHOWN_KEYS = 3
 
 
 class AdaptsWeights:
-    """A model, or a part of one, that has a say before a checkpoint's names and shapes are compared with its own."""
+    """A model, or a part of one, that adapts a checkpoint's weights or its own sizes before the two are compared."""
 
     def adapt_weights(self, weights: dict) -> dict:
-        """The weights of a checkpoint by this model's names; for checkpoints of a part of it. Asked of whole models."""
+        """The weights of a checkpoint by this model's names; for checkpoints of a part of it.
+
+        Called for whole models only.
+        """
         return weights
 
     def take_sizes(self, weights: Mapping[str, Any], prefix: str = '') -> None:

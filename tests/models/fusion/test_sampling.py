@@ -16,7 +16,7 @@ on_cpu = pytest.mark.parametrize('backend', ON_CPU)
 
 
 def loop_reference(value, shapes, locations, weights):
-    """Bilinear samples one by one: pixel (i, j) is centerd on ((j + 0.5) / w, (i + 0.5) / h), outside is zero."""
+    """Bilinear samples one by one: pixel (i, j) is centered on ((j + 0.5) / w, (i + 0.5) / h), outside is zero."""
     n, _, heads, dim = value.shape
     out = torch.zeros(n, locations.shape[1], heads, dim, dtype=value.dtype)
     starts = [sum(h * w for h, w in shapes[:i]) for i in range(len(shapes))]

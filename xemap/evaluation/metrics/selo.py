@@ -23,8 +23,8 @@ class SeLoMetric(QueryMetric):
         with_bounds: score a uniform map (key ``floor``), the true mask (``ceiling``) and the MCMG target (``target``)
             on the same queries, too. They bound nothing: a map may well score above or below them.
         min_region_area: share of the image. Smaller components of a region that is a mask are no regions of their own
-            in Ras and Rda (they stay in the mask of Rsu), so that speckles of a segmentation need no centers of attention
-            of their own. Where all are smaller, the largest counts.
+            in Ras and Rda (they stay in the mask of Rsu), so that speckles of a segmentation need no centers of
+            attention. Where all are smaller, the largest counts.
         normalize: stretch every map to [0, 1] before it is scored, as the SeLo systems do with theirs. For both, give
             two metrics, one of them with a ``prefix``.
         measures: score all pixels, too: ``pointing``, ``pixel_ap``, ``soft_iou``, ``distractor_mass`` and the MCMG

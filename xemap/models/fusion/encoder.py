@@ -33,7 +33,7 @@ def reference_points(shapes: LevelShapes, device: torch.device | str) -> Tensor:
 
 
 class TextLayer(DetrTransformerEncoderLayer):
-    """MMDetection's layer without the attention weights, which nobody reads: torch then fuses the attention."""
+    """MMDetection's layer without the attention weights, which nothing reads: torch then fuses the attention."""
 
     def forward(self, query: Tensor, query_pos: Tensor, padding: Tensor) -> Tensor:
         """Self-attention over the tokens of a text, and an FFN, post-norm.

@@ -225,7 +225,7 @@ class HFCLIPRetrieval(TwoTowerCLIP):
         self.max_tokens = config.text_config.max_position_embeddings
 
     def init_weights(self) -> None:
-        """Load the folder's weights if that is wanted.
+        """Load the folder's weights where ``pretrained`` is set.
 
         Raises:
             ConfigError: it has none.

@@ -142,7 +142,7 @@ def _reduce(conv: nn.Conv2d) -> nn.Sequential:
 
 
 def grid_sides(image_size: int) -> tuple[int, int]:
-    """Cells a side of the low and the high features at an image size in pixels."""
+    """Cells per side of the low and the high features at an image size in pixels."""
     side = (image_size - 3) // 2 + 1
     side = first = -(-(side - 3) // 2) + 1
     for _ in range(2):

@@ -81,7 +81,7 @@ def print_report(report: dict[str, Any]) -> None:
     for aspect, entry in report['text'].items():
         shares = [f'{entry[name]:.3f}' for name in ('accuracy', 'majority')]
         text.add_row(aspect, *shares, str(entry['classes']), str(entry['queries']))
-    resolution = Table('cells a side', 'Rmi of the true mask', title='resolution')
+    resolution = Table('cells per side', 'Rmi of the true mask', title='resolution')
     for grid, score in report['resolution'].items():
         resolution.add_row(grid, f'{score:.4f}')
     for table in (needed, text, resolution):

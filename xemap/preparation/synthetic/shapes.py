@@ -91,7 +91,7 @@ def across(
 
 
 def band(line: np.ndarray, width: float | np.ndarray) -> Outline:
-    """The band of ``width`` pixels (a number, or one a vertex) about a line (V, 2)."""
+    """The band of ``width`` pixels (a number, or one per vertex) about a line (V, 2)."""
     if np.ndim(width) == 0:
         return LineString(line).buffer(float(width) / 2, join_style='mitre', cap_style='flat')
     tangent = np.gradient(line, axis=0)

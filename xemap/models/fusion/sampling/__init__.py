@@ -45,7 +45,7 @@ def sample_levels(
     Args:
         value: (N, P, heads, d) with P the sum of the levels' areas.
         shapes: (h, w) of every level.
-        locations: (N, Q, heads, levels, points, 2) x, y in [0, 1] of each level; pixel (i, j) is centerd on
+        locations: (N, Q, heads, levels, points, 2) x, y in [0, 1] of each level; pixel (i, j) is centered on
             ((j + 0.5) / w, (i + 0.5) / h), outside counts as zero. Float32 or wider, whatever the values are.
         weights: (N, Q, heads, levels, points).
         backend: a key of :data:`BACKENDS`, or ``'auto'`` for :func:`choose_backend`.

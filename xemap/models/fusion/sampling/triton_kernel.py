@@ -52,7 +52,7 @@ def level_shape(levels, level):
 
 @jit
 def read_sample(locations, weights, sample, height, width, live, ACC: tl.constexpr):
-    """Position in pixels, the first one centerd on 0, and weight."""
+    """Position in pixels, the first one centered on 0, and weight."""
     x = tl.load(locations + 2 * sample, mask=live, other=0.0).to(ACC) * width - 0.5
     y = tl.load(locations + 2 * sample + 1, mask=live, other=0.0).to(ACC) * height - 0.5
     weight = tl.load(weights + sample, mask=live, other=0.0).to(ACC)

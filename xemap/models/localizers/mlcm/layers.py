@@ -44,7 +44,7 @@ def detr_layer(width: int, num_heads: int, feedforward: int, dropout: float, cro
 
 
 class FusedAttention(nn.MultiheadAttention):
-    """torch's attention, which runs its fused kernel because nobody asks for the weights."""
+    """torch's attention, which runs its fused kernel because the weights are not returned."""
 
     def forward(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         return super().forward(*args, **{'need_weights': False, **kwargs})
