@@ -74,7 +74,7 @@ def load_config(path: str | Path, options: Sequence[str] | dict | None = None) -
 
     An override of a top-level name that the config computes with (``data_root``, ``image_size``) takes
     effect wherever the config and its bases use it. A pipeline step of type ``GenerateTargets`` becomes the config's
-    ``target``, which a base file of ``tasks/`` gives.
+    ``target``, which a base file of ``tasks/`` gives, and ``mean_box='train'`` of a metric the training annotations.
 
     Args:
         path: a Python config file of MMEngine, or the name of one of the project's.
@@ -112,6 +112,7 @@ def _assemble(path: Path, values: dict[str, Any]) -> Config:
         cfg, {key: value for key, value in values.items() if key.partition('.')[0] not in assigned & {*names}}
     )
     _place_target(cfg)
+    _place_training_file(cfg)
     return cfg
 
 
@@ -127,6 +128,18 @@ def _place_target(cfg: Config) -> None:
                 "add a base of _base_/tasks, or target = dict(type='GenerateMaps')"
             )
         step.update({**deepcopy(target), **{key: value for key, value in step.items() if key != 'type'}})
+
+
+def _place_training_file(cfg: Config) -> None:
+    """Where a metric's ``mean_box`` is 'train', name the annotation file of the training; None where it is not here."""
+    for _, part in list(typed_parts(cfg)):
+        if part.get('mean_box') != 'train':
+            continue
+        dataset = (cfg.get('train_dataloader') or {}).get('dataset', {})
+        file = dataset.get('ann_file')
+        if file and not Path(file).is_file():
+            file = str(Path(dataset.get('data_root', ''), file))
+        part['mean_box'] = file if file and Path(file).is_file() else None
 
 
 def _refuse_without_effect(cfg: Config, path: Path, values: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
-# Ours: TransVG's augmentation except its crop: sizes of 640 down to 448 pixels anywhere in the frame, light and color,
-# flips that rewrite direction words.
+# Ours: TransVG's augmentation: a part of the image that holds whole referents and where no word changes its meaning,
+# sizes of 640 down to 448 pixels anywhere in the frame, light and color, flips that rewrite direction words.
 _base_ = ['./mlcm_r50_bert_640_dior-rsvg.py']
 train_pipeline = [
     dict(type='LoadImage'),
+    dict(type='RandomScaleCrop', prob=0.5, scale=(0.64, 1.0), min_kept=0.99),  # 384 to 600 of 600 pixels
     dict(
         type='Letterbox',
         size=(640, 640),

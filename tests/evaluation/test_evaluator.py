@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from tests.evaluation.metrics.test_selo import SIZE, box, image
+from xemap.config import load_config
+from xemap.datasets.annotations import write_annotations
 from xemap.evaluation import BoxMetric, MaskMetric, QueryEvaluator, SeLoMetric, box_metrics, mask_metrics
 from xemap.registry import METRICS
-from xemap.structures import BoxAnswers, MapAnswers, MaskRegion, PolygonRegion, Query
+from xemap.structures import BoxAnswers, ImageRecord, MapAnswers, MaskRegion, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]
+NOTHING = PolygonRegion([])
 
 
 def predicted(index, answers=None):
@@ -93,6 +97,24 @@ def test_the_mean_training_box_is_a_reference():
     expected = box_metrics([[0, 0, 80, 120]] * 2, [[target[0], 10, 50, 60], [22, 10, 62, 60]])
     assert results['mean/meaniou'] == pytest.approx(expected['meaniou'])
     assert 'floor/cumiou' in results
+
+
+def test_the_mean_training_box_is_that_of_the_training_annotations(tmp_path):
+    """A config's 'train' stands for them; queries without a referent have no box."""
+    records = [
+        ImageRecord('a.png', 100, 50, '', [Query('a', PolygonRegion([box(10, 10, 30, 20)])), Query('b', NOTHING)]),
+        ImageRecord('b.png', 20, 40, '', [Query('c', PolygonRegion([box(0, 20, 20, 40)]))]),
+    ]
+    write_annotations(tmp_path / 'train.arrow', records)
+    options = {'data_root': f'{tmp_path}/', 'train_dataloader.dataset.ann_file': 'train.arrow'}
+    config = load_config('mlcm_small_synthetic', options)
+    assert config.test_evaluator.mean_box == str(tmp_path / 'train.arrow')
+    with DefaultScope.overwrite_default_scope('xemap'):
+        metric = METRICS.build(config.test_evaluator)
+    expected = ((0.1 + 0) / 2, (0.2 + 0.5) / 2, (0.3 + 1) / 2, (0.4 + 1) / 2)
+    assert metric.scorer.mean_box == pytest.approx(expected)
+    options['train_dataloader.dataset.ann_file'] = 'none.arrow'
+    assert load_config('mlcm_small_synthetic', options).test_evaluator.mean_box is None
 
 
 def test_bounds_belong_to_their_data_set():

@@ -1,4 +1,4 @@
-"""MLCM's exported files give its boxes, of letterboxed images too."""
+"""MLCM's exported files give its boxes, of several images at a time, letterboxed ones among them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from xemap.export import export_model, tokenize
 from xemap.structures import XeMapDataSample
 
 SIZE = (64, 64)
-TEXTS = [['tanks'], ['the lake', 'the road next to the old harbor', 'houses']]
 READER = dict(language_model=dict(type='WordSentenceEncoder', name='minilm'), text_width=None, num_added=1, grid=(4, 4))
 
 
@@ -26,27 +25,38 @@ def exported(request, tmp_path_factory):
     return model, out, export_model(model, SIZE, out)
 
 
-def answers(model, image, texts, content):
-    sample = XeMapDataSample(metainfo={'img_shape': SIZE, 'content': content})
-    sample.texts = texts
+WHOLE, LETTERBOXED = (0, 0, 64, 64), (16, 0, 48, 64)
+
+
+def answers(model, images, texts, contents, image_idx):
+    samples = [XeMapDataSample(metainfo={'img_shape': SIZE, 'content': content}) for content in contents]
+    for number, sample in enumerate(samples):
+        sample.texts = [text for text, index in zip(texts, image_idx) if index == number]
     with torch.no_grad():
-        (features,) = model.extract(image, [sample])
+        (features,) = model.extract(images, samples)
         return model.head.corners(features.box, SIZE), model.head.score_logits(features.fusion).sigmoid()
 
 
-@pytest.mark.parametrize('content', [(0, 0, 64, 64), (16, 0, 48, 64)])
-@pytest.mark.parametrize('texts', TEXTS)
-def test_both_files_equal_the_network(exported, texts, content):
+@pytest.mark.parametrize(
+    'texts, contents, image_idx',
+    [
+        (['tanks'], [WHOLE], [0]),
+        (['the lake', 'the road next to the old harbor', 'houses'], [LETTERBOXED], [0, 0, 0]),
+        (['the lake', 'the road next to the old harbor', 'the lake', 'a'], [LETTERBOXED, WHOLE], [0, 0, 1, 1]),
+    ],
+)
+def test_both_files_equal_the_network(exported, texts, contents, image_idx):
     onnxruntime = pytest.importorskip('onnxruntime')
     model, out, _ = exported
-    image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
-    padding = torch.ones(1, *SIZE, dtype=torch.bool)
-    padding[:, content[1] : content[3], content[0] : content[2]] = False
-    expected = answers(model, image, texts, content)
-    given = (image, *tokenize(model, texts), padding)
+    images = torch.randn(len(contents), 3, *SIZE, generator=torch.Generator().manual_seed(9))
+    padding = torch.ones(len(contents), *SIZE, dtype=torch.bool)
+    for mask, (x0, y0, x1, y1) in zip(padding, contents):
+        mask[y0:y1, x0:x1] = False
+    expected = answers(model, images, texts, contents, image_idx)
+    given = (images, padding, *tokenize(model, texts), torch.tensor(image_idx))
     program = torch.export.load(out / 'model.pt2').module()
     session = onnxruntime.InferenceSession(str(out / 'model.onnx'), providers=['CPUExecutionProvider'])
-    names = ('image', 'token_ids', 'attention_mask', 'padding')
+    names = ('image', 'padding', 'token_ids', 'attention_mask', 'image_idx')
     with torch.no_grad():
         results = program(*given), session.run(None, {name: value.numpy() for name, value in zip(names, given)})
     for boxes, scores in results:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from xemap.errors import ConfigError
 from xemap.inference import XeMapInferencer
 from xemap.models import Localizer
 from xemap.registry import MODELS
@@ -62,6 +63,14 @@ def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
     assert [feature['properties']['box_px'] for feature in features] == [[110, 100, 150, 140]]
     assert features[0]['properties']['score'] == pytest.approx(1600 / 4096, abs=1e-4)
     assert json.loads((tmp_path / 'blue.geojson').read_text())['features'] == []
+
+
+def test_boxes_without_scores_are_refused_over_windows(image, monkeypatch):
+    inferencer = XeMapInferencer(Config(dict(model=dict(type='SpotBoxes'))))
+    monkeypatch.setattr(SpotBoxes, 'scored', False)
+    with pytest.raises(ConfigError, match='SpotBoxes scores every box 1.*mode "resize".*with_score=True'):
+        inferencer(image, 'red', mode='tile', tile=128)
+    assert inferencer(image, 'red').box_answers.boxes()[0].tolist() == [110, 100, 150, 140]
 
 
 def test_a_box_without_the_area_asked_for_is_left_out(inferencer, image):

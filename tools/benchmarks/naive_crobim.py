@@ -29,8 +29,9 @@ class NaiveCroBIM(CroBIM):
     ) -> Iterator[FusedTokens]:
         """As :meth:`xemap.models.localizers.CroBIM.fuse`, all pairs at once."""
         image_idx = torch.tensor([i for i, queries in enumerate(texts) for _ in queries], device=inputs.device)
-        encoded = self.encode(inputs[image_idx], [text for queries in texts for text in queries])
+        images = self.encode_images(inputs[image_idx])
+        tokens = self.language_model.tokenize([text for queries in texts for text in queries])
         each = torch.arange(len(image_idx), device=inputs.device)
-        vision, shapes, text, padding = self.interact(encoded, each, each)
+        vision, shapes, text, padding = self.interact(images, self.encode_texts(*tokens), each, each)
         size = (inputs.shape[-2], inputs.shape[-1])
         yield FusedTokens(vision, shapes, text, padding, size, [len(queries) for queries in texts])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A trained XeMap-Network as files that run without this package: torch.export and ONNX.
+"""A trained network as files that run without this package: torch.export and ONNX.
 
     python tools/deploy/export_model.py --out exported
     python tools/deploy/export_model.py --config CONFIG --checkpoint CHECKPOINT --out exported --format pt2

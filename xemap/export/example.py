@@ -28,10 +28,13 @@ else:
     image = image if about['image']['channels'] == 'BGR' else image[..., ::-1]
     image = ((image - about['image']['mean']) / about['image']['std']).astype(np.float32).transpose(2, 0, 1)[None]
     tokenizer = Tokenizer.from_file(str(folder / 'tokenizer/tokenizer.json'))
-    tokenizer.enable_truncation(about['text']['max_tokens'])
-    tokenizer.enable_padding(length=about['text']['max_tokens'] if about['text']['padding'] == 'max_length' else None)
+    most = about['text']['max_tokens']
+    tokenizer.no_truncation()
+    if about['text']['keeps_end']:  # a text that is cut ends with the tokenizer's special token
+        tokenizer.enable_truncation(most)
+    tokenizer.enable_padding(length=most if about['text']['padding'] == 'max_length' else None)
     texts = tokenizer.encode_batch(sys.argv[2:])
-    ids, mask = (np.array([getattr(text, key) for text in texts]) for key in ('ids', 'attention_mask'))
+    ids, mask = (np.array([getattr(text, key)[:most] for text in texts]) for key in ('ids', 'attention_mask'))
     given = {'image': image, 'token_ids': ids, 'attention_mask': mask, 'image_idx': np.zeros(len(ids), np.int64)}
     given['padding'] = np.zeros((1, *size), bool)
     for name, result in zip(names[1], session.run(names[1], {name: given[name] for name in names[0]})):

@@ -16,18 +16,9 @@ from torch import Tensor, nn
 from xemap import __version__
 from xemap.datasets.transforms import Letterbox
 from xemap.errors import ConfigError
-from xemap.export.modules import (
-    PAIR_INPUTS,
-    ImageSide,
-    QuerySide,
-    WholeGrounding,
-    WholeNetwork,
-    batches_of_any_size,
-    whole_network,
-)
+from xemap.export.halves import halves_of
+from xemap.export.modules import ExportModule, ImageSide, QuerySide, WholeNetwork, exportable
 from xemap.files import replacing, write_json, write_text
-
-Exported = WholeNetwork | WholeGrounding | ImageSide | QuerySide
 
 FORMATS = {
     'pt2': 'model.pt2',
@@ -72,11 +63,10 @@ def export_model(
     """Write a network in several formats, its tokenizer, and ``export.json``, which says how to feed them.
 
     Args:
-        network: an :class:`~xemap.models.localizers.XeMapNetwork` or :class:`~xemap.models.localizers.MLCM` on the CPU.
+        network: one of the kinds that :func:`~xemap.export.halves.halves_of` knows, on the CPU.
         size: (height, width) of the image; the only one that exported files take.
         out: folder.
-        formats: some of :data:`FORMATS`; None = all that the network has. Image encoder and query decoder
-            are XeMap-Network's.
+        formats: some of :data:`FORMATS`; None = all that the network has. MLCM has the whole network only.
         source: what the model is, for ``export.json``: ``model``, ``weights``, ``weights_hash``.
 
     Returns:
@@ -88,25 +78,23 @@ def export_model(
     """
     if min(size) < MIN_SIDE:
         raise ConfigError(f'size {size[0]} x {size[1]}; give at least {MIN_SIDE} pixels each way')
-    whole = whole_network(network)
-    known = tuple(FORMATS) if isinstance(whole, WholeNetwork) else tuple(FORMATS)[:2]
+    halves = halves_of(network, size)
+    known = tuple(FORMATS) if halves.encoded else ('pt2', 'onnx')
     formats = known if formats is None else formats
     if not formats or not set(formats) <= set(known):
         raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(known)} for {type(network).__name__}')
     if set(formats) != {'pt2'}:
         _require_onnx()
     out = Path(out)
+    whole = WholeNetwork(halves)
     files = []
     for kind in dict.fromkeys(formats):
         path = out / FORMATS[kind]
         if kind == 'pt2':
-            difference = write_program(whole, size, path)
+            difference = write_program(whole, path)
         else:
-            modules: dict[str, Callable[[], Exported]] = {
-                'image-onnx': lambda: ImageSide(network),
-                'query-onnx': lambda: QuerySide(network, size),
-            }
-            difference = write_onnx(modules.get(kind, lambda: whole)(), size, path)
+            module = {'image-onnx': ImageSide, 'query-onnx': QuerySide}.get(kind, WholeNetwork)
+            difference = write_onnx(module(halves), path)
         files.append({'format': kind, 'file': path.name, 'bytes': path.stat().st_size, 'max_difference': difference})
     encoder = whole.network.language_model
     encoder.tokenizer.save_pretrained(out / 'tokenizer')
@@ -115,26 +103,31 @@ def export_model(
         'xemap': __version__,
         **(source or {}),
         'files': files,
-        'reference': _write_reference(whole, size, out / 'reference.npz'),
+        'reference': _write_reference(whole, out / 'reference.npz'),
         'image': {
             'height': size[0],
             'width': size[1],
             'resize': {**RESIZE, 'keeps_aspect_ratio': any(isinstance(s, Letterbox) for s in whole.network._pipeline)},
             'channels': 'BGR' if preprocessor._channel_conversion else 'RGB',
-            'mean': preprocessor.mean.flatten().tolist(),
-            'std': preprocessor.std.flatten().tolist(),
+            'mean': preprocessor.mean.flatten().tolist() if preprocessor._enable_normalize else [0.0] * 3,
+            'std': preprocessor.std.flatten().tolist() if preprocessor._enable_normalize else [1.0] * 3,
         },
-        'text': {'tokenizer': 'tokenizer', 'max_tokens': encoder.max_tokens, 'padding': encoder.padding},
+        'text': {
+            'tokenizer': 'tokenizer',
+            'max_tokens': encoder.max_tokens,
+            'padding': encoder.padding,
+            'keeps_end': getattr(encoder, 'truncation', 'keep_end') == 'keep_end',
+        },
     }
     write_text(out / 'example.py', (Path(__file__).parent / 'example.py').read_text())
     write_json(out / 'export.json', about)
     return about
 
 
-def _write_reference(whole: Exported, size: tuple[int, int], path: Path) -> dict[str, Any]:
+def _write_reference(whole: WholeNetwork, path: Path) -> dict[str, Any]:
     """Inputs and outputs of the whole network, by name, with which other programs check themselves."""
     texts = CHECKS[-1]
-    inputs = whole.example(size, texts)
+    inputs = whole.example(texts)
     with torch.no_grad():
         outputs = _listed(whole(*inputs))
     arrays = dict(zip((*whole.inputs, *whole.outputs), (value.numpy() for value in (*inputs, *outputs))))
@@ -143,7 +136,7 @@ def _write_reference(whole: Exported, size: tuple[int, int], path: Path) -> dict
     return {'file': path.name, 'texts': texts, 'inputs': whole.inputs, 'outputs': whole.outputs}
 
 
-def write_program(whole: Exported, size: tuple[int, int], path: str | Path) -> float:
+def write_program(whole: WholeNetwork, path: str | Path) -> float:
     """Write a torch.export program; numbers of images and queries and, unless fixed, text length are dynamic.
 
     Returns:
@@ -157,15 +150,16 @@ def write_program(whole: Exported, size: tuple[int, int], path: str | Path) -> f
         'queries': torch.export.Dim('queries', min=1, max=MAX_QUERIES),
         'tokens': torch.export.Dim('tokens', min=1, max=whole.network.language_model.max_tokens),
     }
-    shapes = tuple({i: dims[axis] for i, axis in axes.items()} for axes in _axes(whole).values())[: len(whole.inputs)]
-    with torch.no_grad(), replacing(path) as part, batches_of_any_size():
-        program = torch.export.export(whole, whole.example(size, EXAMPLE), dynamic_shapes=shapes, strict=False)
+    axes = whole.axes()
+    shapes = tuple({i: dims[axis] for i, axis in axes[name].items()} for name in whole.inputs)
+    with torch.no_grad(), replacing(path) as part, exportable():
+        program = torch.export.export(whole, whole.example(EXAMPLE), dynamic_shapes=(shapes,), strict=False)
         torch.export.save(program, part)
         run = torch.export.load(part).module()
-        return _difference(whole, size, lambda *inputs: _listed(run(*inputs)), Path(path))
+        return _difference(whole, lambda *inputs: _listed(run(*inputs)), Path(path))
 
 
-def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> float:
+def write_onnx(module: ExportModule, path: str | Path) -> float:
     """Write an ONNX file; numbers of images and queries and, unless fixed, text length are dynamic.
 
     Returns:
@@ -175,17 +169,17 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
         ConfigError: it is larger than :data:`TOLERANCE`, or onnx or onnxruntime are not installed.
     """
     onnx, onnxruntime = _require_onnx()
-    with torch.no_grad(), replacing(path) as part, warnings.catch_warnings(), batches_of_any_size():
+    with torch.no_grad(), replacing(path) as part, warnings.catch_warnings(), exportable():
         # The tracing exporter: the newer one needs onnxscript. It follows one path only and warns of each place where
         # another were possible; the check below is the answer.
         warnings.simplefilter('ignore')
         torch.onnx.export(
             module,
-            module.example(size, EXAMPLE),
+            module.example(EXAMPLE),
             str(part),
             input_names=list(module.inputs),
             output_names=list(module.outputs),
-            dynamic_axes=_axes(module),
+            dynamic_axes=module.axes(),
             opset_version=OPSET,
             dynamo=False,
         )
@@ -196,31 +190,17 @@ def write_onnx(module: Exported, size: tuple[int, int], path: str | Path) -> flo
             outputs = session.run(None, {name: value.numpy() for name, value in zip(module.inputs, given)})
             return [torch.from_numpy(np.asarray(value)) for value in outputs]
 
-        return _difference(module, size, run, Path(path))
-
-
-def _axes(module: Exported) -> dict[str, dict[int, str]]:
-    """Names of the axes that are dynamic, by input, then by output."""
-    tokens = {} if module.network.language_model.padding == 'max_length' else {1: 'tokens'}
-    queries: dict[int, str] = {0: 'queries'}
-    images = {} if isinstance(module, WholeGrounding) else {0: 'images'}
-    names = {name: images for name in module.inputs if name not in (*PAIR_INPUTS, 'positions')}
-    if 'token_ids' not in module.inputs:
-        return names | {'tokens': {0: 'images'}}
-    text = {'token_ids': queries | tokens, 'attention_mask': queries | tokens, 'image_idx': queries}
-    fixed: dict[str, dict[int, str]] = {'positions': {}} if 'positions' in module.inputs else {}
-    axes = names | text | fixed
-    return {name: axes[name] for name in module.inputs} | {name: queries for name in module.outputs}
+        return _difference(module, run, Path(path))
 
 
 def _listed(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
     return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
-def _difference(module: Exported, size: tuple[int, int], run: Callable[..., list[Tensor]], path: Path) -> float:
+def _difference(module: ExportModule, run: Callable[..., list[Tensor]], path: Path) -> float:
     largest = 0.0
     for texts in CHECKS:
-        inputs = module.example(size, texts)
+        inputs = module.example(texts)
         for expected, actual in zip(_listed(module(*inputs)), run(*inputs), strict=True):
             same = expected.shape == actual.shape
             largest = max(largest, float((expected - actual).abs().max()) if same else float('inf'))

@@ -182,6 +182,11 @@ class XeMapInferencer:
                 f"tile={tile} is smaller than the model's stride of {self.localizer.stride} pixels; give a larger one, "
                 'as 1024'
             )
+        if self.localizer.form == BoxAnswers.form and not self.localizer.scored:
+            raise ConfigError(
+                f'{type(self.localizer).__name__} scores every box 1, and of the boxes of all windows the highest '
+                'score counts; give mode "resize", or a model trained with model.head.with_score=True'
+            )
 
     def _answer(self, images: Sequence[np.ndarray], queries: Sequence[str]) -> list[Answers]:
         return self.localizer.localize(images, [queries] * len(images))

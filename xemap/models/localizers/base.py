@@ -100,6 +100,11 @@ class Localizer(BaseModel, AdaptsWeights):
         """The smallest side, in pixels, of an image that the model can see something in."""
         return 1
 
+    @property
+    def scored(self) -> bool:
+        """Whether the scores of its boxes tell which of several is the better one, as windows of one image need."""
+        return True
+
     def forward(self, inputs: Sequence[Tensor] | Tensor, data_samples: list[XeMapDataSample], mode: str = 'predict'):
         """Run on a batch of MMEngine.
 

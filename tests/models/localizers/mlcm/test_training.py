@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
 
+from tests.models.localizers.config_changes import changes
 from tests.models.localizers.localizer_tester import TEXTS, make_images
 from tests.models.localizers.mlcm.test_arithmetic import ABLATIONS
 from tests.models.localizers.mlcm.tiny import TEXT_WIDTH, build, tiny_mlcm
+from xemap.datasets.transforms import RandomScaleCrop
 from xemap.engine import load_config
 from xemap.evaluation import box_metrics
 from xemap.models.localizers.mlcm import WordSentenceEncoder
-from xemap.structures import XeMapDataSample
+from xemap.registry import TRANSFORMS
+from xemap.structures import PolygonRegion, Query, XeMapDataSample
 
 CONFIGS = Path(__file__).parents[4] / 'configs/mlcm'
 PAPER = 'mlcm_r50_bert_640_dior-rsvg'
@@ -121,11 +125,70 @@ def test_every_parameter_has_a_gradient(options):
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
+CHANGED: dict[str, dict] = {
+    'a-no-mlcm': {'model.num_decoder_layers': 0},
+    **{f'{name}-{"-".join(memory)}': {'model.memory': memory} for name, memory in ABLATIONS.items() if name != 'full'},
+    'L2': {'model.num_decoder_layers': 2},
+    'L6': {'model.num_decoder_layers': 6},
+    'legacy': {
+        'model.legacy': True,
+        'model.data_preprocessor.rgb_to_bgr': True,
+        'val_evaluator.protocol': 'legacy',
+        'test_evaluator.protocol': 'legacy',
+    },
+}
+"""What a config changes of the paper's, and nothing else."""
+
+
+@pytest.mark.parametrize('name', CHANGED)
+def test_a_config_changes_what_its_name_says_and_nothing_else(name):
+    path = CONFIGS / f'{PAPER}_{name}.py'
+    assert changes(path, CONFIGS / f'{PAPER}.py') == CHANGED[name]
+
+
+def test_augmentation_keeps_referents_whole_and_boxes_on_them():
+    """The last step finds the colored square where the box says; it is cropped, shrunk, moved and mirrored."""
+    pipeline = [step for step in load_config(CONFIGS / f'{PAPER}_aug.py').train_pipeline if step.type != 'LoadImage']
+    assert [step.type for step in pipeline[:3]] == ['RandomScaleCrop', 'Letterbox', 'RandomFlip']
+    assert set(changes(CONFIGS / f'{PAPER}_aug.py', CONFIGS / f'{PAPER}.py')) == {
+        'train_pipeline', 'train_dataloader.dataset.pipeline',
+    }  # fmt: skip
+    with DefaultScope.overwrite_default_scope('xemap'):
+        steps = [TRANSFORMS.build(step) for step in pipeline if step.type != 'PhotometricAugment']  # moves nothing
+    image = np.zeros((800, 800, 3), np.uint8)
+    image[160:320, 480:560] = 255
+    region = PolygonRegion([np.array([[480, 160], [560, 160], [560, 320], [480, 320]], float)])
+    crops, placed = 0, set()
+    for seed in range(16, 28):
+        texts = ['the white hangar', 'the hangar on the right'][: 1 + seed % 2]
+        results = dict(
+            img=image.copy(), img_shape=(800, 800), ori_shape=(800, 800), rng=np.random.default_rng(seed),
+            queries=[Query(text, region) for text in texts],
+        )  # fmt: skip
+        for step in steps:
+            results = step(results)
+            crops += bool(results.get('crop')) and isinstance(step, RandomScaleCrop)
+            assert not (seed % 2 and results.get('crop'))  # a place in words: the image stays whole
+        packed, sample = results['inputs'], results['data_samples']
+        x0, y0, x1, y1 = sample.gt_boxes[0].tolist()
+        seen = packed.float().mean(0) > 180
+        rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
+        found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert [float(v) for v in found] == pytest.approx([x0, y0, x1, y1], abs=2.5)
+        placed.add((round(x0), round(y0)))
+        if seed % 2:  # and is mirrored with its word
+            content = sample.content
+            side = 'right' if (x0 + x1) / 2 > (content[0] + content[2]) / 2 else 'left'
+            assert side in sample.texts[1]
+    assert crops >= 3 and len(placed) > 6
+
+
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('*bert*.py')), ids=lambda path: path.stem)
 def test_configs_build_what_their_name_says(path):
     config = load_config(path)
     config.model.update(detr=None, width=64, feedforward=64, num_encoder_layers=1, num_fusion_layers=1)
     config.model.language_model.name = 'minilm'
+    config.model.backbone.update(init_cfg=None)
     model = build(config.model)
     number = {'_L2': 2, '_L6': 6}.get(path.stem[-3:], 0 if 'a-no-mlcm' in path.stem or 'transvg' in path.stem else 1)
     assert (0 if model.decoder is None else len(model.decoder.layers)) == number

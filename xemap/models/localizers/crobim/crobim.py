@@ -20,21 +20,29 @@ from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS
 
 
-class Encoded(NamedTuple):
-    """What is computed once: per image, and per distinct text.
+class EncodedImages(NamedTuple):
+    """What is computed once per image.
 
     Attributes:
         levels: (B, C_i, H_i, W_i) of every stage of the image encoder.
         prompts: (B, N_p, D_l), or None.
-        ids, padding: (T, max_tokens) of the distinct texts.
-        text: (T, max_tokens, D_l), read without prompts.
     """
 
     levels: Sequence[Tensor]
     prompts: Tensor | None
+
+
+class EncodedTexts(NamedTuple):
+    """What is computed once per distinct text.
+
+    Attributes:
+        ids, padding: (T, max_tokens); True = padding.
+        states: (T, max_tokens, D_l), read without prompts.
+    """
+
     ids: Tensor
     padding: Tensor
-    text: Tensor
+    states: Tensor
 
 
 @MODELS.register_module()
@@ -100,18 +108,18 @@ class CroBIM(FusingLocalizer):
         self, inputs: Tensor, texts: Sequence[Sequence[str]], max_pairs: int | None = None
     ) -> Iterator[FusedTokens]:
         pairs, distinct = index_pairs(texts, inputs.device)
-        encoded = self.encode(inputs, distinct)
+        images = self.encode_images(inputs)
+        encoded = self.encode_texts(*self.language_model.tokenize(distinct))
         size = (inputs.shape[-2], inputs.shape[-1])
         for group in pairs.split(max_pairs):
-            vision, shapes, text, padding = self.interact(encoded, group.image_idx, group.text_idx)
+            vision, shapes, text, padding = self.interact(images, encoded, group.image_idx, group.text_idx)
             yield FusedTokens(vision, shapes, text, padding, size, group.counts)
 
-    def encode(self, inputs: Tensor, texts: list[str]) -> Encoded:
-        """What depends on an image alone or on a text alone.
+    def encode_images(self, inputs: Tensor) -> EncodedImages:
+        """What depends on an image alone.
 
         Args:
             inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`.
-            texts: T distinct texts.
 
         Raises:
             ConfigError: sides that are no multiples, or a backbone of other channels.
@@ -125,28 +133,35 @@ class CroBIM(FusingLocalizer):
         channels = tuple(level.shape[1] for level in levels)
         if channels != self.in_channels:
             raise ConfigError(f'CroBIM: in_channels is {self.in_channels}; the backbone returns {channels}, use these')
-        ids, padding = self.language_model.tokenize(texts)
-        text, _ = self.language_model.encode(ids, padding)
-        return Encoded(levels, None if self.prompts is None else self.prompts(levels), ids, padding, text)
+        return EncodedImages(levels, None if self.prompts is None else self.prompts(levels))
+
+    def encode_texts(self, ids: Tensor, padding: Tensor) -> EncodedTexts:
+        """What depends on a text alone.
+
+        Args:
+            ids, padding: (T, max_tokens) of T distinct texts, see
+                :meth:`~xemap.models.localizers.crobim.prompted_text.PromptedTextEncoder.tokenize`.
+        """
+        return EncodedTexts(ids, padding, self.language_model.encode(ids, padding)[0])
 
     def interact(
-        self, encoded: Encoded, image_idx: Tensor, text_idx: Tensor
+        self, images: EncodedImages, texts: EncodedTexts, image_idx: Tensor, text_idx: Tensor
     ) -> tuple[Tensor, LevelShapes, Tensor, Tensor]:
         """Let N pairs of images and texts interact.
 
         Args:
-            encoded: what :meth:`encode` gave.
+            images, texts: from :meth:`encode_images` and :meth:`encode_texts`.
             image_idx, text_idx: (N,) the pairs.
 
         Returns:
             image tokens (N, P, D), the levels' (h, w), text tokens (N, S, D) and their padding (N, S).
         """
-        text, padding = encoded.text[text_idx], encoded.padding[text_idx]
-        aggregated = [stage(level, text, padding, image_idx) for stage, level in zip(self.aggregation, encoded.levels)]
+        text, padding = texts.states[text_idx], texts.padding[text_idx]
+        aggregated = [stage(level, text, padding, image_idx) for stage, level in zip(self.aggregation, images.levels)]
         levels, scores = [list(part) for part in zip(*aggregated)]
         if self.compensation is not None:
             words = padding if self.aggregation[0].attend == 'words' else None
             levels = self.compensation(levels, scores, words)
-        if encoded.prompts is not None:
-            text, padding = self.language_model.encode(encoded.ids[text_idx], padding, encoded.prompts[image_idx])
+        if images.prompts is not None:
+            text, padding = self.language_model.encode(texts.ids[text_idx], padding, images.prompts[image_idx])
         return *self.decoder(levels, text, padding), padding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,8 @@ def deficit_map(scores: Sequence[Tensor], sizes: Sequence[tuple[int, int]], padd
             else:
                 keep = (~padding).float()[:, None]  # (N, 1, S)
                 mean = (score * keep).sum(-1) / keep.sum(-1)
-            coarse = F.adaptive_avg_pool2d(mean.view(-1, 1, *size), sizes[-1])[:, 0]
+            window = (size[0] // sizes[-1][0], size[1] // sizes[-1][1])
+            coarse = F.avg_pool2d(mean.view(-1, 1, *size), window)[:, 0]
             low, high = coarse.amin((1, 2), keepdim=True), coarse.amax((1, 2), keepdim=True)
             maps.append((coarse - low) / (high - low).clamp(min=1e-6))
         return torch.stack([(a - b).abs() for a, b in zip(maps, maps[1:])]).sum(0)
@@ -101,8 +103,11 @@ class DeficitCompensation(nn.Module):
         Returns:
             (N, K) int64, row by row.
         """
-        count = round(self.top_ratio * deficit[0].numel())
-        return deficit.flatten(1).sort(dim=1, descending=True, stable=True).indices[:, :count]
+        count = round(self.top_ratio * math.prod(_size(deficit)))
+        cells = deficit.flatten(1)
+        if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK takes the lower index of a tie first
+            return cells.topk(count, dim=1).indices
+        return cells.sort(dim=1, descending=True, stable=True).indices[:, :count]
 
     def forward(self, levels: Sequence[Tensor], scores: Sequence[Tensor], padding: Tensor | None) -> list[Tensor]:
         """Compensate the features of N pairs.
@@ -115,13 +120,13 @@ class DeficitCompensation(nn.Module):
         Returns:
             the levels, changed in the chosen regions and stages only.
         """
-        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
+        sizes = [_size(level) for level in levels]
         regions = self.top_regions(deficit_map(scores, sizes, padding))
         levels = list(levels)
-        if not regions.numel():
+        if not regions.shape[1]:
             return levels
         cells = sizes[-1][0] * sizes[-1][1]
-        rows = (regions + torch.arange(len(regions), device=regions.device)[:, None] * cells).flatten()  # (N * K,)
+        rows = (regions + torch.arange(regions.shape[0], device=regions.device)[:, None] * cells).flatten()  # (N * K,)
         split = {stage: _to_patches(levels[stage], sizes[-1]) for stage in self.stages}
 
         parts = []
@@ -136,22 +141,28 @@ class DeficitCompensation(nn.Module):
         grid = tokens.transpose(1, 2).unflatten(-1, (self.patch, self.patch))
         for stage, project in zip(self.stages, self.proj_out):
             patches = split[stage]
-            side = (patches.shape[1], patches.shape[2])
+            side = (int(patches.shape[1]), int(patches.shape[2]))
             update = project(F.adaptive_avg_pool2d(grid, side).permute(0, 2, 3, 1)).to(patches.dtype)
             write = patches.index_add if self.write_back == 'add' else patches.index_copy
-            levels[stage] = _from_patches(write(0, rows, update), len(regions), sizes[-1])
+            levels[stage] = _from_patches(write(0, rows, update), sizes[-1])
         return levels
+
+
+def _size(maps: Tensor) -> tuple[int, int]:
+    """Height and width as numbers, while a graph is recorded too: an exported network has one size of input."""
+    return int(maps.shape[-2]), int(maps.shape[-1])
 
 
 def _to_patches(level: Tensor, grid: tuple[int, int]) -> Tensor:
     """(N, C, H, W) to (N * cells, p, q, C), the patches under the cells of a grid, row by row."""
-    n, channels, height, width = level.shape
+    n, channels = level.shape[:2]
+    height, width = _size(level)
     p, q = height // grid[0], width // grid[1]
     return level.view(n, channels, grid[0], p, grid[1], q).permute(0, 2, 4, 3, 5, 1).reshape(-1, p, q, channels)
 
 
-def _from_patches(patches: Tensor, number: int, grid: tuple[int, int]) -> Tensor:
+def _from_patches(patches: Tensor, grid: tuple[int, int]) -> Tensor:
     """The inverse of :func:`_to_patches`."""
     _, p, q, channels = patches.shape
-    view = patches.view(number, *grid, p, q, channels).permute(0, 5, 1, 3, 2, 4)
-    return view.reshape(number, channels, grid[0] * p, grid[1] * q)
+    view = patches.view(-1, *grid, p, q, channels).permute(0, 5, 1, 3, 2, 4)
+    return view.reshape(-1, channels, grid[0] * p, grid[1] * q)

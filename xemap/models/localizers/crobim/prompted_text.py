@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xemap.errors import ConfigError, DataError
+from xemap.errors import ConfigError
 from xemap.models.text_encoders import HuggingFaceTextEncoder
 from xemap.registry import MODELS
 
@@ -43,7 +43,16 @@ class PromptedTextEncoder(HuggingFaceTextEncoder):
                 f'text encoder "{name}" is of type {self.model.config.model_type}; prompts need a BERT, which takes '
                 'positions as they are given'
             )
-        self.truncation = truncation
+        self.truncation, self.padding = truncation, 'max_length'
+
+    def encoder_inputs(self, texts: list[str]) -> dict[str, Tensor]:
+        tokens = super().encoder_inputs(texts)
+        if self.truncation == 'keep_end':
+            return tokens
+        length = self.max_tokens
+        rows = [row[:length] for row in self.tokenizer(texts, verbose=False)['input_ids']]
+        cut = self.tokenizer.pad({'input_ids': rows}, padding='max_length', max_length=length, return_tensors='pt')
+        return {key: value.to(tokens['input_ids'].device) for key, value in cut.items()}
 
     def tokenize(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Tokens of T texts.
@@ -54,21 +63,8 @@ class PromptedTextEncoder(HuggingFaceTextEncoder):
         Raises:
             DataError: an empty text.
         """
-        for text in texts:
-            if not text.strip():
-                raise DataError(f'query {text!r} is empty; remove it or give it words')
-        length = self.max_tokens
-        if self.truncation == 'hard':
-            rows = [row[:length] for row in self.tokenizer(texts, verbose=False)['input_ids']]
-            cut = {'input_ids': rows}
-            tokens = self.tokenizer.pad(cut, padding='max_length', max_length=length, return_tensors='pt')
-        else:
-            tokens = self.tokenizer(
-                texts, padding='max_length', truncation=True, max_length=length, return_tensors='pt', verbose=False
-            )
-        self._warn_of_cut(texts, tokens['attention_mask'])
-        device = next(self.model.parameters()).device
-        return tokens['input_ids'].to(device), ~tokens['attention_mask'].bool().to(device)
+        tokens = self.encoder_inputs(texts)
+        return tokens['input_ids'], tokens['attention_mask'] == 0
 
     def encode(self, ids: Tensor, padding: Tensor, prompts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden states of the last layer.

@@ -75,4 +75,5 @@ def _to_tokens(features: Tensor) -> tuple[Tensor, tuple[int, int]]:
 
 
 def _to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    return tokens.transpose(1, 2).unflatten(-1, tuple(size))
+    # Not unflatten: ONNX would make the number of images a constant.
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], tokens.shape[2], *size)

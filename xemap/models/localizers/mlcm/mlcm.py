@@ -127,6 +127,10 @@ class MLCM(NetworkLocalizer):
         self.head = MODELS.build({**head, 'width': width, 'legacy': legacy})
         self.freeze(frozen)
 
+    @property
+    def scored(self) -> bool:
+        return getattr(self.head, 'score', None) is not None
+
     def _build_language_model(self, config: dict | None, text_width: int | None) -> int:
         if config is None:
             self.language_model = None
@@ -237,7 +241,7 @@ class MLCM(NetworkLocalizer):
                 # Nearest neighbor, from one level to the next.
                 padding = F.interpolate(padding[:, None].float(), level.shape[-2:])[:, 0].bool()
             paddings.append(None if padding is None else padding.flatten(1))
-            positions.append(_tokens(self.image_pos(padding, level)).expand(len(images), -1, -1).to(level.dtype))
+            positions.append(_tokens(self.image_pos(padding, level)).expand(images.shape[0], -1, -1).to(level.dtype))
         tokens = [_tokens(level) for level in levels]
         grid, first, pos = (levels[0].shape[-2], levels[0].shape[-1]), paddings[0], positions[0]
         if self.decoder is None:
@@ -248,7 +252,7 @@ class MLCM(NetworkLocalizer):
         side = self.decoder.image_side(tokens[0], pos, memory)
         if self.memory != ('scales',):
             return EncodedImages(size, c5, grid, pos, first, side, None)
-        each = torch.arange(len(images), device=images.device)
+        each = torch.arange(images.shape[0], device=images.device)
         return EncodedImages(size, c5, grid, pos, first, side, self.decoder.text_side(side, each, None))
 
     def encode_states(self, words: Tensor, padding: Tensor, sentence: Tensor | None = None) -> EncodedTexts:
