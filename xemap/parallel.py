@@ -198,11 +198,11 @@ def run_jobs(
         while waiting or running:
             while waiting and len(running) < max(workers, 1):
                 name = waiting.pop(0)
-                ours, theirs = Pipe(duplex=False)
-                process = start_process(_work, (task, jobs[name], theirs), name)
-                running[ours] = name, process
+                receiver, sender = Pipe(duplex=False)
+                process = start_process(_work, (task, jobs[name], sender), name)
+                running[receiver] = name, process
                 on_progress(name, 0, 0)
-                theirs.close()  # so that the end of the process ends the pipe
+                sender.close()  # so that the end of the process ends the pipe
             for pipe in wait(list(running)):
                 assert isinstance(pipe, Connection)
                 name, process = running[pipe]

@@ -194,9 +194,9 @@ class AnnotationFile:
         if not -len(self) <= index < len(self):
             raise IndexError(f'image {index} of {len(self)}')
         index %= len(self)
-        which = int(np.searchsorted(self._starts, index, side='right')) - 1
+        batch = int(np.searchsorted(self._starts, index, side='right')) - 1
         with self._damage_named(f', row {index}'):
-            return _from_row(_read_row(self._batches[which], int(index - self._starts[which])))
+            return _from_row(_read_row(self._batches[batch], int(index - self._starts[batch])))
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[i] for i in range(len(self)))

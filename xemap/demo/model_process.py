@@ -101,10 +101,10 @@ class ModelProcess:
         self._pipe.close()
 
     def _start(self) -> None:
-        self._pipe, theirs = Pipe()
-        self._process = start_process(_serve, (self._build, theirs, str(self._storage.scratch)), 'model')
+        self._pipe, child_end = Pipe()
+        self._process = start_process(_serve, (self._build, child_end, str(self._storage.scratch)), 'model')
         self._awaited = True
-        theirs.close()  # so that the end of the process ends the pipe
+        child_end.close()  # so that the end of the process ends the pipe
 
     def _await_service(self) -> None:
         if self._awaited:

@@ -63,10 +63,10 @@ def warn_of_other_model(config: Mapping[str, Any], checkpoint: str | Path) -> No
         trained = config_of_checkpoint(checkpoint)
     except (CheckpointError, ConfigError):
         return
-    for key, here, there in model_differences(config.get('model') or {}, trained.get('model') or {}):
+    for key, value, trained_value in model_differences(config.get('model') or {}, trained.get('model') or {}):
         print_log(
-            f'{key} is {here} here and was {there} when {checkpoint} was trained; scores are not of the model as '
-            'trained', logger='current', level=30,
+            f'{key} is {value} here and was {trained_value} when {checkpoint} was trained; scores are not of the model '
+            'as trained', logger='current', level=30,
         )  # fmt: skip
 
 
@@ -81,18 +81,18 @@ def model_differences(
     for name in {**first, **second}:
         if name in _OF_TRAINING or str(name).startswith('loss'):
             continue
-        here, there = (side[name] if name in side else defaults.get(name, NOT_SET) for side in (first, second))
-        yield from _differences(here, there, f'{key}.{name}')
+        default = defaults.get(name, NOT_SET)
+        yield from _differences(first.get(name, default), second.get(name, default), f'{key}.{name}')
 
 
-def _differences(here: Any, there: Any, key: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(here, Mapping) and isinstance(there, Mapping):
-        yield from model_differences(here, there, key)
-    elif isinstance(here, (list, tuple)) and isinstance(there, (list, tuple)) and len(here) == len(there):
-        for i, pair in enumerate(zip(here, there)):
+def _differences(first: Any, second: Any, key: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        yield from model_differences(first, second, key)
+    elif isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)) and len(first) == len(second):
+        for i, pair in enumerate(zip(first, second)):
             yield from _differences(*pair, f'{key}.{i}')
-    elif _written(here) != _written(there) and not (isinstance(here, (int, float)) and here == there):
-        yield key, _written(here), _written(there)
+    elif _written(first) != _written(second) and not (isinstance(first, (int, float)) and first == second):
+        yield key, _written(first), _written(second)
 
 
 def _defaults(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -181,9 +181,9 @@ class MaskScorer:
         row = self._columns('mask', *mask_overlap(prediction, target)) | {'area_share': pixels / area, 'problem': None}
         return row | self._columns('floor_mask', pixels, area) if references else row
 
-    def _columns(self, name: str, both: int, either: int) -> Row:
-        iou = float(overlap_ratio(np.array([both]), np.array([either]), self.empty)[0])
-        return {f'{name}_iou': iou, f'{name}_intersection': both, f'{name}_union': either}
+    def _columns(self, name: str, intersection: int, union: int) -> Row:
+        iou = float(overlap_ratio(np.array([intersection]), np.array([union]), self.empty)[0])
+        return {f'{name}_iou': iou, f'{name}_intersection': intersection, f'{name}_union': union}
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,9 @@ class BoxScorer:
         return row
 
     def _columns(self, name: str, prediction: np.ndarray, target: np.ndarray, size: Size) -> Row:
-        both, either = box_areas(prediction[None], target[None], self.protocol, np.array(size))
-        iou = float(overlap_ratio(both, either, empty=0)[0])
-        return {f'{name}_iou': iou, f'{name}_intersection': float(both[0]), f'{name}_union': float(either[0])}
+        intersection, union = box_areas(prediction[None], target[None], self.protocol, np.array(size))
+        iou = float(overlap_ratio(intersection, union, empty=0)[0])
+        return {f'{name}_iou': iou, f'{name}_intersection': float(intersection[0]), f'{name}_union': float(union[0])}
 
 
 def gray_map(answer: Answers | np.ndarray, size: Size) -> np.ndarray:

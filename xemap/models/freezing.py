@@ -16,19 +16,19 @@ def find_part(model: nn.Module, name: str) -> nn.Module | nn.Parameter:
         ConfigError: there is none; the message names the parts where the name goes astray.
     """
     part: nn.Module = model
-    walked: list[str] = []
+    path: list[str] = []
     for step in name.split('.'):
         children: dict[str, nn.Module | nn.Parameter] = {
             **dict(part.named_parameters(recurse=False)), **dict(part.named_children())
         }  # fmt: skip
         if step not in children:
-            where = '.'.join(walked) or type(model).__name__
+            where = '.'.join(path) or type(model).__name__
             raise ConfigError(f'frozen: "{name}": "{step}" is no part of {where}; parts are {", ".join(children)}')
-        walked.append(step)
+        path.append(step)
         child = children[step]
         if isinstance(child, nn.Parameter):
-            if '.'.join(walked) != name:
-                raise ConfigError(f'frozen: "{name}": {".".join(walked)} is a parameter and has no parts')
+            if '.'.join(path) != name:
+                raise ConfigError(f'frozen: "{name}": {".".join(path)} is a parameter and has no parts')
             return child
         part = child
     return part

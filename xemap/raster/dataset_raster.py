@@ -63,29 +63,29 @@ class FileRaster(Raster):
 
     def _native(self, window, out_size, smooth):
         shrinks = out_size != (window[3] - window[1], window[2] - window[0])
-        how = dict(
+        options = dict(
             window=_window(window),
             out_shape=(len(self.bands), *out_size),
             resampling=Resampling.average if smooth and shrinks and self.averages else Resampling.nearest,
         )
         valid = None
         if self._flagged:  # first: where nothing has data, nothing need be decoded
-            valid = self._has_flag(window, how)
+            valid = self._has_flag(window, options)
             if not valid.any():
                 return np.zeros((len(self.bands), *out_size), self.dtype), valid
         with broken_file_named(self.name):
-            native = self._dataset.read(list(self.bands), **how)
+            native = self._dataset.read(list(self.bands), **options)
         if self._palette is not None:
             native = np.moveaxis(self._palette[np.minimum(native[0], len(self._palette) - 1)], 2, 0)
         if self._gray_levels is not None:
             native = self._gray_levels[native]
         return native, valid
 
-    def _has_flag(self, window: Window, how: dict) -> np.ndarray:
+    def _has_flag(self, window: Window, options: dict) -> np.ndarray:
         with broken_file_named(self.name):
             if self._sparse is not None and self._sparse.empty(window):
-                return np.zeros(how['out_shape'][1:], bool)
-            return self._dataset.read_masks(list(self.bands), **how).any(0)
+                return np.zeros(options['out_shape'][1:], bool)
+            return self._dataset.read_masks(list(self.bands), **options).any(0)
 
     def _has_data(self, window):
         size = window[3] - window[1], window[2] - window[0]

@@ -1,7 +1,7 @@
 """Overlap of masks and boxes: oIoU, mIoU, meanIoU, cumIoU and Pr@X, as pure functions.
 
-Two counts of every query are all that these scores need: the area in both prediction and target, I, and the area in
-either, U. With IoU = I / U,
+Two counts of every query are all that these scores need: the area of the intersection of prediction and target, I, and
+that of their union, U. With IoU = I / U,
 
 ==================  ======================================================================================
 oIoU, cumIoU        sum of I over sum of U: large referents weigh more; eq. (19) of CroBIM, eq. (17) of MLCM
@@ -72,13 +72,13 @@ def box_metrics(
         ConfigError: unknown protocol.
         DataError: no query, or boxes of wrong shapes or values.
     """
-    both, either = box_areas(predictions, targets, protocol, sizes)
-    cumiou, meaniou, shares = overlap_scores(both, either, strict=True, empty=0)
+    intersection, union = box_areas(predictions, targets, protocol, sizes)
+    cumiou, meaniou, shares = overlap_scores(intersection, union, strict=True, empty=0)
     return {'meaniou': meaniou, 'cumiou': cumiou, **shares}
 
 
 def mask_overlap(prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
-    """Pixels in both and in either of two (H, W) bool masks.
+    """Pixels in the intersection and in the union of two (H, W) bool masks.
 
     Raises:
         DataError: arrays of another type, or of different shapes.
@@ -89,12 +89,12 @@ def mask_overlap(prediction: np.ndarray, target: np.ndarray) -> tuple[int, int]:
             raise DataError(f'{name} mask of type {mask.dtype} and shape {mask.shape}; give (H, W) bool')
     if prediction.shape != target.shape:
         raise DataError(f'masks of {prediction.shape} and {target.shape}; bring them to one size')
-    both = int(np.count_nonzero(prediction & target))
-    return both, int(np.count_nonzero(prediction)) + int(np.count_nonzero(target)) - both
+    intersection = int(np.count_nonzero(prediction & target))
+    return intersection, int(np.count_nonzero(prediction)) + int(np.count_nonzero(target)) - intersection
 
 
 def box_overlap(predictions: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Area in both and in either box of each pair; a box's area is (x1 - x0) (y1 - y0).
+    """Area of the intersection and of the union of each pair of boxes; a box's area is (x1 - x0) (y1 - y0).
 
     Args:
         predictions: (M, 4) x0, y0, x1, y1; a box turned inside out, which a network may predict, is empty.
@@ -116,10 +116,10 @@ def box_overlap(predictions: np.ndarray, targets: np.ndarray) -> tuple[np.ndarra
     turned = (b[:, :2] > b[:, 2:]).any(1)
     if turned.any():
         raise DataError(f'target box {b[turned][0].tolist()}; give x0, y0, x1, y1 with x0 <= x1 and y0 <= y1')
-    both = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(0).prod(1)
+    intersection = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(0).prod(1)
     areas = (a[:, 2:] - a[:, :2]).clip(0).prod(1)
     # Rounding must not make a union smaller than its intersection.
-    return both, np.maximum(areas + (b[:, 2:] - b[:, :2]).prod(1) - both, both)
+    return intersection, np.maximum(areas + (b[:, 2:] - b[:, :2]).prod(1) - intersection, intersection)
 
 
 def box_areas(
@@ -166,12 +166,12 @@ def legacy_targets(targets: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def overlap_scores(
-    both: np.ndarray, either: np.ndarray, strict: bool = True, empty: float = 1
+    intersection: np.ndarray, union: np.ndarray, strict: bool = True, empty: float = 1
 ) -> tuple[float, float, dict[str, float]]:
     """Ratio of sums, mean of ratios, and Pr@X.
 
     Args:
-        both, either: (M,) intersection and union of each query.
+        intersection, union: (M,) intersection and union of each query.
         strict, empty: see :func:`mask_metrics`.
 
     Returns:
@@ -180,15 +180,15 @@ def overlap_scores(
     Raises:
         ConfigError, DataError: as :func:`mask_metrics`.
     """
-    if not len(both):
+    if not len(intersection):
         raise DataError('no query to score; give at least one prediction with its target')
-    iou = overlap_ratio(both, either, empty)
-    total = np.sum(either)
-    ratio_of_sums = float(np.sum(both) / total) if total else float(empty)
+    iou = overlap_ratio(intersection, union, empty)
+    total = np.sum(union)
+    ratio_of_sums = float(np.sum(intersection) / total) if total else float(empty)
     return ratio_of_sums, float(iou.mean()), {f'pr@{x:g}': float(passes(iou, x, strict).mean()) for x in THRESHOLDS}
 
 
-def overlap_ratio(both: np.ndarray, either: np.ndarray, empty: float = 1) -> np.ndarray:
+def overlap_ratio(intersection: np.ndarray, union: np.ndarray, empty: float = 1) -> np.ndarray:
     """IoU of each query, (M,) float64 in [0, 1]; ``empty`` where the union is 0.
 
     Raises:
@@ -197,10 +197,10 @@ def overlap_ratio(both: np.ndarray, either: np.ndarray, empty: float = 1) -> np.
     """
     if empty not in (0, 1):
         raise ConfigError(f'IoU of an empty prediction and target: empty={empty!r}; use 0 or 1')
-    both, either = np.asarray(both, np.float64), np.asarray(either, np.float64)
-    if not ((both >= 0) & (both <= either)).all():
+    intersection, union = np.asarray(intersection, np.float64), np.asarray(union, np.float64)
+    if not ((intersection >= 0) & (intersection <= union)).all():
         raise DataError('an intersection is negative or larger than its union; give intersections and unions in order')
-    return np.divide(both, either, out=np.full(len(both), float(empty)), where=either > 0)
+    return np.divide(intersection, union, out=np.full(len(intersection), float(empty)), where=union > 0)
 
 
 def passes(iou: np.ndarray, threshold: float, strict: bool = True) -> np.ndarray:

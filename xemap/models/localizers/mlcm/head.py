@@ -99,14 +99,14 @@ class BoxHead(BaseModule):
         """
         targets = batch_targets(samples, 'gt_boxes').to(features.box)
         present = (targets[:, 2:] > targets[:, :2]).all(1)
-        losses = {name: each[present] for name, each in self.losses(features.box, targets, features.size).items()}
+        losses = {name: values[present] for name, values in self.losses(features.box, targets, features.size).items()}
         if self.score is not None:
             iou = torch.zeros_like(targets[:, 0])
             corners = self.corners(features.box.detach(), features.size)
             iou[present] = bbox_overlaps(corners[present], targets[present], is_aligned=True).clamp(0, 1)
             logits = self.score_logits(features.fusion).to(iou.dtype)
             losses['loss_score'] = F.binary_cross_entropy_with_logits(logits, iou, reduction='none')
-        return {name: mean_over_pairs(each) for name, each in losses.items()}
+        return {name: mean_over_pairs(values) for name, values in losses.items()}
 
     def predict(self, groups: Iterable[Any], samples: Sequence[XeMapDataSample]) -> list[BoxAnswers]:
         """Answers in pixels of the input, one for each sample.

@@ -252,8 +252,8 @@ class MLCM(NetworkLocalizer):
         side = self.decoder.image_side(tokens[0], pos, memory)
         if self.memory != ('scales',):
             return EncodedImages(size, c5, grid, pos, first, side, None)
-        each = torch.arange(images.shape[0], device=images.device)
-        return EncodedImages(size, c5, grid, pos, first, side, self.decoder.text_side(side, each, None))
+        image_idx = torch.arange(images.shape[0], device=images.device)
+        return EncodedImages(size, c5, grid, pos, first, side, self.decoder.text_side(side, image_idx, None))
 
     def encode_states(self, words: Tensor, padding: Tensor, sentence: Tensor | None = None) -> EncodedTexts:
         """Compute what depends on the texts alone.
