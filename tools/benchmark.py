@@ -24,7 +24,8 @@ and on request:
 measures annotation files instead: building, opening and reading one of full size.
 
 Images, texts and maps are made up; no data set, checkpoint or network is needed. The JSON goes to
-stdout, progress and a table to stderr.
+stdout, progress and a table to stderr. --out has what is measured so far after each part, and after each row of
+pairs; the same command with --resume goes on there.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ def parse_args(argv: list[str] | None = None):
     parser.add_argument('--scenario-side', type=int, metavar='PX', help='side of these images (default: 2000)')
     parser.add_argument('--out', metavar='FILE.json', help='write the JSON to this file too')
     parser.add_argument(
+        '--resume', action='store_true',
+        help='keep what --out has, if it is of the same code, settings and device, and measure the rest',
+    )  # fmt: skip
+    parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
         help='override config entries: key=value, a.b=1, key="[1,2]", list.0.key=value',
     )  # fmt: skip
@@ -105,8 +110,19 @@ def parse_annotations_args(argv: list[str]):
 
 
 def measure_config(args):
+    import json
+    from functools import partial
+
     from benchmarks import format_report, run_benchmark
 
+    from xemap.errors import ConfigError
+    from xemap.files import write_json
+
+    if args.resume and not args.out:
+        raise ConfigError('--resume: give the file to go on from with --out')
+    before = None
+    if args.resume and Path(args.out).is_file():
+        before = json.loads(Path(args.out).read_text(encoding='utf-8'))
     given = {name: getattr(args, name) for name in ('queries', 'pairs', 'scenario_images', 'scenario_side')}
     report = run_benchmark(
         args.config,
@@ -120,6 +136,8 @@ def measure_config(args):
         map_size=args.map_size,
         source_size=args.source_size,
         naive=args.naive,
+        before=before,
+        **({'keep': partial(write_json, args.out)} if args.out else {}),
         **{name: value for name, value in given.items() if value is not None},
     )
     return report, format_report(report)

@@ -419,6 +419,8 @@ def test_report(tmp_path):
     assert report['config'] == 'own' and report['train']['pairs_per_step'] == 2
     assert report['settings'] == {
         'cfg_options': options, 'image_size': list(SIZE), 'warmup': WARMUP, 'repeats': 1, 'threads': 1, 'seed': 0,
+        'scenes': 1, 'scene_sizes': [256], 'map_size': 64, 'source_size': 10_000, 'queries': [1, 4, 9],
+        'naive': ['infer', 'train'], 'scenario_images': [300, 3], 'scenario_side': 2000,
     }  # fmt: skip
     assert torch.get_num_threads() == threads
     console = Console(width=120, file=io.StringIO())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 import torch
-from benchmarks import format_report, pairs, run_benchmark, sampling, scenario
+from benchmarks import format_report, pairs, run, run_benchmark, sampling, scenario
 from benchmarks.model import build_model
 from benchmarks.pairs import benchmark_pairs
 from benchmarks.sampling import available_backends, benchmark_sampling
@@ -46,6 +47,32 @@ class TestPairs:
             (1, True), (2, True), (4, True), (8, False),
         ]  # fmt: skip
         assert result['memory_per_pair_bytes'] == pytest.approx(7)
+
+    def test_a_run_that_was_cut_off_goes_on_after_its_rows(self, tmp_path, monkeypatch, capsys):
+        path, kept, seen = write(config(), tmp_path / 'own.py'), [], []
+
+        def measured(model, cfg, size, repeats, device, seed, number):
+            if number == 4 and not kept[1:]:
+                raise KeyboardInterrupt
+            seen.append(number)
+            return {'pairs_per_step': number, 'peak_memory_bytes': 1}
+
+        monkeypatch.setattr(pairs, 'benchmark_training', measured)
+        options = dict(parts=['metric', 'pairs'], device='cpu', repeats=1, map_size=64)
+        with pytest.raises(KeyboardInterrupt):
+            run_benchmark(path, pairs=(4, 1), keep=kept.append, **options)
+        assert [row['pairs_per_step'] for row in kept[-1]['pairs']['rows']] == [1] and 'metric' not in kept[-1]
+        kept.append(kept[-1])
+        cut = json.loads(json.dumps(kept[-1]))  # as it is read from a file
+        report = run_benchmark(path, pairs=(4, 1), before=cut, keep=kept.append, **options)
+        assert seen == [1, 4] and [row['pairs_per_step'] for row in report['pairs']['rows']] == [1, 4]
+        assert kept[-1] == report and 'metric' in report
+        monkeypatch.setattr(run, 'benchmark_metric', None)  # is not called again
+        assert run_benchmark(path, pairs=(1, 4), before=report, **options)['metric'] == report['metric']
+        monkeypatch.undo()
+        options['map_size'] = 65
+        again = run_benchmark(path, pairs=(1,), before=report, **options)
+        assert again['metric'] != report['metric'] and 'other settings' in capsys.readouterr().err
 
     def test_other_errors_are_not_taken_for_it(self):
         cfg = config()

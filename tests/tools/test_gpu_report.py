@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,15 @@ from gpu_report import __main__ as tool
 from gpu_report import bring, step
 from gpu_report.archive import pack
 from gpu_report.carry import LACKING, pinned, write_half_encoder
+from gpu_report.difference import difference
 from gpu_report.plan import MODELS, TRAININGS, make_plan
 from gpu_report.step import Step, read_record, run_steps
+from gpu_report.summary import status_line, write_summary
 
+from tests.tools.test_train import load_tool
+from xemap.cli import run
 from xemap.errors import ConfigError
+from xemap.files import write_json
 from xemap.models.text_encoders import HuggingFaceTextEncoder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +81,24 @@ class TestSteps:
         child = Path('/proc', (tmp_path / 'child').read_text().strip(), 'cmdline')
         assert not child.exists() or not child.read_bytes()  # gone, or a zombie that nobody waits for
 
+    def test_commands_that_are_done_run_once_and_words_are_read_from_files(self, tmp_path):
+        word, mended = tmp_path / 'word', tmp_path / 'mended'
+        word.write_text('first\n')
+        say = ['bash', '-c', f'echo $0 >> {tmp_path}/order', f'@{word}']
+        steps = [Step('two', [say, ['test', '-e', str(mended)], say], 0, reads=tmp_path / 'source')]
+        assert not run_steps(steps, tmp_path, 60)  # its file is not there
+        steps[0].reads.touch()
+        assert len(run_steps(steps, tmp_path, 60)['two']['command_seconds']) == 1
+        word.write_text('second')
+        mended.touch()
+        assert run_steps(steps, tmp_path, 60)['two']['state'] == 'done'
+        assert (tmp_path / 'order').read_text().split() == ['first', 'second']
+        assert step.state_of(steps[0], tmp_path) == 'done'
+        os.utime(steps[0].reads, (time.time() + 60,) * 2)
+        assert step.state_of(steps[0], tmp_path) == 'outdated'
+        run_steps(steps, tmp_path, 60)
+        assert (tmp_path / 'order').read_text().split() == ['first', 'second', 'second', 'second']
+
     def test_what_does_not_fit_is_left(self, tmp_path, capsys, monkeypatch):
         now = iter((0, 50, 50, 60, 60, 60, 60, 60, 60))
         monkeypatch.setattr(step.time, 'monotonic', lambda: next(now))
@@ -98,7 +122,10 @@ class TestPlan:
             for command in each.commands:
                 for word in command:
                     assert not word.startswith(('tools/', 'configs/')) or (ROOT / word).is_file(), word
-        assert {f'speed_{name}' for name in MODELS} | {f'train_{name}' for name in TRAININGS} <= set(names)
+        expected = {'resume', 'two_processes', 'scoring', 'float16'}
+        expected |= {f'{kind}_{name}' for kind in ('speed', 'pairs') for name in MODELS}
+        expected |= {f'{kind}_{name}' for kind in ('train', 'score') for name in TRAININGS}
+        assert expected <= set(names) and all(each.purpose for each in plan)
 
     def test_only_a_gpu_is_asked_for_mixed_precision(self, tmp_path):
         for device, expected in (('cuda', True), ('cpu', False)):
@@ -109,6 +136,69 @@ class TestPlan:
     def test_every_part_is_measured(self, tmp_path, part):
         commands = [command for each in make_plan(tmp_path) for command in each.commands]
         assert any(part in command for command in commands if 'tools/benchmark.py' in command)
+
+
+TINY = [
+    'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0', 'test_dataloader.num_workers=0',
+    'train_dataloader.batch_sampler.pairs_per_batch=4', 'train_dataloader.dataset.max_queries=2',
+    'train_cfg.max_epochs=1', 'train_cfg.val_interval=9', 'default_hooks.logger.interval=1',
+    'model.num_encoder_layers=1', 'model.num_fusion_layers=1',
+]  # fmt: skip
+
+
+def test_a_training_and_its_scores_as_the_plan_has_them(tmp_path, monkeypatch):
+    """The steps' own commands, in this process."""
+    plan = make_plan(tmp_path, 'cpu', 2, TINY)
+    monkeypatch.chdir(ROOT)
+    for each in plan:
+        if each.name not in ('scenes', 'train_mlcm', 'score_mlcm'):
+            continue
+        for command in each.commands:
+            _, path, *words = step.resolved(command)
+            tool = load_tool(Path(path).stem)
+            monkeypatch.setattr(sys, 'argv', [path, *words])
+            assert run(tool.main, tool.parse_args()) == 0
+        record = {'state': 'done', 'seconds': 1.0, 'calls': 1, 'command_seconds': [1.0, 2.0], 'started': time.time()}
+        write_json(tmp_path / f'steps/{each.name}.json', record)
+    write_summary(plan, tmp_path)
+    rows = {row['name']: row for row in json.loads((tmp_path / 'results/summary.json').read_text())['steps']}
+    assert list(rows) == [each.name for each in plan] and rows['train_base']['state'] == 'not yet'
+    train, score = (dict(rows[name]['figures']) for name in ('train_mlcm', 'score_mlcm'))
+    assert train['steps'].endswith('in epoch 1') and train['losses that are not finite'].startswith('0 of ')
+    assert {'mlcm: meaniou', 'mlcm_pairs: both', 'mlcm: whole texts over target-only'} <= set(score)
+    assert float(score['mlcm: queries']) > 0
+    text = (tmp_path / 'results/summary.md').read_text()
+    assert '| `score_mlcm` | done | 1 |' in text and '## train_mlcm (done)' in text
+
+
+def test_figures_of_every_kind_of_result(tmp_path):
+    results = {
+        'tests.xml': '<testsuites><testsuite tests="3" failures="1" errors="0" skipped="2"/></testsuites>',
+        'resume.json': json.dumps({'equal': False, 'relative': 1.23456e-7}),
+        'pairs.json': json.dumps({
+            'config': 'own', 'settings': {'image_size': [32, 32], 'threads': 1, 'repeats': 1},
+            'environment': {'device_name': 'gpu', 'cpu_count': 1, 'load_average': None},
+            'pairs': {'rows': [{'pairs_per_step': 64, 'fits': False}], 'memory_per_pair_bytes': 2**20},
+        }),
+    }  # fmt: skip
+    for name, text in results.items():
+        (tmp_path / name).write_text(text)
+    steps = [shell('all', 'true', outputs=[tmp_path / name for name in results], timed=['the command'])]
+    run_steps(steps, tmp_path, 60, after_each=lambda: write_summary(steps, tmp_path))
+    (row,) = json.loads((tmp_path / 'results/summary.json').read_text())['steps']
+    assert row['state'] == 'done' and row['figures'][:-1] == [
+        ['tests', '3'], ['failures', '1'], ['errors', '0'], ['skipped', '2'], ['equal', 'False'],
+        ['relative', '1.23e-07'], ['pairs: 64 pairs a step', 'does not fit'],
+        ['pairs: memory of one pair more', '1 MiB'],
+    ]  # fmt: skip
+    assert row['figures'][-1][0] == 'the command' and status_line(steps[0], tmp_path).startswith('all ')
+
+
+def test_difference_of_two_trainings():
+    start, one = {'a': torch.zeros(3), 'b': torch.zeros(1)}, {'a': torch.tensor([3.0, 0, 0]), 'b': torch.tensor([4.0])}
+    other = {'a': torch.tensor([3.0, 0, 0.5]), 'b': torch.tensor([4.0])}
+    assert difference(one, one, start) == {'equal': True, 'largest': 0.0, 'relative': 0.0}
+    assert difference(one, other, start) == {'equal': False, 'largest': 0.5, 'relative': pytest.approx(0.1)}
 
 
 def test_the_archive_leaves_weights_and_scenes_out(tmp_path):
@@ -173,6 +263,7 @@ def test_the_script(tmp_path):
     done = call(*scenes, XEMAP_WHEELS=str(tmp_path))
     assert done.returncode == 0 and 'brought: nothing' in done.stdout, done.stderr
     assert 'scenes: done' in done.stdout and 'left: tests' in done.stdout
+    assert '| `scenes` | done |' in (tmp_path / 'results/summary.md').read_text()
     assert (tmp_path / 'data/train.arrow').is_file() and (tmp_path / 'data/pairs.arrow').is_file()
     assert json.loads((tmp_path / 'environment.json').read_text())['device'] == 'cpu'
     assert (tmp_path / 'report.tar.gz').is_file()

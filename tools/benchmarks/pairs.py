@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,16 @@ def benchmark_pairs(
     device: str,
     pairs: Sequence[int] = PAIRS,
     seed: int = 0,
+    measured: Sequence[dict[str, Any]] = (),
+    keep: Callable[[dict[str, Any]], None] = lambda result: None,
 ) -> dict[str, Any]:
     """Time training steps of different size, the largest last.
 
     Args:
         model, cfg, size, repeats, device, seed: as :func:`~benchmarks.model.benchmark_training` takes them.
         pairs: numbers of pairs.
+        measured: rows of an earlier call, which are taken as they are.
+        keep: called with the result so far after each row.
 
     Returns:
         ``rows``: what :func:`~benchmarks.model.benchmark_training` gives for each number, and whether it ``fits`` into
@@ -37,7 +41,13 @@ def benchmark_pairs(
         the pairs, None on a CPU, where the peak is the whole process's and never falls.
     """
     rows: list[dict[str, Any]] = []
+    before = {row['pairs_per_step']: row for row in measured}
     for number in sorted(pairs):
+        if number in before:
+            rows.append(before[number])
+            if not rows[-1]['fits']:
+                break
+            continue
         try:
             row = benchmark_training(model, cfg, size, repeats, device, seed, number)
         except ConfigError as error:
@@ -47,6 +57,11 @@ def benchmark_pairs(
             torch.cuda.empty_cache()
             break
         rows.append({**row, 'fits': True})
+        keep(_result(rows, device))
+    return _result(rows, device)
+
+
+def _result(rows: list[dict[str, Any]], device: str) -> dict[str, Any]:
     return {'rows': rows, 'memory_per_pair_bytes': _slope(rows) if device == 'cuda' else None}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,8 @@ def run_benchmark(
     scenario_images: tuple[int, int] = IMAGES,
     scenario_side: int = SIDE,
     seed: int = 0,
+    before: dict[str, Any] | None = None,
+    keep: Callable[[dict[str, Any]], None] = lambda report: None,
 ) -> dict[str, Any]:
     """Measure and report; progress goes to stderr, nothing to stdout but the libraries' own messages.
 
@@ -65,6 +69,9 @@ def run_benchmark(
         scenario_images: that the network and that each SeLo answers in part ``scenario``.
         scenario_side: side of these images, pixels.
         seed: seed of everything made up.
+        before: report of a call that was cut off; its parts, and its rows of part ``pairs``, are taken as they are. One
+            of another config, other settings, another device or other code is not, with a warning.
+        keep: called with the report so far after each part, and after each row of part ``pairs``.
 
     Returns:
         what ``tools/benchmark.py`` prints as JSON: ``date``, ``environment``, ``settings`` and an entry for
@@ -88,41 +95,62 @@ def run_benchmark(
     device = choose_device(device)
     size = pipeline_size(cfg) if image_size is None else image_size
     environment = describe_environment(device)  # first, for the load average before this run
-    results: dict[str, Any] = {}
     with limited_threads(threads) as threads:
         torch.manual_seed(seed)
-        if {'train', 'infer', 'pairs'} & set(parts):
+        head: dict[str, Any] = {
+            'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            'config': Path(config).stem,
+            'environment': environment,
+            'settings': {
+                'cfg_options': list(options), 'image_size': list(size), 'warmup': WARMUP, 'repeats': repeats,
+                'threads': threads, 'seed': seed, 'scenes': scenes, 'scene_sizes': list(scene_sizes),
+                'map_size': map_size, 'source_size': source_size, 'queries': list(queries), 'naive': list(naive),
+                'scenario_images': list(scenario_images), 'scenario_side': scenario_side,
+            },
+        }  # fmt: skip
+        results = _measured(before, head)
+        left = set(parts) - (results.keys() - {'pairs'})
+
+        def record(part: str, result: Any) -> None:
+            results[part] = result
+            keep({**head, **results})
+
+        if {'train', 'infer', 'pairs'} & left:
             model = build_model(cfg, device)
-            if 'train' in parts:
-                results['train'] = benchmark_training(model, cfg, size, repeats, device, seed)
-            if 'infer' in parts:
-                results['infer'] = benchmark_inference(model, size, repeats, device, seed, queries)
-            if 'pairs' in parts:
-                results['pairs'] = benchmark_pairs(model, cfg, size, repeats, device, pairs, seed)
+            if 'train' in left:
+                record('train', benchmark_training(model, cfg, size, repeats, device, seed))
+            if 'infer' in left:
+                record('infer', benchmark_inference(model, size, repeats, device, seed, queries))
+            if 'pairs' in left:
+                rows = results.get('pairs', {}).get('rows', ())
+                record_row = partial(record, 'pairs')
+                record_row(benchmark_pairs(model, cfg, size, repeats, device, pairs, seed, rows, record_row))
             del model  # its memory is another part's
-        if 'naive' in parts:
-            results['naive'] = benchmark_naive(cfg, size, repeats, device, seed, naive)
-        if 'sampling' in parts:
-            results['sampling'] = benchmark_sampling(size, repeats, device, seed)
-        if 'scenario' in parts:
-            results['scenario'] = benchmark_scenario(cfg, device, *scenario_images, scenario_side, seed=seed)
-        if 'data' in parts:
-            results['data'] = benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed)
-        if 'metric' in parts:
-            results['metric'] = benchmark_metric(map_size, repeats, seed)
-        if 'large_sources' in parts:
-            results['large_sources'] = benchmark_large_sources(cfg, image_size, repeats, source_size, seed)
-    return {
-        'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'config': Path(config).stem,
-        'environment': environment,
-        'settings': {
-            'cfg_options': list(options),
-            'image_size': list(size),
-            'warmup': WARMUP,
-            'repeats': repeats,
-            'threads': threads,
-            'seed': seed,
-        },
-        **results,
-    }
+        if 'naive' in left:
+            record('naive', benchmark_naive(cfg, size, repeats, device, seed, naive))
+        if 'sampling' in left:
+            record('sampling', benchmark_sampling(size, repeats, device, seed))
+        if 'scenario' in left:
+            record('scenario', benchmark_scenario(cfg, device, *scenario_images, scenario_side, seed=seed))
+        if 'data' in left:
+            record('data', benchmark_data(cfg, image_size, repeats, scenes, scene_sizes, seed))
+        if 'metric' in left:
+            record('metric', benchmark_metric(map_size, repeats, seed))
+        if 'large_sources' in left:
+            record('large_sources', benchmark_large_sources(cfg, image_size, repeats, source_size, seed))
+    return {**head, **results}
+
+
+def _measured(before: dict[str, Any] | None, head: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a report that another run with this head may take over; none, with a warning, where heads differ."""
+    if before is None:
+        return {}
+    if _comparable(before) != _comparable(head):
+        print('measured before with other settings, code or device: measured again', file=sys.stderr)
+        return {}
+    return {part: result for part, result in before.items() if part not in head}
+
+
+def _comparable(report: dict[str, Any]) -> dict[str, Any]:
+    environment = {name: value for name, value in report['environment'].items() if name != 'load_average'}
+    return {'config': report['config'], 'settings': report['settings'], 'environment': environment}

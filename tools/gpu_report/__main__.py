@@ -5,10 +5,21 @@
     bash tools/gpu_report.sh --steps tests sampling
     bash tools/gpu_report.sh --carry wheels          (on a machine with a network)
 
-Everything lies in one folder: results/*.json, logs/STEP.txt, steps/STEP.json (state, seconds, commands),
-environment.json, trainings, and report.tar.gz, which holds all of that but scenes and checkpoints. The next
-call goes on where this one stopped: steps that are done are passed over, trainings resume, a step that failed is
-tried again behind the others. A step for which too little time is left is left for the next call.
+A step is a few commands, as one benchmark or one training; --list shows all steps, what each tells and its state.
+Everything lies in one folder:
+
+  results/summary.md    all figures so far, written after each step (summary.json: the same for programs)
+  results/              one JSON for each benchmark, tables and rows of scores
+  logs/STEP.txt         what a step printed; steps/STEP.json: state, seconds, commands
+  environment.json      device, versions, commit
+  report.tar.gz         all of that, without scenes and checkpoints
+
+A call ends after --minutes. The next call goes on: steps that are done are passed over, a benchmark keeps the rows it
+has, a training resumes from its newest checkpoint, a step that failed is tried again behind the others. A step that
+does not fit into the rest of a call is left for the next.
+
+A training takes the rest of a call. To score one before it is done: --steps score_NAME; it is scored again
+when it has a newer checkpoint. --device cpu with few --scenes tries the steps on a machine without a GPU.
 
 The Python on the path is used as it is (XEMAP_PYTHON names another): its torch fits the machine's GPU. What it
 lacks is installed from --wheels into OUT_FOLDER/site, without a network and without replacing what is there.
@@ -17,6 +28,7 @@ lacks is installed from --wheels into OUT_FOLDER/site, without a network and wit
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from xemap.cli import ending_cleanly, make_parser, run
@@ -36,14 +48,15 @@ def parse_args(argv: list[str] | None = None):
     )  # fmt: skip
     parser.add_argument('--minutes', type=float, default=MINUTES, help='time for this call (default: %(default)s)')
     parser.add_argument('--steps', nargs='+', metavar='STEP', help='only these, in the order of the plan')
-    parser.add_argument('--list', action='store_true', help='show the steps and their states, and end')
+    parser.add_argument('--list', action='store_true', help='show each step, its state and what it tells, and end')
     parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda', help='where models run (default: cuda)')
     parser.add_argument(
         '--scenes', type=int, metavar='N', help='synthetic scenes of 512 px to train on (default: 20000)'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help="override the trainings' config entries"
-    )
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+        help='override config entries of all trainings and scores',
+    )  # fmt: skip
     parser.add_argument('--carry', type=Path, metavar='FOLDER', help='fill a folder for --wheels, and end')
     parser.add_argument(
         '--carry-python', default='3.12', metavar='X.Y', help="with --carry: the other machine's (default: %(default)s)"
@@ -53,7 +66,8 @@ def parse_args(argv: list[str] | None = None):
 
 def main(args) -> int:
     from gpu_report.plan import SCENES, make_plan
-    from gpu_report.step import DONE, read_record, run_steps
+    from gpu_report.step import DONE, run_steps, state_of
+    from gpu_report.summary import status_line, write_summary
     from xemap.errors import ConfigError
 
     if args.carry:
@@ -68,7 +82,7 @@ def main(args) -> int:
     plan = make_plan(out, args.device, scenes, args.cfg_options)
     if args.list:
         for step in plan:
-            print(f'{step.name}: {read_record(out, step.name).get("state", "not yet")}')
+            print(status_line(step, out))
         return 0
     from gpu_report.archive import pack, write_environment
     from xemap.environment import choose_device
@@ -76,10 +90,11 @@ def main(args) -> int:
     choose_device(args.device)
     write_environment(out, args.device)
     try:
-        records = run_steps(plan, out, 60 * args.minutes, args.steps)
+        run_steps(plan, out, 60 * args.minutes, args.steps, partial(write_summary, plan, out))
     finally:
+        write_summary(plan, out)
         pack(out, out / 'report.tar.gz')
-    left = [step.name for step in plan if records.get(step.name, {}).get('state') != DONE]
+    left = [step.name for step in plan if state_of(step, out) != DONE]
     print(f'left: {" ".join(left)}' if left else 'all steps are done')
     return 0
 

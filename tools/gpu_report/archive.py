@@ -9,7 +9,7 @@ from pathlib import Path
 from xemap.environment import describe_environment
 from xemap.files import replacing, write_json
 
-KEPT = ('.json', '.txt', '.xml', '.csv', '.log', '.py')
+KEPT = ('.json', '.md', '.txt', '.xml', '.csv', '.log', '.py')
 LARGEST = 2**22
 """Bytes of a file that is kept."""
 LEFT_OUT = ('site', 'data')
