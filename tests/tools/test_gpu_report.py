@@ -146,6 +146,7 @@ TINY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_training_and_its_scores_as_the_plan_has_them(tmp_path, monkeypatch):
     """The steps' own commands, in this process."""
     plan = make_plan(tmp_path, 'cpu', 2, TINY)
