@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from mmengine.runner import loops
 
 from tests.engine.toy import write_config
@@ -55,6 +56,16 @@ def test_the_learning_rate_rises_and_falls_to_0_in_the_last_step(tmp_path):
     assert rates[0] == pytest.approx(0.05 / 100) and rates[2] == pytest.approx(0.05) == max(rates)
     assert rates[2:] == sorted(rates[2:], reverse=True) and rates[-2] > 0 == rates[-1]
     assert cfg.train_cfg.type == 'EpochBasedTrainLoop'  # the config itself stays as it is
+
+
+def test_a_training_starts_from_a_checkpoint(tmp_path, here):
+    config = write_config(tmp_path)
+    first = train_for(config, 0.1, tmp_path / 'first')['checkpoint']
+    second = train_for(config, 0.1, tmp_path / 'second', ['optim_wrapper.optimizer.lr=0.0'], first)['checkpoint']
+    weights = [torch.load(path, weights_only=False)['state_dict'] for path in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    with pytest.raises(ConfigError, match='give another folder'):
+        train_for(config, 0.1, tmp_path / 'second', ['optim_wrapper.optimizer.lr=0.0'])
 
 
 def test_a_localizer_that_does_not_train(tmp_path):

@@ -61,7 +61,23 @@ def test_text_fits_a_terminal():
     console = PlainConsole(width=80, file=io.StringIO())
     console.print(as_text(REPORT))
     text = console.file.getvalue()
-    assert '0.6000' in text and 'SeLo | v1' in text and '…' not in text
+    assert '0.6000' in text and '±0.030' in text and 'SeLo | v1' in text and '…' not in text
+    wide = {f'pr@{k}': f'Pr@{k}' for k in range(7)}
+    report = {
+        **REPORT,
+        'metrics': [{**REPORT['metrics'][0], 'scores': wide}],
+        'methods': [
+            {
+                **row('XeMap-Network', 0.6, 0.3, 2.0),
+                **dict.fromkeys(wide, 0.1234),
+                'intervals': dict.fromkeys(wide, [0, 0.2]),
+            }
+        ],
+    }
+    console = PlainConsole(width=100, file=io.StringIO())
+    console.print(as_text(report))
+    assert console.file.getvalue().count('0.1234') == console.file.getvalue().count('±0.100') == 7
+    assert 'XeMap' in console.file.getvalue()
     assert 'Seconds by stage' in text and '2.25' in text
 
 

@@ -19,7 +19,10 @@ from xemap.cli import ending_cleanly, make_parser, run
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('methods', nargs='+', metavar='METHOD', help='[NAME=]CONFIG')
+    parser.add_argument(
+        'methods', nargs='+', metavar='METHOD',
+        help='[NAME=]CONFIG[:CHECKPOINT]; the training starts from the weights of the checkpoint',
+    )  # fmt: skip
     parser.add_argument('--cpu-minutes', type=float, required=True, help='processor time of the steps of each training')
     parser.add_argument('--out', type=Path, required=True, help='folder; each method has one in it')
     parser.add_argument(
@@ -33,7 +36,8 @@ def main(args) -> None:
     from xemap.comparison.equal_time import train_for
 
     for method in [Method.parse(text) for text in args.methods]:
-        done = train_for(method.config, args.cpu_minutes * 60, args.out / method.name, args.cfg_options)
+        folder = args.out / method.name
+        done = train_for(method.config, args.cpu_minutes * 60, folder, args.cfg_options, method.checkpoint)
         print(
             f'{method.name}: {done["steps"]} steps, {done["cpu_seconds"] / 60:.2f} CPU minutes, peak memory '
             f'{done["peak_memory_bytes"] / 2**30:.2f} GiB, {done["checkpoint"]}',

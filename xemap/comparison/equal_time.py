@@ -29,7 +29,11 @@ ONE_THREAD_NO_GPU = {'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
 
 
 def train_for(
-    config: str | Path, cpu_seconds: float, folder: str | Path, options: list[str] | dict | None = None
+    config: str | Path,
+    cpu_seconds: float,
+    folder: str | Path,
+    options: list[str] | dict | None = None,
+    start: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train a config for this processor time of one thread, on the CPU.
 
@@ -42,6 +46,7 @@ def train_for(
         cpu_seconds: processor time of all steps together; reading the model and writing the last checkpoint are extra.
         folder: gets ``plan.json``, ``training_time.json``, the config as it is trained, logs and checkpoints.
         options: overrides of the config.
+        start: checkpoint whose weights the training starts from; None = as the config says.
 
     Returns:
         ``config`` and ``checkpoint`` (paths), ``steps``, ``cpu_seconds``, ``peak_memory_bytes``, ``parameters``,
@@ -55,7 +60,14 @@ def train_for(
     cfg = load_config(config, options)
     if not cfg.get('train_dataloader'):
         raise ConfigError(f'config {cfg.filename} has no train_dataloader: give that of its retrieval model')
-    request = {'config': str(config), 'options': options or [], 'cpu_seconds': cpu_seconds}
+    if start is not None:
+        cfg.load_from = str(start)
+    request = {
+        'config': str(config),
+        'options': options or [],
+        'start': cfg.get('load_from'),
+        'cpu_seconds': cpu_seconds,
+    }
     plan = _read(folder / 'plan.json')
     if plan is None:
         measured = _train(of_steps(cfg, WARM_UP_STEPS + MEASURED_STEPS), folder / 'measured')

@@ -207,9 +207,9 @@ def run_method(
     cfg = load_config(method.config, options)
     dataset = test_set(cfg, ann_file, data_root)
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)  # of what has no weights
-    model = build_localizer(cfg, method.checkpoint, device)
     if method.checkpoint is not None:
-        warn_of_other_model(cfg, method.checkpoint)
+        warn_of_other_model(cfg, method.checkpoint)  # building completes the model's config, and it would differ
+    model = build_localizer(cfg, method.checkpoint, device)
     built: list[QueryMetric] = [METRICS.build({**metric, 'with_bounds': with_bounds}) for metric in metrics]
     keep = keep or {}
     batch_size = cfg.test_dataloader.get('batch_size', 1)

@@ -119,9 +119,12 @@ def as_text(report: dict[str, Any]):
         shown = [k for k, heading in enumerate(table.headings) if heading != 'unscored' or unscored]
         rich = RichTable(title=table.title, title_justify='left', box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
         for k in shown:
-            rich.add_column(table.headings[k], justify='right' if k else 'left', no_wrap=k > 0, overflow='fold')
+            rich.add_column(
+                table.headings[k], justify='right' if k else 'left', min_width=6, no_wrap=k > 0, overflow='fold'
+            )
         for i, row in enumerate(table.rows):
-            rich.add_row(*(row[k] for k in shown), end_section=i + 1 == len(report['methods']))
+            cells = (row[k].replace(' ±', '\n±') for k in shown)  # a terminal is narrow
+            rich.add_row(*cells, end_section=i + 1 == len(report['methods']))
         drawn.append(rich)
     return Group('less is better: Ras, on distractors, time, memory', *drawn)
 
