@@ -4,8 +4,8 @@
 #
 #   bash tools/analysis/six_systems.sh [CPU_MINUTES]
 #
-# CPU_MINUTES (default: 3) are those of each training; there are six, and the rest takes half an hour more on two
-# CPU cores. Results lie in work_dirs/six_systems: compare.md, compare.json, index.html, and a folder for each training.
+# CPU_MINUTES (default: 3) are those of each training; there are six. Results lie in work_dirs/six_systems: compare.md,
+# compare.json, index.html, and a folder for each training.
 # An interrupted run goes on where it stopped; remove the folder to start anew.
 set -euo pipefail
 if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0; fi
