@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.tools.small_run import write_run
 from xemap.compat.checkpoint_loading import load_checkpoint_file
-from xemap.engine import find_newest_checkpoint
+from xemap.engine import find_newest_checkpoint, load_config, train_model
 from xemap.errors import CheckpointError, ConfigError
 
 # mmengine's own timing of the run cannot be equal.
@@ -89,6 +90,20 @@ def test_interrupted_in_the_middle_of_an_epoch(toy_runner, tmp_path, workers):
     resumed.train()
     assert resumed.iter == 6 and resumed.epoch == 2
     assert_same_run(tmp_path / 'whole', tmp_path / 'parts', 'iter_6.pth')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('form', ['mask', 'box'])
+def test_a_real_network_resumed_equals_uninterrupted(tmp_path, form):
+    """CroBIM and MLCM with augmentation."""
+    config = write_run(tmp_path, form)
+    train_model(load_config(config), tmp_path / 'whole')
+    train_model(load_config(config, {'train_cfg.max_epochs': 1}), tmp_path / 'parts')
+    before = state(tmp_path / 'parts', 'epoch_1.pth')['state_dict']
+    train_model(load_config(config), tmp_path / 'parts', resume='auto')
+    assert_same_run(tmp_path / 'whole', tmp_path / 'parts')
+    after = state(tmp_path / 'parts')['state_dict']
+    assert any(not torch.equal(after[name], before[name]) for name in before)
 
 
 def test_resume_from_a_named_checkpoint(toy_runner, tmp_path):

@@ -104,7 +104,7 @@ def test_every_pixel_attends_to_the_words():
     module = seeded(LanguageGuidedAggregation(CHANNELS[1], WIDTH))
     vision = pyramid()[1]
     text, padding = words()
-    image_idx = torch.tensor([1, 0, 1])
+    image_idx = torch.tensor([1, 0, 0])
     got, scores = module(vision, text, padding, image_idx)
     height, width = vision.shape[-2:]
     for pair, image in enumerate(image_idx.tolist()):
