@@ -85,8 +85,9 @@ def test_steps_match_one_process_with_the_same_global_batch(tmp_path, on_one_ran
 
 
 @pytest.mark.slow
-def test_a_step_of_the_real_network_matches_too(tmp_path, on_one_rank, on_two_ranks):
-    config = write_run(tmp_path)  # 8 pairs: one step an epoch
+@pytest.mark.parametrize('form', ['map', 'mask', 'box'])
+def test_a_step_of_a_real_network_matches_too(tmp_path, on_one_rank, on_two_ranks, form):
+    config = write_run(tmp_path, form)  # 8 pairs: one step an epoch
     on_one_rank(train, config, SGD, tmp_path / 'one', 1)
     on_two_ranks(train, config, SGD, tmp_path / 'two', 2)
     start = load_checkpoint_file(tmp_path / 'one' / 'epoch_1.pth')['state_dict']
