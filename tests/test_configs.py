@@ -131,6 +131,16 @@ def test_an_ablation_of_the_fusion_turns_one_part_off(name, part, switch):
     assert ablation == load_config(PAPER).to_dict()
 
 
+def test_the_config_that_reads_words_changes_fusion_and_head_and_nothing_else():
+    words, paper = (load_config(path).to_dict() for path in (PAPER.with_name(f'{PAPER.stem}_words.py'), PAPER))
+    assert words['model']['encoder']['fusion_layer_cfg'].pop('with_positions') is True
+    head = words['model'].pop('head')
+    assert paper['model'].pop('head').keys() | {'logit_scale', 'contrast_weight'} == head.keys()
+    assert words == paper
+    with DefaultScope.overwrite_default_scope('xemap'):
+        assert MODELS.build(head).contrast_weight == 1
+
+
 def test_the_fine_tuning_config_freezes_nothing():
     with DefaultScope.overwrite_default_scope('xemap'):
         model = MODELS.build(offline(PAPER.with_name(f'{PAPER.stem}_finetune-all.py')).model)

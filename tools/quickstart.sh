@@ -23,7 +23,7 @@ run() { bash tools/with_env.sh python "$@"; }
 step "1/5 environment"
 run --version
 step "2/5 data: synthetic scenes"
-run tools/data/make_synthetic.py --out data/synthetic --train 500 --val 20 --test 48 > /dev/null
+run tools/data/make_synthetic.py --out data/synthetic --train 1500 --val 20 --test 48 > /dev/null
 step "3/5 training, with validation"
 run tools/train.py "$config" --work-dir "$out" --resume
 step "4/5 scoring on unseen scenes, trained and untrained"

@@ -12,6 +12,7 @@ from mmcv.ops import multi_scale_deform_attn
 from mmdet.models.layers.transformer.deformable_detr_layers import DeformableDetrTransformerEncoder
 from mmdet.models.layers.transformer.grounding_dino_layers import GroundingDinoTransformerEncoder
 from mmdet.models.layers.transformer.utils import get_text_sine_pos_embed
+from mmdet.models.utils.vlfuse_helper import SingleScaleBiAttentionBlock
 from mmengine.config import ConfigDict
 from mmengine.optim import OptimWrapper
 from torch import Tensor
@@ -49,7 +50,7 @@ class NaiveEncoder(GroundingDinoTransformerEncoder):
         positions = torch.arange(s, device=text.device).float().view(1, -1, 1).expand(n, -1, -1)
         text_pos = get_text_sine_pos_embed(positions, num_pos_feats=self.embed_dims, exchange_xy=False)
         for fuse, attend_text, attend_image in zip(self.fusion_layers, self.text_layers, self.layers):
-            vision, text = fuse(vision, text, attention_mask_l=(~text_padding).to(vision.dtype))
+            vision, text = self._fuse(fuse, vision, vision_pos, text, (~text_padding).to(vision.dtype))
             text = attend_text(query=text, query_pos=text_pos, attn_mask=None, key_padding_mask=text_padding)
             vision = attend_image(
                 query=vision,
@@ -60,6 +61,21 @@ class NaiveEncoder(GroundingDinoTransformerEncoder):
                 key_padding_mask=None,
             )
         return vision, text
+
+
+    def _init_layers(self) -> None:
+        self.fusion_layer_cfg = ConfigDict(self.fusion_layer_cfg)
+        self.with_positions = self.fusion_layer_cfg.pop('with_positions', False)
+        super()._init_layers()
+
+    def _fuse(
+        self, block: SingleScaleBiAttentionBlock, vision: Tensor, vision_pos: Tensor, text: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As MMDetection's block calls its parts, with positions where the network has them."""
+        vision, text = block.layer_norm_v(vision), block.layer_norm_l(text)
+        placed = vision + vision_pos if self.with_positions else vision
+        delta_vision, delta_text = block.attn(placed, text, attention_mask_l=mask)
+        return vision + block.drop_path(block.gamma_v * delta_vision), text + block.drop_path(block.gamma_l * delta_text)
 
 
 class NaiveNetwork(XeMapNetwork):

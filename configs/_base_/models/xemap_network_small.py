@@ -27,7 +27,7 @@ model = dict(
         norm_cfg=dict(type='GN', num_groups=32),
         num_outs=3,
     ),
-    language_model=dict(type='HuggingFaceTextEncoder', name='minilm', max_tokens=64, cached_texts=20000),
+    language_model=dict(type='HuggingFaceTextEncoder', name='minilm', max_tokens=64),
     encoder=dict(
         type='FusionEncoder',
         num_layers=2,
