@@ -74,8 +74,9 @@ class NaiveEncoder(GroundingDinoTransformerEncoder):
         """As MMDetection's block calls its parts, with positions where the network has them."""
         vision, text = block.layer_norm_v(vision), block.layer_norm_l(text)
         placed = vision + vision_pos if self.with_positions else vision
-        delta_vision, delta_text = block.attn(placed, text, attention_mask_l=mask)
-        return vision + block.drop_path(block.gamma_v * delta_vision), text + block.drop_path(block.gamma_l * delta_text)
+        updates = block.attn(placed, text, attention_mask_l=mask)
+        delta_vision, delta_text = (block.drop_path(g * d) for g, d in zip((block.gamma_v, block.gamma_l), updates))
+        return vision + delta_vision, text + delta_text
 
 
 class NaiveNetwork(XeMapNetwork):

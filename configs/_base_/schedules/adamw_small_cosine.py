@@ -10,7 +10,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=True, begin=0, end=0.15, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0.15, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=112),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=112),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
