@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xemap.cli import ending_cleanly, make_parser, run
+from xemap.compat import setup
 from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.files import write_json
 
@@ -38,6 +39,7 @@ def difference(one: dict[str, Tensor], other: dict[str, Tensor], start: dict[str
 
 
 def main(args) -> None:
+    setup()  # a run's checkpoint holds objects of mmengine
     one, other, start = (load_checkpoint_file(path)['state_dict'] for path in (args.one, args.other, args.start))
     result = difference(one, other, start)
     write_json(args.out, result)
