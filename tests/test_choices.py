@@ -16,8 +16,12 @@ PAPER = ROOT / 'configs/xemap/xemap_swin-t_bert_512_25e.py'
 OPTIONS = re.findall(r'`([\w.]+=[^`]+)`', (ROOT / 'docs/choices.md').read_text())
 TINY = {
     'model.backbone.init_cfg': None, 'model.backbone.embed_dims': 24, 'model.backbone.depths': [1, 1, 1, 1],
-    'model.language_model.name': 'minilm', 'model.neck.in_channels': 'auto',
+    'model.language_model.name': 'minilm', 'model.neck.in_channels': 'auto', 'model.encoder.num_layers': 1,
 }  # fmt: skip
+
+
+USED = ('model', 'train_dataloader', 'test_evaluator', 'optim_wrapper', 'param_scheduler')
+"""Parts of a config that are built; "target" stands for a step of the pipeline."""
 
 
 def test_the_page_names_options():
@@ -32,7 +36,7 @@ def test_an_option_exists_and_takes_effect(option):
     for step in name.split('.'):
         part = part[int(step)] if isinstance(part, list) else part.get(step)
     assert str(part) != value  # the page gives another reading, not ours
-    assert changed.to_dict() != paper.to_dict()
+    assert any(changed.get(part) != paper.get(part) for part in USED)
     changed.merge_from_dict(TINY)
     with DefaultScope.overwrite_default_scope('xemap'):
         if name.startswith('model.'):

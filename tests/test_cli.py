@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 from torch.utils.data import DataLoader
 
-from xemap.cli import INTERRUPTED, USER_ERROR, make_parser, message_of, run
+from xemap.cli import INTERRUPTED, USER_ERROR, ending_cleanly, make_parser, message_of, run
 from xemap.errors import DataError, XeMapError
 
 
@@ -47,6 +51,18 @@ def test_other_errors_are_not_hidden(capsys):
 
 def test_interruption(capsys):
     assert outcome(capsys, KeyboardInterrupt()) == (INTERRUPTED, 'interrupted; what was finished is kept\n')
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_a_program_as_an_exception(number):
+    before, cleaned = signal.getsignal(number), []
+    with pytest.raises(SystemExit) as end, ending_cleanly():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        finally:
+            cleaned.append(True)
+    assert end.value.code == 128 + number and cleaned and signal.getsignal(number) == before
 
 
 class Broken:

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from tests.models.tiny import tiny_network
+from tests.tools.command import load_tool
 from tests.tools.small_run import ROOT, write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.datasets import XeMapDataset
 from xemap.demo.answer import Answerer

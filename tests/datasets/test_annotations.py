@@ -58,9 +58,7 @@ def numbered(count: int) -> list[ImageRecord]:
 @given(rows=st.lists(records(), max_size=7), batch=st.integers(1, 4), info=st.dictionaries(st.text(), st.integers()))
 def test_round_trip(tmp_path, rows, batch, info) -> None:
     path = tmp_path / 'a.arrow'
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, 'ROWS_A_BATCH', batch)
-        counts = write_annotations(path, iter(rows), info)
+    counts = write_annotations(path, iter(rows), info, batch_size=batch)
     file = AnnotationFile(path)
     assert list(file) == rows and file.info == info
     assert [file[i - len(rows)] for i in range(len(rows))] == rows

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.command import load_tool
 from tests.tools.small_run import ROOT, write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
 
 CHROMIUM = next(

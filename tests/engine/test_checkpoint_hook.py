@@ -99,14 +99,14 @@ def test_writes_before_it_deletes(tmp_path):
     hook.before_train(runner)
     for epoch in (1, 2):
         runner.epoch = epoch - 1
-        hook._save_checkpoint(runner)
+        hook.after_train_epoch(runner)
         runner.epoch = epoch
-        hook._save_best_checkpoint(runner, {'rmi': epoch / 10})
+        hook.after_val_epoch(runner, {'rmi': epoch / 10})
     # epoch_1, best_1, epoch_1 again, epoch_2, best_2, epoch_2 again
     assert 'epoch_1.pth' in runner.seen[3]
     assert 'best_rmi_epoch_1.pth' in runner.seen[4]
     assert {p.name for p in tmp_path.glob('*.pth')} == {'epoch_2.pth', 'best_rmi_epoch_2.pth'}
-    hook._save_best_checkpoint(runner, {'rmi': 0.0})  # not better: the best stays
+    hook.after_val_epoch(runner, {'rmi': 0.0})  # not better: the best stays
     assert hook.best_ckpt_path.endswith('best_rmi_epoch_2.pth') and Path(hook.best_ckpt_path).is_file()
 
 

@@ -88,11 +88,10 @@ def test_queries_of_one_image_are_drawn_together():
     assert (once.low, once.high) == pytest.approx((often.low, often.high))
 
 
-def test_draws_in_parts_are_the_same(monkeypatch):
+def test_draws_in_parts_are_the_same():
     sums = np.random.default_rng(0).random((7, 3))
     expected = resampled_sums(sums, 4, 50)
-    monkeypatch.setattr('xemap.evaluation.scores._DRAWS_AT_ONCE', 20)
-    assert np.array_equal(resampled_sums(sums, 4, 50), expected)
+    assert np.array_equal(resampled_sums(sums, 4, 50, draws_at_once=20), expected)
 
 
 def test_names_that_several_metrics_give_get_the_metric_in_front():

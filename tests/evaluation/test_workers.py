@@ -15,7 +15,7 @@ import torch
 
 from tests.evaluation.metrics.test_selo import SIZE, box, image
 from xemap.errors import ConfigError, DataError, XeMapError
-from xemap.evaluation import SeLoMetric, workers
+from xemap.evaluation import SeLoMetric
 from xemap.evaluation.scoring import ScoringTask, SeloScorer
 from xemap.evaluation.workers import ScoringPool
 from xemap.structures import MapAnswers, MaskRegion, PolygonRegion, Query
@@ -132,17 +132,16 @@ def test_a_worker_killed_between_two_maps_is_one_line_too(nothing_left):
         pool.close()
 
 
-def test_waiting_maps_are_bounded_in_bytes(nothing_left, monkeypatch):
+def test_waiting_maps_are_bounded_in_bytes(nothing_left):
     task = ScoringTask(SeloScorer('paper'), MapAnswers(np.zeros((1, 10, 10))), QUERY, (1500, 1500), True)
-    monkeypatch.setattr(workers, 'PENDING_BYTES', 5 * task.nbytes)
-    pool, most, taken = ScoringPool(1), 0, []
+    pool, most, taken = ScoringPool(1, pending_bytes=5 * task.nbytes), 0, []
     try:
         for number in range(20):
             taken += [label for label, _ in pool.submit(number, task)]
             most = max(most, len(pool))
         assert most == 5
         # Larger maps than that, yet one to do and one to do next: no worker waits for this process.
-        monkeypatch.setattr(workers, 'PENDING_BYTES', 1)
+        pool.pending_bytes = 1
         lengths = []
         for number in range(20, 25):
             taken += [label for label, _ in pool.submit(number, task)]

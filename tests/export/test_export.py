@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from types import SimpleNamespace
 
 import cv2
@@ -15,8 +16,8 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from tests.models.tiny import tiny_network
+from tests.tools.command import load_tool
 from tests.tools.small_run import write_run
-from tests.tools.test_train import load_tool
 from xemap.errors import ConfigError
 from xemap.export import ImageSide, export_model, halves_of, tokenize, write
 from xemap.files import file_hash
@@ -41,9 +42,12 @@ TEXTS = [
 @pytest.fixture(scope='module')
 def network():
     torch.manual_seed(0)
+    config = tiny_network()
+    config.encoder.num_layers = 1  # time and size of a trace follow its layers
     with DefaultScope.overwrite_default_scope('xemap'):
-        network = MODELS.build(tiny_network())
+        network = MODELS.build(config)
         network.init_weights()
+    del network.language_model.model.encoder.layer[1:]
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):  # statistics of a trained one
@@ -56,6 +60,18 @@ def network():
 def exported(network, tmp_path_factory):
     out = tmp_path_factory.mktemp('exported')
     return out, export_model(network, SIZE, out)
+
+
+@pytest.fixture(scope='module')
+def run_onnx(exported):
+    """``run_onnx('model.onnx', inputs)``: the outputs; a file is loaded once."""
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+
+    @cache
+    def session(name):
+        return onnxruntime.InferenceSession(exported[0] / name, providers=['CPUExecutionProvider'])
+
+    return lambda name, inputs: session(name).run(None, inputs)
 
 
 def maps_of(network, image, texts):
@@ -81,22 +97,18 @@ def test_program_equals_the_network_at_any_text_length(network, program, texts):
 
 
 @pytest.mark.parametrize('texts', TEXTS)
-def test_onnx_equals_the_network_at_any_text_length(network, exported, texts):
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+def test_onnx_equals_the_network_at_any_text_length(network, run_onnx, texts):
     image = torch.randn(1, 3, *SIZE, generator=torch.Generator().manual_seed(9))
-    session = onnxruntime.InferenceSession(exported[0] / 'model.onnx', providers=['CPUExecutionProvider'])
     ids, mask = tokenize(network, texts)
     image_idx = torch.zeros(len(texts), dtype=torch.int64)
     given = {'image': image.numpy(), 'token_ids': ids.numpy(), 'attention_mask': mask.numpy()}
     given['image_idx'] = image_idx.numpy()
-    close(session.run(['maps'], given)[0], maps_of(network, image, texts))
+    close(run_onnx('model.onnx', given)[0], maps_of(network, image, texts))
 
 
-def test_onnx_image_side_equals_encode_images(network, exported):
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+def test_onnx_image_side_equals_encode_images(network, run_onnx):
     image = torch.randn(1, 3, *SIZE)
-    session = onnxruntime.InferenceSession(exported[0] / 'image_encoder.onnx', providers=['CPUExecutionProvider'])
-    tokens, positions = session.run(['tokens', 'positions'], {'image': image.numpy()})
+    tokens, positions = run_onnx('image_encoder.onnx', {'image': image.numpy()})
     with torch.no_grad():
         expected = network.encode_images(image)
     close(tokens, expected[0])
@@ -104,22 +116,16 @@ def test_onnx_image_side_equals_encode_images(network, exported):
 
 
 @pytest.mark.parametrize('image_idx', [[0, 0, 0], [3, 0, 3], [1, 2, 0]])
-def test_several_images_at_a_time(network, exported, program, image_idx):
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+def test_several_images_at_a_time(network, run_onnx, program, image_idx):
     images = torch.randn(max(image_idx) + 1, 3, *SIZE, generator=torch.Generator().manual_seed(5))
     texts, index = ['the lake', 'all ships', 'the road next to the old harbor'], torch.tensor(image_idx)
     expected = torch.cat([maps_of(network, images[i : i + 1], [text]) for i, text in zip(image_idx, texts)])
     ids, mask = tokenize(network, texts)
     close(program(images, ids, mask, index), expected)
     given = {'token_ids': ids.numpy(), 'attention_mask': mask.numpy(), 'image_idx': index.numpy()}
-
-    def run(name, inputs):
-        session = onnxruntime.InferenceSession(exported[0] / name, providers=['CPUExecutionProvider'])
-        return session.run(None, inputs)
-
-    close(run('model.onnx', {'image': images.numpy(), **given})[0], expected)
-    tokens, positions = run('image_encoder.onnx', {'image': images.numpy()})
-    close(run('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], expected)
+    close(run_onnx('model.onnx', {'image': images.numpy(), **given})[0], expected)
+    tokens, positions = run_onnx('image_encoder.onnx', {'image': images.numpy()})
+    close(run_onnx('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], expected)
 
 
 def test_the_example_runs_without_torch(network, exported, tmp_path):

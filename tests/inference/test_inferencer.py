@@ -13,8 +13,10 @@ from tests.models.tiny import tiny_network
 from tests.tools.small_run import write_run
 from xemap.errors import CheckpointError, ConfigError, DataError
 from xemap.inference import XeMapInferencer
+from xemap.inference.passes import read_whole
 from xemap.models import Localizer, build_localizer
 from xemap.raster.image_io import read_image
+from xemap.raster.raster import ArrayRaster
 from xemap.registry import MODELS
 from xemap.structures import MapAnswers, XeMapDataSample
 
@@ -120,11 +122,13 @@ def test_models_that_take_images_as_they_are(by_pixel):
     assert set(by_pixel.localizer.sizes[2:]) == {(40, 40, 3)}
 
 
-def test_large_images_are_averaged_while_they_are_read(run, inferencer, monkeypatch):
+def test_large_images_are_averaged_while_they_are_read(inferencer):
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (400, 300, 3), dtype=np.uint8), (0, 0), 9)
     exact = inferencer(image, TEXTS).maps
-    monkeypatch.setattr('xemap.inference.passes.WHOLE_PIXELS', 20_000)
-    assert np.allclose(inferencer(image, TEXTS).maps, exact, atol=0.02)
+    small, untouched = (read_whole([ArrayRaster(image)], fixed, max_pixels=20_000)[0] for fixed in (True, False))
+    assert small.shape == (133, 100, 3) and untouched.shape == image.shape
+    maps = inferencer.localizer.localize([small], [TEXTS])[0].maps(image.shape[:2])
+    assert np.allclose(maps, exact, atol=0.02)
 
 
 def test_pixels_without_data_do_not_matter_and_have_no_value(run, inferencer):
@@ -137,12 +141,14 @@ def test_pixels_without_data_do_not_matter_and_have_no_value(run, inferencer):
     assert all(box[1] >= 9 for boxes in one.boxes for box in boxes)
 
 
-def test_maps_that_do_not_fit_in_memory(run, inferencer, monkeypatch, tmp_path):
-    inside = inferencer(run[0] / '0.png', TEXTS, 'tile', tile=32, threshold='otsu')
-    monkeypatch.setattr('xemap.inference.map_store.IN_MEMORY', 0)
-    result = inferencer(run[0] / '0.png', TEXTS, 'tile', tile=32, threshold='otsu', scratch=tmp_path)
-    assert isinstance(result.maps, np.memmap) and np.array_equal(result.maps, inside.maps)
-    assert result.polygons == inside.polygons and not list(tmp_path.iterdir())
+def test_maps_that_do_not_fit_in_memory(run, inferencer, tmp_path):
+    for mode in ('tile', 'resize'):
+        options = dict(mode=mode, tile=32, threshold='otsu')
+        inside = inferencer(run[0] / '0.png', TEXTS, **options)
+        result = inferencer(run[0] / '0.png', TEXTS, **options, scratch=tmp_path, in_memory=0)
+        assert not isinstance(inside.maps, np.memmap) and isinstance(result.maps, np.memmap)
+        assert np.array_equal(result.maps, inside.maps)
+        assert result.polygons == inside.polygons and not list(tmp_path.iterdir())
 
 
 def test_saving(run, inferencer, tmp_path):

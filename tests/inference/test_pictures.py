@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import shapely
 
+from tests.tools.command import load_tool
 from tests.tools.small_run import write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.inference.map_store import MapStore
 from xemap.inference.pictures import SIDE, SIDE_OF_SEVERAL, draw_pictures

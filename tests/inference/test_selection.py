@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.command import load_tool
 from tests.tools.small_run import write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.errors import ConfigError, DataError
 from xemap.inference.selection import read_detections, read_gray, read_map, select_areas, select_boxes

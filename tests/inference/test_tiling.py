@@ -71,11 +71,11 @@ def test_bands_equal_blending_of_the_whole(height, width, tile, overlap, seed):
 
 @pytest.mark.parametrize('tile, overlap', [(64, 0.25), (50, 0.0), (33, 0.6), (1000, 0.25)])
 @pytest.mark.parametrize('in_memory', [1 << 30, 0])
-def test_no_seams_on_a_model_that_sees_single_pixels(tile, overlap, in_memory, monkeypatch, tmp_path):
-    monkeypatch.setattr('xemap.inference.map_store.IN_MEMORY', in_memory)
+def test_no_seams_on_a_model_that_sees_single_pixels(tile, overlap, in_memory, tmp_path):
     raster, seen = ArrayRaster(IMAGE), []
     arguments = (['a', 'b'], tile, overlap, (1,), 3, tmp_path)
-    store = tile_maps(by_pixel, raster, *arguments, lambda *state: seen.append(state))
+    store = tile_maps(by_pixel, raster, *arguments, lambda *state: seen.append(state), in_memory=in_memory)
+    assert isinstance(store.array(), np.memmap) == (in_memory == 0)
     assert np.abs(store.array() - by_pixel([IMAGE], 'ab')[0].maps()).max() < 1e-5
     number = count_tiles(IMAGE.shape[:2], tile, overlap)
     assert seen[-1] == (number, number)
@@ -94,14 +94,13 @@ def test_scales_are_averaged():
     assert np.abs(coarse[0] - enlarged).max() < 0.02 < 0.03 < np.abs(coarse - fine).max()
 
 
-def test_groups_of_queries_change_nothing(monkeypatch):
+def test_groups_of_queries_change_nothing():
     whole = tile_maps(by_pixel, ArrayRaster(IMAGE), list('abcde'), 64, 0.25, (1, 2), 4, None).array()
-    monkeypatch.setattr('xemap.inference.passes.OPEN_BYTES', 4 * 64 * 211 * 2)
     calls = []
     grouped = tile_maps(
         lambda images, queries: calls.append(len(queries)) or
         [bands_of(image, ['abcde'.index(q) % 3 for q in queries]) for image in images],
-        ArrayRaster(IMAGE), list('abcde'), 64, 0.25, (1, 2), 4, None,
+        ArrayRaster(IMAGE), list('abcde'), 64, 0.25, (1, 2), 4, None, open_bytes=4 * 64 * 211 * 2,
     ).array()  # fmt: skip
     assert set(calls) == {2, 1} and np.allclose(whole, grouped, atol=1e-6)
 
@@ -180,14 +179,13 @@ def test_stored_boxes_are_filled_at_the_size_of_the_image():
 
 
 @pytest.mark.parametrize('in_memory', [1 << 30, 0])
-def test_maps_have_no_value_where_the_image_has_no_data(in_memory, monkeypatch, tmp_path):
-    monkeypatch.setattr('xemap.inference.map_store.IN_MEMORY', in_memory)
+def test_maps_have_no_value_where_the_image_has_no_data(in_memory, tmp_path):
     valid = np.zeros(IMAGE.shape[:2], bool)
     valid[130:150, 100:] = True
     raster, batches = ArrayRaster(IMAGE, valid=valid), []
     store = tile_maps(
         lambda images, queries: batches.append(len(images)) or by_pixel(images, queries),
-        raster, ['a', 'b'], 40, 0.25, (1,), 4, tmp_path,
+        raster, ['a', 'b'], 40, 0.25, (1,), 4, tmp_path, in_memory=in_memory,
     )  # fmt: skip
     assert batches == [4] * (sum(batches) // 4) + [sum(batches) % 4] * (sum(batches) % 4 > 0)  # full over rows
     for query in range(2):

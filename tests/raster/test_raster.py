@@ -211,8 +211,9 @@ def test_what_is_no_image(tmp_path, rasterio, tif):
         raster.read()
 
 
-def test_large_images_are_sampled_for_the_percentiles(monkeypatch):
-    monkeypatch.setattr('xemap.raster.raster.SAMPLE_PIXELS', 400)
+def test_large_images_are_sampled_for_the_percentiles():
     array = np.random.default_rng(0).normal(1000, 100, (200, 300))
-    raster = ArrayRaster(array, stretch=(10, 90))
-    assert raster.limits[0] == pytest.approx(np.percentile(array, [10, 90]), abs=40)
+    whole, sampled = (ArrayRaster(array, stretch=(10, 90)) for _ in range(2))
+    sampled.sample_pixels = 400
+    assert sampled.limits[0] == pytest.approx(np.percentile(array, [10, 90]), abs=40)
+    assert sampled.limits != whole.limits and whole.limits[0] == pytest.approx(np.percentile(array, [10, 90]), abs=0.1)

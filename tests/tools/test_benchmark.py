@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from benchmarks import PARTS
 from benchmarks.made_up import IMAGES, SOURCES, make_records
 
-from tests.tools.small_run import ROOT, write_run
-from tests.tools.test_train import load_tool
+from tests.tools.command import heavy_imports_of_help, load_tool, run_tool, start_tool
+from tests.tools.small_run import write_run
 from xemap.cli import run
-
-
-def tool(*words) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/benchmark.py', *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def positive_numbers(part) -> bool:
@@ -27,9 +21,10 @@ def positive_numbers(part) -> bool:
 
 def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
     out = tmp_path / 'new' / 'speed.json'
-    small = ('--repeats', 1, '--scenes', 1, '--map-size', 64, '--threads', 1, '--image-size', 32, 40)
+    parts = [part for part in PARTS if part != 'data']  # whose scenes take seconds
+    small = ('--parts', *parts, '--repeats', 1, '--map-size', 64, '--threads', 1, '--image-size', 32, 40)
     options = ['model.encoder.num_layers=1', 'model.language_model.max_tokens=4']
-    done = tool(write_run(tmp_path), *small, '--out', out, '--cfg-options', *options)
+    done = run_tool('benchmark', write_run(tmp_path), *small, '--out', out, '--cfg-options', *options)
     assert done.returncode == 0, done.stderr
     assert 'is cut to 4' in done.stderr  # mmengine writes its warnings to stdout
     report = json.loads(done.stdout)
@@ -41,13 +36,15 @@ def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
     assert (report['train'].pop('peak_memory_of'), report['train'].pop('ceiling_dtype')) == ('process', 'float32')
     for row in (*report['infer'], report['naive']):
         assert 0 <= row.pop('max_difference') < 1e-5
-    assert all(positive_numbers(report[part]) for part in PARTS)
+    assert all(positive_numbers(report[part]) for part in parts)
     assert 'pairs/s' in done.stderr and 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_annotation_files_are_measured_apart_from_models(tmp_path):
     out = tmp_path / 'new' / 'reading.json'
-    done = tool('annotations', '--images', 20, '--samples', 9, '--workers', 2, '--repeats', 1, '--out', out)
+    small = ('--images', 20, '--samples', 9, '--workers', 2, '--repeats', 1)
+    done = start_tool('benchmark', 'annotations', *small, '--out', out)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert json.loads(out.read_text()) == report
@@ -93,10 +90,5 @@ def test_default_config_exists():
 
 
 def test_help_imports_nothing_heavy():
-    code = (
-        f"import sys, runpy; sys.argv = ['benchmark.py', '--help']; sys.path.insert(0, '{ROOT}/tools')\n"
-        f"try: runpy.run_path('{ROOT}/tools/benchmark.py', run_name='__main__')\n"
-        "finally: print([m for m in ('torch', 'mmengine', 'numpy', 'cv2', 'rich') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and '--image-size' in done.stdout and done.stdout.endswith('[]\n')
+    text, imported = heavy_imports_of_help('benchmark', 'torch', 'mmengine', 'numpy', 'cv2', 'rich')
+    assert '--image-size' in text and not imported

@@ -1,18 +1,13 @@
-"""tools/browse_dataset.py, run as a user runs it."""
+"""tools/browse_dataset.py as a command."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from functools import partial
 
 from tests.datasets.toy import write_toy
-from tests.tools.small_run import ROOT
+from tests.tools.command import heavy_imports_of_help, run_tool
 
-
-def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/browse_dataset.py', *map(str, arguments)]
-    environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '120'}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+tool = partial(run_tool, 'browse_dataset', columns=120)
 
 
 def test_pages_and_pictures(tmp_path) -> None:
@@ -35,13 +30,8 @@ def test_mistakes_are_one_line(tmp_path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = (
-        f"import sys, runpy; sys.argv = ['browse_dataset.py', '--help']\n"
-        f"try: runpy.run_path('{ROOT}/tools/browse_dataset.py', run_name='__main__')\n"
-        "finally: print([m for m in ('torch', 'mmengine', 'numpy', 'cv2', 'rich') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and '--multi-ref' in done.stdout and done.stdout.endswith('[]\n')
+    text, imported = heavy_imports_of_help('browse_dataset', 'torch', 'mmengine', 'numpy', 'cv2', 'rich')
+    assert '--multi-ref' in text and not imported
 
 
 def test_targets_are_those_of_a_config(tmp_path) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.tools.test_train import load_tool
+from tests.tools.command import load_tool
 from xemap.cli import run
 from xemap.evaluation import Score, summarize, write_rows_csv
 from xemap.files import write_json

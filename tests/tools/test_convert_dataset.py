@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools import command
+from tests.tools.command import start_tool
+from tests.tools.small_run import ROOT
 from tests.trees import dior_rsvg
 from xemap.datasets.annotations import AnnotationFile
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run_tool(*args: object) -> subprocess.CompletedProcess:
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'COLUMNS': '200'}
-    command = [sys.executable, str(ROOT / 'tools/data/convert_dataset.py'), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+run_tool = partial(command.run_tool, 'convert_dataset')
 
 
 @pytest.fixture
@@ -114,7 +111,7 @@ def test_every_format_from_end_to_end(tree, kind):
 
 
 def test_table_for_people_and_progress(tree):
-    done = run_tool(*arguments(tree, 'color-masks'))
+    done = start_tool('convert_dataset', *arguments(tree, 'color-masks'))
     assert done.returncode == 0, done.stderr
     for text in ('building', 'queries', 'mask pixels of ignored classes', 'train.arrow'):
         assert text in done.stdout
@@ -177,7 +174,7 @@ def test_bad_pairs_are_skipped_when_asked(tree):
 
 def test_debug_shows_the_traceback(tree):
     remove_image(tree)
-    done = run_tool(*arguments(tree, 'coco'), '--debug')
+    done = start_tool('convert_dataset', *arguments(tree, 'coco'), '--debug')
     assert done.returncode != 0 and 'Traceback' in done.stderr
 
 

@@ -1,27 +1,20 @@
-"""tools/analysis/dataset_info.py, run as a user runs it."""
+"""tools/analysis/dataset_info.py as a command."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.datasets.toy import write_toy
+from tests.tools.command import run_tool, start_tool
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.preparation.reports.info import describe_annotations, region_shares
 from xemap.structures import ImageRecord, MaskRegion, PolygonRegion, Query
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/analysis/dataset_info.py', *map(str, arguments)]
-    environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '120'}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+tool = partial(run_tool, 'dataset_info', columns=120)
 
 
 def test_numbers(tmp_path) -> None:
@@ -78,4 +71,4 @@ def test_bad_file_is_one_line(tmp_path, content, message) -> None:
     done = tool(tmp_path / 'a.arrow')
     assert done.returncode == 2 and done.stdout == ''
     assert message in done.stderr and len(done.stderr.splitlines()) == 1 and 'a.arrow' in done.stderr
-    assert 'Traceback' in tool(tmp_path / 'a.arrow', '--debug').stderr
+    assert 'Traceback' in start_tool('dataset_info', tmp_path / 'a.arrow', '--debug').stderr

@@ -1,21 +1,16 @@
-"""tools/analysis/dataset_report.py, run as a user runs it."""
+"""tools/analysis/dataset_report.py as a command."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 
 from PIL import Image
 
 from tests.datasets.toy import write_toy
-from tests.tools.small_run import ROOT
+from tests.tools.command import heavy_imports_of_help, run_tool, start_tool
 
-
-def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/analysis/dataset_report.py', *map(str, arguments)]
-    environment = {'PYTHONPATH': str(ROOT), 'COLUMNS': '200'}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+tool = partial(run_tool, 'dataset_report')
 
 
 def test_picture_json_and_table(tmp_path) -> None:
@@ -40,16 +35,11 @@ def test_picture_json_and_table(tmp_path) -> None:
 
 
 def test_mistakes_are_one_line(tmp_path) -> None:
-    done = tool(tmp_path / 'none.arrow', '--out', tmp_path / 'out')
+    done = start_tool('dataset_report', tmp_path / 'none.arrow', '--out', tmp_path / 'out')
     assert done.returncode == 2 and 'none.arrow does not exist' in done.stderr and 'Traceback' not in done.stderr
     assert not (tmp_path / 'out').exists()
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = (
-        f"import sys, runpy; sys.argv = ['dataset_report.py', '--help']\n"
-        f"try: runpy.run_path('{ROOT}/tools/analysis/dataset_report.py', run_name='__main__')\n"
-        "finally: print([m for m in ('torch', 'numpy', 'matplotlib', 'rich') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and 'Figure 4' in done.stdout and done.stdout.endswith('[]\n')
+    text, imported = heavy_imports_of_help('dataset_report', 'torch', 'numpy', 'matplotlib', 'rich')
+    assert 'Figure 4' in text and not imported

@@ -12,9 +12,12 @@ import torch
 from PIL import Image
 
 from tests.models.tiny import tiny_network
+from tests.tools.command import load_tool
 from tests.tools.small_run import ROOT, write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
+from xemap.config import load_config
+from xemap.errors import ConfigError
+from xemap.inference.command import QUICKSTART, choose_model
 from xemap.inference.inferencer import XeMapInferencer
 from xemap.registry import MODELS
 
@@ -255,15 +258,15 @@ def test_folder_that_cannot_be_written(tmp_path, infer, model, capsys):
     assert str(tmp_path / 'file') in error_of(capsys)
 
 
-def test_default_model_is_the_quickstarts(tmp_path, infer, model, monkeypatch, capsys):
-    words = [model[0] / '0.png', '--query', 'a', '--out', tmp_path / 'out']
-    monkeypatch.setattr('xemap.inference.command.QUICKSTART', (str(model[1]), tmp_path))
-    assert infer(*words, model_words=()) == 2 and 'tools/quickstart.sh' in error_of(capsys)
+def test_default_model_is_the_quickstarts(tmp_path, infer, model, capsys):
+    assert load_config(QUICKSTART[0]).model.type == 'XeMapNetwork'
+    quickstart = ('a_config', tmp_path)
+    with pytest.raises(ConfigError, match='tools/quickstart.sh'):
+        choose_model(None, None, quickstart)
     for epoch in (4, 10):
-        (tmp_path / f'epoch_{epoch}.pth').write_bytes(model[2].read_bytes())
-    assert infer(*words, model_words=()) == 0
-    settings = json.loads((tmp_path / 'out/0/result.json').read_text())['settings']
-    assert settings['checkpoint'][0].endswith('epoch_10.pth')
+        (tmp_path / f'epoch_{epoch}.pth').touch()
+    assert choose_model(None, None, quickstart) == ('a_config', str(tmp_path / 'epoch_10.pth'))
+    words = [model[0] / '0.png', '--query', 'a', '--out', tmp_path / 'out']
     assert infer(*words, model_words=('--config', model[1])) == 2 and 'belong together' in error_of(capsys)
 
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 
-from tests.tools.test_train import ROOT, load_tool
+from tests.tools.command import load_tool
+from tests.tools.small_run import ROOT
 from xemap.cli import run
 from xemap.compat.checkpoint_loading import load_checkpoint_file
 from xemap.preparation.synthetic.captions import FILE_NAME, write_captioned_tiles

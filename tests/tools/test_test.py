@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.models.tiny import tiny_network
+from tests.tools.command import load_tool
 from tests.tools.small_run import write_run
-from tests.tools.test_train import load_tool
 from xemap.cli import run
 from xemap.engine import load_config
 from xemap.registry import MODELS

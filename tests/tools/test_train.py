@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import util
 
 import pytest
 import torch
 
+from tests.tools.command import load_tool
 from tests.tools.small_run import ROOT, write_run
 from xemap.cli import run
 from xemap.compat.checkpoint_loading import load_checkpoint_file
-
-
-def load_tool(name: str):
-    (path,) = ROOT.glob(f'tools/**/{name}.py')
-    spec = util.spec_from_file_location(f'tools_{name}', path)
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

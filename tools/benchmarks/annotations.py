@@ -78,10 +78,10 @@ def run_annotations_benchmark(
         counts = AnnotationFile(path).query_counts()
         counted = {'images': len(counts), 'queries': int(counts.sum()), 'bytes': os.path.getsize(path)}
         measured = _apart(_read, str(path), workers, samples, seed)
-    measured['mcmg'] = _apart(_make_maps, repeats, seed)
+    measured['mcmg'], described = _apart(_maps_and_environment, repeats, seed)
     return {
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'environment': {**_apart(_environment), 'load_average': load},
+        'environment': {**described, 'load_average': load},
         'settings': {'workers': workers, 'samples': samples, 'repeats': repeats, 'threads': 1, 'seed': seed},
         'file': counted,
         'build': built,
@@ -135,10 +135,11 @@ def _quietly(function: Callable[..., Any], args: tuple) -> Any:
         return function(*args)
 
 
-def _environment() -> dict[str, Any]:
+def _maps_and_environment(repeats: int, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Together, since a fresh process takes seconds to import everything."""
     from xemap.environment import describe_environment
 
-    return describe_environment('cpu')
+    return _make_maps(repeats, seed), describe_environment('cpu')
 
 
 def _read(file: str, workers: int, samples: int, seed: int) -> dict[str, Any]:

@@ -55,13 +55,13 @@ def benchmark_scenario(
     """
     torch.manual_seed(seed)
     network = build_model(cfg, device)
-    methods = {'network': _answer(network, images, side, device, seed)}
+    methods = {'network': time_answers(network, images, side, device, seed)}
     del network
     for name, generator in SELO.items():
         with quiet():
             model: Any = dict(type='SeLoLocalizer', retrieval=retrieval, generator=generator)
             localizer = build_localizer(Config(dict(model=model)), device=device)
-        methods[name] = _answer(localizer, selo_images, side, device, seed)
+        methods[name] = time_answers(localizer, selo_images, side, device, seed)
     reference = methods['network']
     for row in methods.values():
         row['over_network'] = {kind: row[kind] / reference[kind] for kind in ('seconds', 'model_seconds')}
@@ -73,7 +73,7 @@ def queries_of(image: int) -> int:
     return (image + 1) * ALL_QUERIES // ALL_IMAGES - image * ALL_QUERIES // ALL_IMAGES
 
 
-def _answer(localizer: Localizer, number: int, side: int, device: str, seed: int) -> dict[str, Any]:
+def time_answers(localizer: Localizer, number: int, side: int, device: str, seed: int) -> dict[str, Any]:
     pool = distinct_texts(GROUP * 4, seed)
     localizer.localize(*next(_groups(1, side, pool, seed)))  # warm-up
     localizer.reset_stage_seconds()

@@ -88,13 +88,16 @@ MAX_COORDINATES = 1 << 24
 """Most coordinates of all polygons of an image."""
 
 
-def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: dict | None = None) -> dict[str, int]:
+def write_annotations(
+    path: str | Path, records: Iterable[ImageRecord], info: dict | None = None, batch_size: int = ROWS_A_BATCH
+) -> dict[str, int]:
     """Write an annotation file; it appears under ``path`` only when it is complete.
 
     Args:
         path: file to write, conventionally ``*.arrow``.
         records: consumed as a stream, so a generator may be larger than memory.
         info: JSON-serializable facts about the data set (name, split, options of the converter).
+        batch_size: images that are written, and later read, together.
 
     Returns:
         ``{'images': …, 'queries': …}`` written.
@@ -103,7 +106,7 @@ def write_annotations(path: str | Path, records: Iterable[ImageRecord], info: di
     counts = {'images': 0, 'queries': 0}
     rows = iter(records)
     with replacing(path) as part, pa.OSFile(str(part), 'wb') as sink, pa.ipc.new_file(sink, schema) as writer:
-        while batch := list(islice(rows, ROWS_A_BATCH)):
+        while batch := list(islice(rows, batch_size)):
             writer.write_batch(pa.RecordBatch.from_pylist([_to_row(r) for r in batch], schema=schema))
             counts['images'] += len(batch)
             counts['queries'] += sum(len(r.queries) for r in batch)

@@ -15,7 +15,8 @@ Row = dict[str, Any]
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_DRAWS_AT_ONCE = 1 << 22
+DRAWS_AT_ONCE = 1 << 22
+"""Numbers drawn at a time, which bounds the memory of the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -175,20 +176,23 @@ def ratios(sums: np.ndarray) -> np.ndarray:
     return np.divide(sums[:, 0], over, out=np.full(len(sums), np.nan), where=over > 0)
 
 
-def resampled_sums(sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+def resampled_sums(
+    sums: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, draws_at_once: int = DRAWS_AT_ONCE
+) -> np.ndarray:
     """Sums over bootstrap samples of images.
 
     Args:
         sums: (I, K) of each image.
         seed: seed of the draws.
         resamples: R.
+        draws_at_once: most numbers to draw at a time; the sums do not depend on it.
 
     Returns:
         (R, K) float64.
     """
     images, rng = len(sums), np.random.default_rng(seed)
     made = np.zeros((resamples, sums.shape[1]))
-    at_once = max(1, _DRAWS_AT_ONCE // max(images, 1))
+    at_once = max(1, draws_at_once // max(images, 1))
     for start in range(0, resamples if images else 0, at_once):
         number = min(at_once, resamples - start)
         drawn = rng.integers(images, size=(number, images)) + images * np.arange(number)[:, None]

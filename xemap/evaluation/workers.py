@@ -26,10 +26,11 @@ class ScoringPool:
 
     Args:
         workers: processes, at least 1.
+        pending_bytes: of maps that may wait.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, pending_bytes: int = PENDING_BYTES) -> None:
+        self.workers, self.pending_bytes = workers, pending_bytes
         self._executor = WorkerPool(workers)
         # What the program's end does with tasks that nobody will ask for; :meth:`close` decides by itself.
         self._executor._cancel_pending_futures = True
@@ -44,7 +45,7 @@ class ScoringPool:
         """Hand in a task; first wait until there is room for it.
 
         Each worker may always have one task to do and one to do next. Beyond these, waiting maps have
-        :data:`PENDING_BYTES`.
+        ``pending_bytes``.
 
         Args:
             label: comes back with the result.
@@ -77,7 +78,7 @@ class ScoringPool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _is_full(self, size: int) -> bool:
-        return len(self._pending) >= 2 * self.workers and self._bytes + size > PENDING_BYTES
+        return len(self._pending) >= 2 * self.workers and self._bytes + size > self.pending_bytes
 
     def _take(self) -> tuple[Any, Future]:
         label, size, future = self._pending.popleft()

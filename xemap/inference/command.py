@@ -118,7 +118,9 @@ def read_queries(path: str | Path | None) -> list[str]:
     return [] if path is None else read_lines(path, 'queries file', 'one query per line')
 
 
-def choose_model(config: str | None, checkpoint: str | None) -> tuple[Any, str | None]:
+def choose_model(
+    config: str | None, checkpoint: str | None, quickstart: tuple[str, Path] = QUICKSTART
+) -> tuple[Any, str | None]:
     """Config and weights; without a config the one that the weights hold, without either those of the quickstart.
 
     Raises:
@@ -133,7 +135,7 @@ def choose_model(config: str | None, checkpoint: str | None) -> tuple[Any, str |
         return config_of_checkpoint(checkpoint), checkpoint
     if config or checkpoint:
         raise ConfigError('--config and --checkpoint belong together; give both ("--checkpoint none" = untrained)')
-    name, folder = QUICKSTART
+    name, folder = quickstart
     files = sorted(folder.glob('epoch_*.pth'), key=lambda file: (len(file.name), file.name))
     if not files:
         raise ConfigError(

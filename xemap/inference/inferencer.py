@@ -72,6 +72,7 @@ class XeMapInferencer:
         bands: Sequence[int] | None = None,
         stretch: tuple[float, float] | None = None,
         scratch: str | Path | None = None,
+        in_memory: int | None = None,
         progress: Progress | None = None,
     ) -> Result | list[Result]:
         """Answer all queries for one image or several; an image is encoded once for all of them.
@@ -97,6 +98,7 @@ class XeMapInferencer:
             bands: the bands to see as red, green, blue, or one as gray, from 1; None = as the file says.
             stretch: percentiles that become 0 and 255; None = 2 and 98, for other than 8-bit pixels only.
             scratch: folder for maps that do not fit in memory; None = the system's.
+            in_memory: bytes of maps that fit; None = 512 MB.
             progress: called with (windows done, windows in all), in mode ``'resize'`` with images.
 
         Returns:
@@ -141,9 +143,9 @@ class XeMapInferencer:
                 for i, (raster, answers) in enumerate(zip(rasters, answered)):
                     if answers is None:
                         tiling = (tile, overlap, scales, batch_size, scratch, progress)
-                        store = tile_maps(self._answer, raster, texts, *tiling)
+                        store = tile_maps(self._answer, raster, texts, *tiling, in_memory=in_memory)
                     else:
-                        store = store_answers(raster, answers, scratch)
+                        store = store_answers(raster, answers, scratch, in_memory)
                     result = Result(
                         raster.name, texts, store, raster.georeference, raster.masked,
                         {**self.tags, 'mode': mode}, raster.limits,

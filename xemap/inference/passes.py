@@ -29,31 +29,34 @@ OPEN_BYTES = 1 << 29
 """Most bytes of rows that windows still add to; beyond it queries are handled in groups."""
 
 
-def read_whole(rasters: Sequence[Raster], fixed_size: bool) -> list[np.ndarray]:
+def read_whole(rasters: Sequence[Raster], fixed_size: bool, max_pixels: int = WHOLE_PIXELS) -> list[np.ndarray]:
     """Images that the model sees as a whole, (H, W, 3) uint8 RGB.
 
     Args:
         fixed_size: the model resizes images itself, so that large ones may be averaged down while they are read.
+        max_pixels: of an image that is read as it is.
     """
     images = []
     for raster in rasters:
-        step = int(np.ceil(np.sqrt(raster.size[0] * raster.size[1] / WHOLE_PIXELS)))
+        step = int(np.ceil(np.sqrt(raster.size[0] * raster.size[1] / max_pixels)))
         small = (max(1, raster.size[0] // step), max(1, raster.size[1] // step)) if fixed_size and step > 1 else None
         images.append(raster.read(None, small).rgb)
     return images
 
 
-def store_answers(raster: Raster, answers: Answers, scratch: str | Path | None) -> MapStore:
+def store_answers(
+    raster: Raster, answers: Answers, scratch: str | Path | None, in_memory: int | None = None
+) -> MapStore:
     """Maps of the whole image from the answers about it; those of boxes are filled at the image's size.
 
     Args:
-        scratch: see :class:`MapStore`.
+        scratch, in_memory: see :class:`MapStore`.
     """
     if isinstance(answers, BoxAnswers):
         bands: Bands = _filled(answers.resized(raster.size))
     else:
         bands = _averaged([_store_of(answers.maps())], raster.size)
-    return _stored(raster, len(answers), [(0, bands)], scratch)
+    return _stored(raster, len(answers), [(0, bands)], scratch, in_memory)
 
 
 def tile_maps(
@@ -66,14 +69,21 @@ def tile_maps(
     batch_size: int,
     scratch: str | Path | None,
     progress: Progress | None = None,
+    *,
+    in_memory: int | None = None,
+    open_bytes: int = OPEN_BYTES,
 ) -> MapStore:
     """Maps of an image from overlapping windows; the mean over the scales.
 
     At scale s the image is seen at 1/s of its resolution through windows of ``tile`` pixels of that size. The maps of
     coarse scales are kept at their resolution, and are enlarged band by band while those of scale 1 are made.
+
+    Args:
+        scratch, in_memory: see :class:`MapStore`.
+        open_bytes: most bytes of rows that windows still add to; beyond it queries are handled in groups.
     """
     grids = _grids(raster.size, scales)
-    at_once = max(1, OPEN_BYTES // (4 * max(min(tile, height) * width for height, width in grids)))
+    at_once = max(1, open_bytes // (4 * max(min(tile, height) * width for height, width in grids)))
     groups = [(first, queries[first : first + at_once]) for first in range(0, len(queries), at_once)]
     count = _Counter(len(groups) * sum(count_tiles(grid, tile, overlap) for grid in grids), progress)
 
@@ -89,13 +99,13 @@ def tile_maps(
         coarse = []
         for grid in grids:
             if grid != raster.size:
-                coarse.append(MapStore(len(group), grid, scratch))
+                coarse.append(MapStore(len(group), grid, scratch, in_memory))
                 for top, rows in bands(group, grid):
                     for query, map_rows in enumerate(rows):
                         coarse[-1].write(query, top, map_rows)
         yield from _averaged(coarse, raster.size, bands(group, raster.size) if raster.size in grids else None)
 
-    return _stored(raster, len(queries), [(first, combined(group)) for first, group in groups], scratch)
+    return _stored(raster, len(queries), [(first, combined(group)) for first, group in groups], scratch, in_memory)
 
 
 def tile_boxes(
@@ -202,9 +212,15 @@ def _averaged(coarse: Sequence[MapStore], size: tuple[int, int], fine: Bands | N
         yield top, rows
 
 
-def _stored(raster: Raster, queries: int, parts: Iterable[tuple[int, Bands]], scratch: str | Path | None) -> MapStore:
+def _stored(
+    raster: Raster,
+    queries: int,
+    parts: Iterable[tuple[int, Bands]],
+    scratch: str | Path | None,
+    in_memory: int | None,
+) -> MapStore:
     """Maps from (first query, bands) parts, NaN where the image has no data."""
-    store = MapStore(queries, raster.size, scratch)
+    store = MapStore(queries, raster.size, scratch, in_memory)
     for first, bands in parts:
         for top, rows in bands:
             valid = raster.valid(top, top + rows.shape[1])

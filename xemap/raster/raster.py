@@ -58,6 +58,7 @@ class Raster(ABC):
     Attributes:
         file_size: (height, width) of the file, of which a JPEG may have been decoded at a fraction.
         extent: (height, width) of the file in pixels of the raster; None = ``size``.
+        sample_pixels: the percentiles are those of a copy of at most so many pixels.
         averages: parts of it can be read at a fraction of their size without being decoded whole.
 
     Raises:
@@ -83,6 +84,7 @@ class Raster(ABC):
         self.name, self.size, self.dtype, self.georeference = name, size, dtype, georeference
         self.bands = tuple(bands)
         self.file_size, self.averages = size, True
+        self.sample_pixels = SAMPLE_PIXELS
         self.extent: tuple[float, float] | None = None
         self.percentiles: tuple[float, float] | None = stretch or (
             None if dtype.kind == 'b' or dtype == np.uint8 else STRETCH
@@ -143,7 +145,7 @@ class Raster(ABC):
         """Values that become 0 and 255, of each band; None = bands are taken as they are."""
         if self.percentiles is None:
             return None
-        scale = max(1.0, sqrt(self.size[0] * self.size[1] / SAMPLE_PIXELS))
+        scale = max(1.0, sqrt(self.size[0] * self.size[1] / self.sample_pixels))
         small = max(1, int(self.size[0] / scale)), max(1, int(self.size[1] / scale))
         native, valid = _without_nan(*self._native((0, 0, self.size[1], self.size[0]), small, False))
         limits = []

@@ -12,6 +12,7 @@ from PIL import Image
 from xemap.datasets.transforms import LoadImage, ResizeImage
 from xemap.errors import ConfigError, DataError
 from xemap.raster.image_io import read_image
+from xemap.raster.plain_image import open_image
 
 
 @pytest.fixture
@@ -135,9 +136,11 @@ def test_large_images_are_no_bomb_but_have_a_limit(tmp_path, rgb, monkeypatch, r
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # Pillow alone would warn or refuse
     assert read_image(tmp_path / 'large.png').shape == rgb.shape
     assert not recwarn.list and Image.MAX_IMAGE_PIXELS == 1000
-    monkeypatch.setattr('xemap.raster.plain_image.WHOLE_PIXELS', 500)
-    with pytest.raises(DataError, match=r'large\.png declares 45 x 31 pixels, more than'):
-        read_image(tmp_path / 'large.png')
+    with (
+        pytest.raises(DataError, match=r'large\.png declares 45 x 31 pixels, more than'),
+        open_image(tmp_path / 'large.png', max_pixels=500),
+    ):
+        pass
 
 
 def test_exif_orientation_is_not_applied(tmp_path, rgb) -> None:

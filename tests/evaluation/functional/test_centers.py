@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from unittest import mock
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.evaluation.functional import slow_selo
 from xemap.evaluation import attention_centers
-from xemap.evaluation.functional import centers
+from xemap.evaluation.functional.centers import smooth
 
 LEVELS = st.sampled_from([0, 1, 127, 128, 200, 255])
 MAPS = arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), elements=LEVELS)
@@ -20,8 +18,7 @@ MAPS = arrays(np.uint8, st.tuples(st.integers(1, 24), st.integers(1, 24)), eleme
 @given(gray=MAPS, before=st.integers(0, 9), after=st.integers(0, 9))
 def test_centers_equal_a_plain_search(gray, before, after):
     """Without smoothing and with small windows, where small maps have many peaks and plateaus."""
-    with mock.patch.multiple(centers, SMOOTH_PASSES=0, WINDOW_BEFORE=before, WINDOW_AFTER=after, STRIP=7):
-        fast = attention_centers(gray)
+    fast = attention_centers(gray, smooth_passes=0, window=(before, after), strip=7)
     assert [tuple(c) for c in fast.tolist()] == slow_selo.centers_of(gray, gray, before, after)
 
 
@@ -34,8 +31,7 @@ def test_smoothing_is_an_integer_box_filter(shape, seed, two):
     if two:
         gray = np.where(gray % 2, gray.flat[0], 255).astype(np.uint8)
     slow = slow_selo.box_filter(gray, 50)
-    with mock.patch.object(centers, 'SMOOTH_PASSES', 1):
-        np.testing.assert_array_equal(centers._smooth(gray), slow)
+    np.testing.assert_array_equal(smooth(gray, 1), slow)
 
 
 @pytest.mark.parametrize('width', [128, 131])
@@ -44,8 +40,7 @@ def test_smoothing_rounds_every_tie_to_even(width):
     for k in range(255):
         gray = np.full((60, width), k, np.uint8)
         gray[:, ::2] = k + 1
-        with mock.patch.object(centers, 'SMOOTH_PASSES', 1):
-            inner = centers._smooth(gray)[:, 25:-25]
+        inner = smooth(gray, 1)[:, 25:-25]
         assert (inner == k + k % 2).all(), k
 
 
@@ -53,8 +48,7 @@ def test_real_windows_equal_a_plain_search():
     rng = np.random.default_rng(3)
     coarse = rng.integers(0, 256, (9, 17), np.uint8)
     gray = np.kron(coarse, np.ones((90, 90), np.uint8))[:, :1477]
-    smooth = centers._smooth(gray)
-    expected = slow_selo.centers_of(gray, smooth, 500, 499)
+    expected = slow_selo.centers_of(gray, smooth(gray), 500, 499)
     assert len(expected) >= 2
     assert [tuple(c) for c in attention_centers(gray).tolist()] == expected
 
@@ -93,8 +87,7 @@ def test_ring_has_no_center():
     y, x = np.ogrid[:101, :101]
     distance = np.hypot(x - 50, y - 50)
     ring = np.where((distance > 30) & (distance < 40), 255, 0).astype(np.uint8)
-    with mock.patch.object(centers, 'SMOOTH_PASSES', 0):
-        assert attention_centers(ring).tolist() == []
+    assert attention_centers(ring, smooth_passes=0).tolist() == []
 
 
 @pytest.mark.parametrize('upright', [False, True])
@@ -105,8 +98,7 @@ def test_window_reaches_500_pixels_back_and_499_ahead(upright):
     expected = [[600, 10], [100, 10]]
     if upright:
         gray, expected = np.ascontiguousarray(gray.T), [[y, x] for x, y in expected]
-    with mock.patch.object(centers, 'SMOOTH_PASSES', 0):
-        assert attention_centers(gray).tolist() == expected
+    assert attention_centers(gray, smooth_passes=0).tolist() == expected
 
 
 def test_equal_centers_come_in_raster_order_of_their_plateaus():
@@ -117,6 +109,5 @@ def test_equal_centers_come_in_raster_order_of_their_plateaus():
     gray[20, 10:30] = 200
     gray[21, 29] = 200  # same rows and columns as the L, but met later where they do not touch
     gray[20, 20:28] = 0
-    with mock.patch.object(centers, 'SMOOTH_PASSES', 0):
-        centers_xy = attention_centers(gray).tolist()
+    centers_xy = attention_centers(gray, smooth_passes=0).tolist()
     assert centers_xy == [[20, 4], [3, 5], [13, 20], [28, 20]]

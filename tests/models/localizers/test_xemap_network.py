@@ -169,8 +169,8 @@ def test_mixed_precision_keeps_maps_and_positions_exact():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('device', ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)])
-def test_training_500_steps_in_bfloat16_learns_without_nan(device):
+@pytest.mark.parametrize('device, steps', [('cpu', 150), pytest.param('cuda', 500, marks=pytest.mark.gpu)])
+def test_training_in_bfloat16_learns_without_nan(device, steps):
     if device == 'cuda' and not torch.cuda.is_available():
         pytest.skip('no GPU')
     model = build().to(device).train()
@@ -184,7 +184,7 @@ def test_training_500_steps_in_bfloat16_learns_without_nan(device):
     model.language_model.forward = lambda texts: read
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     losses = []
-    for _ in range(500):
+    for _ in range(steps):
         with torch.autocast(device, dtype=torch.bfloat16):
             loss = model(images, samples, mode='loss')['loss_map']
         optimizer.zero_grad()
@@ -193,7 +193,8 @@ def test_training_500_steps_in_bfloat16_learns_without_nan(device):
         losses.append(loss.detach())
     losses = torch.stack(losses)
     assert losses.isfinite().all()
-    assert losses[-50:].mean() < 0.7 * losses[:50].mean()
+    tenth = steps // 10
+    assert losses[-tenth:].mean() < 0.7 * losses[:tenth].mean()
 
 
 @pytest.mark.gpu

@@ -50,7 +50,7 @@ def test_division(root, main):
     (main / 'val.txt').write_text('\n'.join(ids[1::2]))
 
     def splits(**options) -> dict[str, str]:
-        return DiorConverter(root, **options)._listed_ids()
+        return DiorConverter(root, **options).listed_ids()
 
     divided = splits()
     assert sorted(divided) == ids
@@ -63,7 +63,7 @@ def test_division(root, main):
 def test_full_size_division_is_that_of_table_1(root, main):
     (main / 'train.txt').write_text('\n'.join(f'{number:05d}' for number in range(1, 5863)))
     (main / 'val.txt').write_text('\n'.join(f'{number:05d}' for number in range(5863, 11726)))
-    splits = list(DiorConverter(root)._listed_ids().values())
+    splits = list(DiorConverter(root).listed_ids().values())
     assert (splits.count('train'), splits.count('val')) == (8000, 3725)
 
 

@@ -27,11 +27,19 @@ STRIP = 128
 """Rows or columns treated at once by the running maximum, so that the work stays in the cache."""
 
 
-def attention_centers(gray: np.ndarray) -> np.ndarray:
+def attention_centers(
+    gray: np.ndarray,
+    smooth_passes: int = SMOOTH_PASSES,
+    window: tuple[int, int] = (WINDOW_BEFORE, WINDOW_AFTER),
+    strip: int = STRIP,
+) -> np.ndarray:
     """Centers of attention, eq. (10) of the SeLo paper.
 
     Args:
         gray: (H, W) uint8, 255 = 1.
+        smooth_passes: of the box filter.
+        window: pixels before and after a peak in which it must be the maximum.
+        strip: rows or columns treated at once; the centers do not depend on it.
 
     Returns:
         (K, 2) int64 x, y pixels; by the map's value at the center, descending, equal ones in the
@@ -44,49 +52,50 @@ def attention_centers(gray: np.ndarray) -> np.ndarray:
         return np.zeros((0, 2), np.int64)
     if low == high:  # stays what it is under every filter: one plateau
         return np.array([[(width - 1) // 2, (height - 1) // 2]], np.int64)
-    centers = np.array([center for _, center in sorted(_plateau_centers(_peaks(_smooth(gray))))], np.int64)
-    centers = centers.reshape(-1, 2)
+    peaks = _peaks(smooth(gray, smooth_passes), window, strip)
+    centers = np.array([center for _, center in sorted(_plateau_centers(peaks))], np.int64).reshape(-1, 2)
     values = gray[centers[:, 1], centers[:, 0]].astype(np.int64)
     order = np.argsort(-values, kind='stable')
     return centers[order][values[order] >= MIN_CENTER]
 
 
-def _smooth(gray: np.ndarray) -> np.ndarray:
-    for _ in range(SMOOTH_PASSES):
+def smooth(gray: np.ndarray, passes: int = SMOOTH_PASSES) -> np.ndarray:
+    """The box filter of :data:`SMOOTH_SIZE` applied several times, each time rounded to 8 bits, (H, W) uint8."""
+    for _ in range(passes):
         gray = cv2.blur(gray, (SMOOTH_SIZE, SMOOTH_SIZE), borderType=cv2.BORDER_REFLECT_101)
     return gray
 
 
-def _peaks(smooth: np.ndarray) -> np.ndarray:
+def _peaks(smoothed: np.ndarray, window: tuple[int, int], strip: int) -> np.ndarray:
     """(H, W) bool: the pixel is above 0 and the maximum of its window."""
-    return (smooth == _window_max(smooth)) & (smooth > 0)
+    return (smoothed == _window_max(smoothed, window, strip)) & (smoothed > 0)
 
 
-def _window_max(gray: np.ndarray) -> np.ndarray:
+def _window_max(gray: np.ndarray, window: tuple[int, int], strip: int) -> np.ndarray:
     """Maximum of each pixel's window, cut at the border; columns first, then rows."""
     columns, both = np.empty_like(gray), np.empty_like(gray)
-    for start in range(0, gray.shape[1], STRIP):
-        part = slice(start, start + STRIP)
-        columns[:, part] = _running_max(gray[:, part])
-    for start in range(0, gray.shape[0], STRIP):
-        part = slice(start, start + STRIP)
-        both[part] = _running_max(columns[part].T).T
+    for start in range(0, gray.shape[1], strip):
+        part = slice(start, start + strip)
+        columns[:, part] = _running_max(gray[:, part], window)
+    for start in range(0, gray.shape[0], strip):
+        part = slice(start, start + strip)
+        both[part] = _running_max(columns[part].T, window).T
     return both
 
 
-def _running_max(values: np.ndarray) -> np.ndarray:
+def _running_max(values: np.ndarray, window: tuple[int, int]) -> np.ndarray:
     """Maximum over the window along axis 0.
 
     A maximum over 2n values is the maximum of two over n: log2(window) passes in place of one pass
     for every value of the window.
     """
-    count, window = values.shape[0], WINDOW_BEFORE + WINDOW_AFTER + 1
-    current = np.pad(values, ((WINDOW_BEFORE, WINDOW_AFTER), (0, 0)))  # 0 never wins
+    count, side = values.shape[0], sum(window) + 1
+    current = np.pad(values, (window, (0, 0)))  # 0 never wins
     covered = 1
-    while 2 * covered <= window:
+    while 2 * covered <= side:
         current = np.maximum(current[:-covered], current[covered:])
         covered *= 2
-    rest = window - covered
+    rest = side - covered
     return np.maximum(current[:count], current[rest : rest + count])
 
 

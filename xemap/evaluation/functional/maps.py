@@ -12,18 +12,20 @@ LEVELS = 256
 SOFT_IOU_SIDE = 256
 """Longest side in pixels at which a map is compared with its target, whose finest grid has 64 cells."""
 
-_EXACT_COUNTS = 1 << 24  # cv2 counts in single precision
+EXACT_COUNTS = 1 << 24
+"""Most pixels that cv2, which counts in single precision, counts exactly."""
 
 
-def histogram(gray: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+def histogram(gray: np.ndarray, mask: np.ndarray | None = None, at_once: int = EXACT_COUNTS) -> np.ndarray:
     """Number of pixels of each gray level, (256,) int64.
 
     Args:
         gray: (H, W) uint8.
         mask: (H, W) uint8; only pixels where it is not 0 count.
+        at_once: most pixels to count at a time.
     """
     counts = np.zeros(LEVELS, np.int64)
-    rows = max(1, _EXACT_COUNTS // max(gray.shape[1], 1))
+    rows = max(1, at_once // max(gray.shape[1], 1))
     for start in range(0, gray.shape[0], rows):
         part = slice(start, start + rows)
         within = None if mask is None else mask[part]

@@ -72,7 +72,7 @@ class DiorConverter(SourceConverter):
 
     def items(self) -> list[Item]:
         image_of, annotation_of = self.files(self.images), self.files(self.annotations, ('.xml',))
-        split_of = self._listed_ids()
+        split_of = self.listed_ids()
         for key, path in image_of.items():
             if key not in split_of and key in annotation_of:
                 self.report.count('images_in_no_split', str(path))
@@ -102,7 +102,8 @@ class DiorConverter(SourceConverter):
                 continue
             yield self.polygon_instance(category, [member.polygon], size, member.where)
 
-    def _listed_ids(self) -> dict[str, str]:
+    def listed_ids(self) -> dict[str, str]:
+        """The split of each image id of the official lists, divided anew unless ``official_split``."""
         split_of: dict[str, str] = {}
         for split in TABLE_1:
             file = self.folder / f'ImageSets/Main/{split}.txt'

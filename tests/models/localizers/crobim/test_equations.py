@@ -68,10 +68,10 @@ def test_pooling_decides_the_cells():
     module = seeded(ContextPrompts(CHANNELS, WIDTH, pool='max', grid=2))
     window = levels[-1].shape[-2:]
     for level in levels:
-        pooled = module._pooled(level, window).flatten(2).transpose(1, 2)
+        pooled = module.pool_level(level, window).flatten(2).transpose(1, 2)
         torch.testing.assert_close(pooled[0], max_cells(level[0], 2))
     average = ContextPrompts(CHANNELS, WIDTH, pool='avg')
-    assert [average._pooled(level, window).shape[-2:].numel() for level in levels] == [64, 16, 4, 1]
+    assert [average.pool_level(level, window).shape[-2:].numel() for level in levels] == [64, 16, 4, 1]
 
 
 def test_printed_channel_concatenation_makes_the_prompts_inert():

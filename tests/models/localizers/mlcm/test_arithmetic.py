@@ -204,7 +204,7 @@ def test_another_grid_takes_the_positions_between():
     with torch.no_grad():
         table = model.fusion.positions.weight[:64].view(8, 8, -1)
         table[:] = torch.linspace(0, 1, 8)[:, None, None]  # rises from top to bottom
-        rows = model.fusion._positions((10, 8), 3)[0].view(10, 8, -1)
+        rows = model.fusion.position_rows((10, 8), 3)[0].view(10, 8, -1)
         assert model.forward_features(**features(1, size=160)).box.shape == (1, 4)
     assert (rows.diff(dim=0) > -0.05).all()
     close(rows[:, 0], rows[:, 5])

@@ -82,7 +82,7 @@ class ContextPrompts(nn.Module):
             (B, num_prompts, width).
         """
         window = levels[-1].shape[-2:]
-        cells = [self._pooled(levels[scale], window).flatten(2).transpose(1, 2) for scale in self.scales]
+        cells = [self.pool_level(levels[scale], window).flatten(2).transpose(1, 2) for scale in self.scales]
         if self.context == 'channels':
             cells = [torch.cat(cells, -1)]
         keys = torch.cat([project(cell) for project, cell in zip(self.keys, cells)], 1)  # (B, cells, D_l)
@@ -90,7 +90,8 @@ class ContextPrompts(nn.Module):
         scores = torch.einsum('pd,bkd->bpk', self.query(self.prompts), keys) * self.factor
         return scores.float().softmax(-1).to(values.dtype) @ values
 
-    def _pooled(self, level: Tensor, window: Sequence[int]) -> Tensor:
+    def pool_level(self, level: Tensor, window: Sequence[int]) -> Tensor:
+        """Cells of a (B, C, H, W) scale: one for each ``window`` (height, width) of it, or ``grid`` of them."""
         if self.pool == 'avg':
             return F.avg_pool2d(level, tuple(window))
         pool = F.adaptive_avg_pool2d if self.pool == 'adaptive_avg' else F.adaptive_max_pool2d

@@ -80,7 +80,7 @@ class TokenFusion(DetrTransformerEncoder):
         """
         (n, num_visual, width), num_words = visual.shape, words.shape[1]
         parts = [visual, words, self.token.weight.expand(n, 1, width)]
-        positions = self._positions(grid, num_words)
+        positions = self.position_rows(grid, num_words)
         paddings = [
             visual.new_zeros(n, part.shape[1], dtype=torch.bool) if padding is None else padding
             for part, padding in zip(parts, (visual_padding, word_padding, None))
@@ -104,7 +104,7 @@ class TokenFusion(DetrTransformerEncoder):
         state = last.norms[1](last.ffn(last.norms[0](token)))
         return state[:, 0], weights[:, 0, first_visual : first_visual + num_visual]
 
-    def _positions(self, grid: tuple[int, int], num_words: int) -> list[Tensor]:
+    def position_rows(self, grid: tuple[int, int], num_words: int) -> list[Tensor]:
         """Rows of the table for visual tokens, words and token, (.., width) each."""
         table, num_positions = self.positions.weight, self.grid[0] * self.grid[1]
         visual = table[:num_positions]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,18 +10,12 @@ import numpy as np
 import pytest
 
 from tests.datasets.toy import write_toy
+from tests.tools.command import run_tool, start_tool
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.datasets.mcmg import correlation_map
 from xemap.errors import ConfigError, DataError
 from xemap.preparation.reports.mcmg_export import export_maps
 from xemap.structures import ImageRecord, PolygonRegion, Query
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def tool(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / 'tools/data/mcmg.py', *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={'PYTHONPATH': str(ROOT)})
 
 
 def pngs(folder: Path) -> list[Path]:
@@ -33,7 +25,7 @@ def pngs(folder: Path) -> list[Path]:
 def test_writes_every_map_once(tmp_path) -> None:
     ann_file, out = write_toy(tmp_path), tmp_path / 'maps'
     arguments = (ann_file, '--out', out, '--size', 64, '--grids', 4, 8, '--sigma', 0.02)
-    done = tool(*arguments)
+    done = start_tool('mcmg', *arguments)
     assert done.returncode == 0, done.stderr
     assert '11 maps written, 0 kept' in done.stdout
     with open(out / 'index.csv', newline='', encoding='utf-8') as file:
@@ -47,8 +39,8 @@ def test_writes_every_map_once(tmp_path) -> None:
         written = cv2.imread(str(out / row['map']), cv2.IMREAD_UNCHANGED)
         assert written.dtype == np.uint8 and written.max() == 255
         np.testing.assert_allclose(written, expected * 255, atol=0.51)
-    assert '0 maps written, 11 kept' in tool(*arguments).stdout
-    other = tool(ann_file, '--out', out, '--size', 32)
+    assert '0 maps written, 11 kept' in run_tool('mcmg', *arguments).stdout
+    other = run_tool('mcmg', ann_file, '--out', out, '--size', 32)
     assert other.returncode == 2 and "'size': 64" in other.stderr and len(other.stderr.strip().splitlines()) == 1
 
 
