@@ -135,8 +135,9 @@ def _without_interrupts() -> Iterator[None]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that temporary files are removed
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Last, as there is nothing to remove before: an exception, so that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def _end_with_parent() -> None:

@@ -38,8 +38,8 @@ def test_same_answers_and_gradients(options):
 
 def test_nothing_is_shared(monkeypatch):
     seen, backends = [], set()
-    encode, sample = NaiveCroBIM.encode, sampling.sample_grid
-    monkeypatch.setattr(NaiveCroBIM, 'encode', lambda self, x, texts: seen.append(len(x)) or encode(self, x, texts))
+    encode, sample = NaiveCroBIM.encode_images, sampling.sample_grid
+    monkeypatch.setattr(NaiveCroBIM, 'encode_images', lambda self, x: seen.append(len(x)) or encode(self, x))
     monkeypatch.setitem(sampling.BACKENDS, 'grid_sample', lambda *a: backends.add('grid_sample') or sample(*a))
     optimizer = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3))
     config = Config(dict(model=ConfigDict(tiny_crobim()), optim_wrapper=optimizer))

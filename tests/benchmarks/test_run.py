@@ -62,7 +62,7 @@ def test_report(tmp_path):
     console = Console(width=120, file=io.StringIO())
     console.print(format_report(report))
     text = console.file.getvalue()
-    for shown in ('2 pairs of 1 image a step', f'{report["infer"][2]["gain"]:.2f} x', '64 x 64 uint8', 'samples/s'):
+    for shown in ('2 pairs of 1 image per step', f'{report["infer"][2]["gain"]:.2f} x', '64 x 64 uint8', 'samples/s'):
         assert shown in text
     report = run_benchmark(path, parts=['metric'], repeats=1, map_size=64)
     assert not {'train', 'infer', 'data'} & report.keys()

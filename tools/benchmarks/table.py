@@ -23,7 +23,7 @@ def format_report(report: dict[str, Any]) -> Table:
         table.add_row(part, measured, value, f'{time["max_s"] / time["min_s"]:.2f}' if time else '')
 
     if train := report.get('train'):
-        what = f'{_counted(train["pairs_per_step"], "pair")} of {_counted(train["images_per_step"], "image")} a step'
+        what = f'{_counted(train["pairs_per_step"], "pair")} of {_counted(train["images_per_step"], "image")} per step'
         add('train', what, f'{train["pairs_per_s"]:.2f} pairs/s', train['step'])
         add('', f'peak memory, {train["peak_memory_of"]}', f'{train["peak_memory_bytes"] / 2**30:.2f} GiB')
         share = f'{100 * train["share_of_ceiling"]:.0f} % of {train["ceiling_flop_per_s"] / 1e12:.3g}'
@@ -44,7 +44,7 @@ def format_report(report: dict[str, Any]) -> Table:
                 add('naive', f'{kind}, {words}', f'{side[f"{unit}_per_s"]:.2f} {unit}/s', side)
             add('', 'gain', f'{naive[kind]["gain"]:.2f} x')
     for row in report.get('pairs', {}).get('rows', ()):
-        what = _counted(row['pairs_per_step'], 'pair') + ' a step'
+        what = _counted(row['pairs_per_step'], 'pair') + ' per step'
         if not row['fits']:
             add('pairs', what, 'does not fit')
             continue
