@@ -189,7 +189,7 @@ def test_figures_of_every_kind_of_result(tmp_path):
     (row,) = json.loads((tmp_path / 'results/summary.json').read_text())['steps']
     assert row['state'] == 'done' and row['figures'][:-1] == [
         ['tests', '3'], ['failures', '1'], ['errors', '0'], ['skipped', '2'], ['equal', 'False'],
-        ['relative', '1.23e-07'], ['pairs: 64 pairs a step', 'does not fit'],
+        ['relative', '1.23e-07'], ['pairs: 64 pairs per step', 'does not fit'],
         ['pairs: memory of one pair more', '1 MiB'],
     ]  # fmt: skip
     assert row['figures'][-1][0] == 'the command' and status_line(steps[0], tmp_path).startswith('all ')

@@ -158,7 +158,8 @@ def _scenes(make: _Maker, scenes: int) -> Step:
 def _trainings(make: _Maker) -> list[Step]:
     steps = []
     often = ('default_hooks.checkpoint.by_epoch=False', 'default_hooks.checkpoint.interval=100')
-    pairs = ('test_dataloader.dataset.ann_file=pairs.arrow', 'test_evaluator.type=MinimalPairMetric')
+    metric = 'test_evaluator=dict(_delete_=True,type="MinimalPairMetric")'
+    pairs = ('test_dataloader.dataset.ann_file=pairs.arrow', metric)
     for name, config in TRAININGS.items():
         train = make.train(config, name, '--resume', options=(*often, *SHORTER.get(name, ())))
         scored = (
