@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type='ResizeImage', size=image_size),
     dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
     dict(type='PhotometricAugment'),
-    dict(type='GenerateMaps'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [

@@ -4,6 +4,7 @@
 _base_ = [
     '../_base_/models/xemap_network.py',
     '../_base_/datasets/synthetic_512.py',
+    '../_base_/tasks/map.py',
     '../_base_/schedules/adamw_small_cosine.py',
     '../_base_/default_runtime.py',
 ]

@@ -7,7 +7,7 @@ train_pipeline = [
     dict(type='ResizeImage', size=image_size),
     dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
     dict(type='PhotometricAugment'),
-    dict(type='GenerateMaps'),
+    dict(type='GenerateTargets'),
     dict(type='PackXeMapInputs'),
 ]
 test_pipeline = [
@@ -27,7 +27,7 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train.arrow',
         pipeline=train_pipeline,
-        max_queries=4,
+        max_queries=8,
     ),
 )
 val_dataloader = dict(
@@ -46,5 +46,3 @@ test_dataloader = dict(
         type='XeMapDataset', data_root=data_root, ann_file='test.arrow', pipeline=test_pipeline, test_mode=True
     ),
 )
-val_evaluator = dict(type='SeLoMetric', with_bounds=False)
-test_evaluator = dict(type='SeLoMetric')
