@@ -44,7 +44,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--bands', type=_whole_numbers, metavar='R,G,B', help='bands to see, from 1, three or one')
     parser.add_argument('--stretch', type=_numbers, metavar='LOW,HIGH',
                         help='percentiles that become black and white (default: 2,98, not for 8 bits)')  # fmt: skip
-    parser.add_argument('--threshold', default='otsu', help='for regions: 0.5, otsu, q0.95 (default: %(default)s)')
+    parser.add_argument('--threshold', default='auto',
+                        help='for regions: 0.5, otsu, q0.95; auto = otsu for maps, 0.5 for masks, any score for boxes '
+                        '(default: %(default)s)')  # fmt: skip
     parser.add_argument(
         '--min-area', type=float, default=0, metavar='PIXELS', help='least area of a region (default: %(default)s)'
     )

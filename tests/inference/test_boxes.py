@@ -1,4 +1,4 @@
-"""A localizer of boxes over a large image: one box per query with its own score, in files and pictures too."""
+"""Localizers of boxes and masks: one box per query with its own score, in files and pictures too, and thresholds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from mmengine.config import Config
 
 from xemap.errors import ConfigError
 from xemap.inference import XeMapInferencer
+from xemap.inference.pictures import SIDE
 from xemap.models import Localizer
 from xemap.registry import MODELS
-from xemap.structures import BoxAnswers
+from xemap.structures import BoxAnswers, MaskAnswers
+from xemap.visualization import query_panel
 
 
 @MODELS.register_module(force=True)
@@ -50,7 +52,7 @@ def image():
 
 def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
     result = inferencer(
-        image, ['red', 'green', 'blue'], mode='tile', tile=128, overlap=0.5, threshold='otsu', pictures=True
+        image, ['red', 'green', 'blue'], mode='tile', tile=128, overlap=0.5, threshold='auto', pictures=True
     )
     assert [len(regions) for regions in result.regions] == [1, 1, 0]
     assert [list(regions[0].box) for regions in result.regions[:2]] == [[110, 100, 150, 140], [300, 200, 340, 230]]
@@ -73,6 +75,42 @@ def test_boxes_without_scores_are_refused_over_windows(image, monkeypatch):
     assert inferencer(image, 'red').box_answers.boxes()[0].tolist() == [110, 100, 150, 140]
 
 
-def test_a_box_without_the_area_asked_for_is_left_out(inferencer, image):
-    result = inferencer(image, ['red', 'green'], threshold=0.5, min_area=1500)
-    assert [len(regions) for regions in result.regions] == [1, 0]
+def test_boxes_below_the_least_area_or_score_are_left_out(inferencer, image):
+    for options in (dict(threshold='auto', min_area=1500), dict(threshold=0.35)):  # scores: 0.39 and 0.29
+        result = inferencer(image, ['red', 'green'], **options)
+        assert [len(regions) for regions in result.regions] == [1, 0]
+        assert [result.mask(query).sum() for query in (0, 1)] == [1600, 0]
+        assert [result.summary(query) for query in (0, 1)] == ['box, score 0.39', 'no box']
+
+
+@pytest.mark.parametrize('rule', ['otsu', 'q0.9'])
+def test_thresholds_of_maps_are_refused_for_boxes(inferencer, image, rule):
+    with pytest.raises(ConfigError, match=f'threshold "{rule}" is found from a map, and SpotBoxes predicts boxes'):
+        inferencer(image, ['red'], threshold=rule)
+
+
+def test_pictures_fill_a_box_with_the_color_of_its_score(inferencer, image):
+    result = inferencer(image, ['red', 'blue'], pictures=True)
+    shown = result.shown_map(0, 420)
+    assert shown[100:140, 110:150] == pytest.approx(1600 / 4096) and np.count_nonzero(shown) == 1600
+    expected = query_panel(image, 'red', {'prediction: box, score 0.39': shown}, max_side=SIDE)
+    assert np.array_equal(result.pictures[0], expected)
+
+
+@MODELS.register_module(force=True)
+class FaintMasks(Localizer):
+    """0.4 on the left half and 0.6 on a quarter of it."""
+
+    form = 'mask'
+
+    def localize(self, images, texts):
+        map = np.zeros((8, 8), np.float32)
+        map[:, :4], map[:4, :2] = 0.4, 0.6
+        return [MaskAnswers(np.stack([map] * len(queries))) for queries in texts]
+
+
+def test_threshold_of_a_mask_is_one_half_unless_another_is_given():
+    inferencer = XeMapInferencer(Config(dict(model=dict(type='FaintMasks'))))
+    image = np.zeros((8, 8, 3), np.uint8)
+    areas = {rule: inferencer(image, ['it'], threshold=rule).mask(0).sum() for rule in ('auto', 'otsu', 0.6)}
+    assert areas == {'auto': 8, 'otsu': 32, 0.6: 8}

@@ -132,7 +132,12 @@ def test_quantile_is_exact_to_a_step(values, share):
 
 
 def test_thresholds_that_do_not_fit():
-    assert parse_threshold('0.25') == 0.25 and parse_threshold('otsu') == 'otsu' and parse_threshold('q0.9') == 'q0.9'
+    assert (
+        parse_threshold('0.25') == 0.25
+        and parse_threshold('auto') == 'auto'
+        and parse_threshold('otsu') == 'otsu'
+        and parse_threshold('q0.9') == 'q0.9'
+    )
     for text in ('high', 'q', 'q95', '1.5', 'nan', ''):
         with pytest.raises(ConfigError, match='threshold'):
             parse_threshold(text)

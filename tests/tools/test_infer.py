@@ -163,7 +163,7 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, infer, model, monkey
     assert [str(image) for image in calls] == [str(images[i]) for i in (0, 1, 1, 2)]
     assert (out / '0' / 'result.json').stat().st_mtime_ns == before and (out / '1' / 'result.json').is_file()
     assert infer(*words, '--resume') == 0 and len(calls) == 4
-    assert infer(*words, '--resume', '--threshold', '0.3') == 2 and 'threshold otsu, now 0.3' in error_of(capsys)
+    assert infer(*words, '--resume', '--threshold', '0.3') == 2 and 'threshold auto, now 0.3' in error_of(capsys)
     calls[:] = [None]  # the next image is interrupted again
     assert infer(*words, '--overwrite') == 130
     assert not (out / '0' / 'result.json').exists() and (out / '1' / 'result.json').is_file()

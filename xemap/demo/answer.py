@@ -8,16 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xemap.demo import figures
 from xemap.demo.request import Answer, Request
 from xemap.demo.uploads import opened
 from xemap.errors import XeMapError
 from xemap.inference.job import slug
 from xemap.inference.result import Result
-from xemap.inference.vectorize import MapRegion
-from xemap.inference.writers import small_map
 from xemap.language.decompose import whole_and_parts
 from xemap.raster.raster_file import open_raster
 from xemap.raster.resize import fit_size
@@ -64,10 +60,9 @@ class Answerer:
             with open_raster(source) as raster:
                 seen = raster.read(None, fit_size(raster.size, SIDE))
         result.name = Path(path).name
-        regions_of = zip(texts, result.thresholds or (), result.regions or ())
         shown = {
-            query: _figure(query, threshold, regions, small_map(result.store, i, SIDE))
-            for i, (query, threshold, regions) in enumerate(regions_of)
+            query: figures.MapFigure(query, result.summary(i), result.shown_map(i, SIDE), regions)
+            for i, (query, regions) in enumerate(zip(texts, result.regions or ()))
         }
         cards, files = [], []
         for i, query in enumerate(queries):
@@ -96,12 +91,6 @@ def shrink_hint(size: tuple[int, int], input_size: tuple[int, int] | None) -> st
         f'The model saw this image of {size[1]} × {size[0]} pixels at {input_size[1]} × {input_size[0]}; to find small '
         'objects choose tiles under Options.'
     )
-
-
-def _figure(query: str, threshold: float, regions: list[MapRegion], map: np.ndarray) -> figures.MapFigure:
-    number = f'{len(regions)} region{"" if len(regions) == 1 else "s"} at or above {threshold:.2f}'
-    fact = f'{number}, best score {regions[0].score:.2f}' if regions else number
-    return figures.MapFigure(query, fact, map, regions)
 
 
 def _guarded(path: str | Path, work: Callable[[], Answer]) -> Answer:

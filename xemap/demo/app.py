@@ -101,8 +101,10 @@ def build_page(model: ModelProcess, samples: Sequence[Sample]) -> gradio.Blocks:
                 with gradio.Accordion('Options', open=False):
                     mode = gradio.Radio(list(MODES), value=next(iter(MODES)), label='What the model sees')
                     threshold = gradio.Dropdown(
-                        ['otsu', '0.5', 'q0.95'], value='otsu', allow_custom_value=True,
-                        label='Regions begin at', info='Otsu’s threshold, a value, or a quantile of the map',
+                        ['auto', 'otsu', '0.5', 'q0.95'], value='auto', allow_custom_value=True,
+                        label='Regions begin at',
+                        info='auto: Otsu’s threshold for maps, 0.5 for masks, any score for boxes; or a value, or a '
+                        'quantile of the map',
                     )  # fmt: skip
                 parts = gradio.Checkbox(False, label='Show the parts of multi-hop queries', elem_id='parts')
                 ask = gradio.Button('Find', variant='primary', elem_id='ask')

@@ -44,7 +44,7 @@ class Request:
     path: str
     queries: tuple[str, ...]
     mode: str = 'resize'
-    threshold: str = 'otsu'
+    threshold: str = 'auto'
     parts: bool = False
 
 
@@ -69,7 +69,9 @@ def read_request(
     if not isinstance(mode, str) or mode not in modes:
         raise ConfigError(f'what the model sees is unknown; choose one of {", ".join(modes)}')
     if not isinstance(threshold, str) or len(threshold) > MAX_THRESHOLD_LETTERS or not _is_unicode(threshold):
-        raise ConfigError('where regions begin is no threshold; give "otsu", a value as 0.5, or a quantile as q0.95')
+        raise ConfigError(
+            'where regions begin is no threshold; give "auto", "otsu", a value as 0.5, or a quantile as q0.95'
+        )
     if not isinstance(parts, bool):
         raise ConfigError('whether parts are shown is neither true nor false; tick the box or leave it')
     return Request(str(path), tuple(read_queries(text)), modes[mode], threshold, parts)

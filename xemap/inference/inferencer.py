@@ -16,7 +16,7 @@ from xemap.inference.passes import Progress, read_whole, store_answers, tile_box
 from xemap.inference.pictures import draw_pictures
 from xemap.inference.result import Result
 from xemap.inference.tiling import check_tiling
-from xemap.inference.vectorize import box_regions, find_regions, find_threshold, parse_threshold
+from xemap.inference.vectorize import AUTO_THRESHOLD, box_regions, find_regions, find_threshold, parse_threshold
 from xemap.models import build_localizer
 from xemap.raster.raster import Raster
 from xemap.raster.raster_file import open_raster
@@ -32,7 +32,7 @@ class XeMapInferencer:
     """Answers queries about images with any localizer of the project.
 
         >>> inferencer = XeMapInferencer('xemap_small_synthetic', 'work_dirs/quickstart/epoch_2.pth')
-        >>> result = inferencer('scene.tif', ['the lake', 'the road next to the lake'], threshold='otsu')
+        >>> result = inferencer('scene.tif', ['the lake', 'the road next to the lake'], threshold='auto')
         >>> result.maps.shape, result.polygons[0]
 
     Args:
@@ -109,7 +109,7 @@ class XeMapInferencer:
             DataError: an image cannot be read.
         """
         texts = check_queries(queries)
-        rule = None if threshold is None else parse_threshold(threshold)
+        rule = None if threshold is None else self._threshold_rule(threshold)
         if mode not in MODES:
             raise ConfigError(f'mode "{mode}"; use one of {", ".join(MODES)}')
         if batch_size < 1:
@@ -190,6 +190,17 @@ class XeMapInferencer:
                 'score counts; give mode "resize", or a model trained with model.head.with_score=True'
             )
 
+    def _threshold_rule(self, threshold: float | str) -> float | str:
+        rule, form = parse_threshold(threshold), self.localizer.form
+        if rule == 'auto':
+            return AUTO_THRESHOLD[form]
+        if form == BoxAnswers.form and isinstance(rule, str):
+            raise ConfigError(
+                f'threshold "{rule}" is found from a map, and {type(self.localizer).__name__} predicts boxes; give the '
+                'least score of a box, in [0, 1], or "auto"'
+            )
+        return rule
+
     def _answer(self, images: Sequence[np.ndarray], queries: Sequence[str]) -> list[Answers]:
         return self.localizer.localize(images, [queries] * len(images))
 
@@ -207,12 +218,11 @@ class XeMapInferencer:
     @staticmethod
     def _add_regions(result: Result, rule: float | str, min_area: float, simplify: float) -> None:
         queries = range(len(result.queries))
-        if (boxes := result.box_answers) is not None:  # their maps are 0 and 1
-            result.thresholds, result.min_area = [0.5] * len(queries), min_area
-            result.regions = [box_regions(boxes, query, min_area) for query in queries]
-            return
         result.thresholds = [find_threshold(result.store, query, rule) for query in queries]
         result.min_area = min_area
+        if (boxes := result.box_answers) is not None:
+            result.regions = [box_regions(boxes, query, result.thresholds[query], min_area) for query in queries]
+            return
         result.regions = [
             find_regions(result.store, query, result.thresholds[query], min_area, simplify) for query in queries
         ]

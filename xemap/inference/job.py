@@ -53,7 +53,7 @@ class InferenceJob:
         out: str | Path,
         formats: Sequence[str] = ('png', 'geojson'),
         crs: str = 'image',
-        threshold: float | str | None = 'otsu',
+        threshold: float | str | None = 'auto',
         existing: str = 'refuse',
         max_pixels: int | None = None,
         **options: Any,
@@ -62,7 +62,7 @@ class InferenceJob:
         if unknown or not formats:
             raise ConfigError(f'format "{",".join(formats)}"; give some of {",".join(FORMATS)}')
         if threshold is None and {'geojson', 'mask'} & set(formats):
-            raise ConfigError('geojson and mask need a threshold; give 0.5, otsu or q0.95')
+            raise ConfigError('geojson and mask need a threshold; give auto, 0.5, otsu or q0.95')
         self.out, self.formats, self.crs, self.existing = Path(out), list(dict.fromkeys(formats)), crs, existing
         self.max_pixels, self.options = max_pixels, {**options, 'threshold': threshold}
         if crs != 'image':

@@ -8,7 +8,6 @@ import numpy as np
 import shapely
 
 from xemap.inference.result import Result
-from xemap.inference.writers import small_map
 from xemap.raster.raster import Raster
 from xemap.raster.resize import fit_size
 from xemap.visualization import query_panel, scale_polygons
@@ -31,10 +30,12 @@ def draw_pictures(raster: Raster, result: Result, parts: Mapping[str, Sequence[s
     image = raster.read(None, fit_size(raster.size, SIDE)).rgb
     pictures = []
     for i, text in enumerate(result.queries):
-        beside = {part: small_map(result.store, result.queries.index(part), SIDE) for part in parts.get(text, ())}
+        chosen = {part: result.queries.index(part) for part in parts.get(text, ())}
+        beside = {_caption(part, result, k): result.shown_map(k, SIDE) for part, k in chosen.items()}
         for number, level in enumerate(result.levels or (), start=1):
             beside[f'level {number}'] = level.maps(fit_size(level.size, SIDE))[i]
-        maps = {'whole' if beside else 'prediction': small_map(result.store, i, SIDE), **beside}
+        name = _caption('whole' if beside else 'prediction', result, i)
+        maps = {name: result.shown_map(i, SIDE), **beside}
         rings = [
             np.asarray(ring.coords) - 0.5  # drawings have integers at the centers of pixels
             for region in (result.regions[i] if result.regions else ())
@@ -44,3 +45,7 @@ def draw_pictures(raster: Raster, result: Result, parts: Mapping[str, Sequence[s
         side = SIDE_OF_SEVERAL if beside else SIDE
         pictures.append(query_panel(image, text, maps, polygons=outlines, max_side=side))
     return pictures
+
+
+def _caption(name: str, result: Result, query: int) -> str:
+    return name if result.box_answers is None else f'{name}: box, score {result.box_answers.scores[query]:.2f}'

@@ -12,7 +12,7 @@ import numpy as np
 from xemap.errors import ConfigError
 from xemap.inference.map_store import MapStore
 from xemap.inference.vectorize import MapRegion, region_mask
-from xemap.inference.writers import write_geojson, write_mask, write_npy
+from xemap.inference.writers import small_map, write_geojson, write_mask, write_npy
 from xemap.raster.georeference import Georeference
 from xemap.raster.geotiff import BLOCK, write_geotiff
 from xemap.structures import Answers, BoxAnswers
@@ -32,7 +32,7 @@ class Result:
         masked: whether the image can have pixels without data; maps are NaN there.
         tags: metadata of written maps.
         stretch: values of each band that became 0 and 255; None = 8-bit pixels as they are.
-        thresholds: where regions begin; None = no regions.
+        thresholds: where regions begin, of boxes the least score; None = no regions.
         min_area: pixels of the smallest region.
         regions: those at or above the threshold, the highest score first.
         pictures: (h, w, 3) uint8 RGB, image and map over it.
@@ -77,7 +77,27 @@ class Result:
 
     def mask(self, query: int) -> np.ndarray:
         """Pixels of the regions, (H, W) bool."""
-        return region_mask(self.maps[query], self._computed(self.thresholds)[query], self.min_area)
+        threshold = self._computed(self.thresholds)[query]
+        if self.box_answers is not None:
+            return (self.maps[query] > 0) & bool(self._computed(self.regions)[query])
+        return region_mask(self.maps[query], threshold, self.min_area)
+
+    def shown_map(self, query: int, max_side: int) -> np.ndarray:
+        """A map for pictures, (h, w) float32 in [0, 1] with no side above ``max_side``; a box is filled with its score.
+
+        0 where there is no data.
+        """
+        map = small_map(self.store, query, max_side)
+        return map if self.box_answers is None else map * self.box_answers.scores[query]
+
+    def summary(self, query: int) -> str:
+        """What was found, in a few words."""
+        regions = self._computed(self.regions)[query]
+        if self.box_answers is not None:
+            return f'box, score {regions[0].score:.2f}' if regions else 'no box'
+        threshold = self._computed(self.thresholds)[query]
+        fact = f'{len(regions)} region{"" if len(regions) == 1 else "s"} at or above {threshold:.2f}'
+        return f'{fact}, best score {regions[0].score:.2f}' if regions else fact
 
     def save(self, path: str | Path, query: int, crs: str = 'image') -> None:
         """Write one query's map, picture, mask or polygons, by the suffix: .tif, .npy, .png, .mask.png, .geojson.

@@ -22,6 +22,10 @@ from xemap.structures import BoxAnswers
 LEVELS = 1 << 16
 """Steps of [0, 1] in which values are counted for Otsu's threshold and for quantiles."""
 
+AUTO_THRESHOLD: dict[str, float | str] = {'map': 'otsu', 'mask': 0.5, 'box': 0.0}
+"""Threshold of each form of answer unless another is given: a map has no threshold of its own, a mask is the pixels
+that are more likely than not, and a box is an answer whatever its score."""
+
 
 @dataclass(frozen=True)
 class MapRegion:
@@ -41,20 +45,21 @@ class MapRegion:
 
 
 def parse_threshold(text: str | float) -> float | str:
-    """Check a threshold: a number in [0, 1], ``'otsu'``, or ``'q0.95'`` (that quantile of each map).
+    """Check a threshold: a number in [0, 1], ``'otsu'``, ``'q0.95'`` (that quantile of each map), or ``'auto'``, the
+    one of :data:`AUTO_THRESHOLD`. Of boxes it is the least score.
 
     Raises:
         ConfigError: it is none of these.
     """
-    if text == 'otsu':
-        return 'otsu'
+    if text in ('auto', 'otsu'):
+        return str(text)
     quantile = isinstance(text, str) and text.startswith('q')
     try:
         value = float(text[1:] if isinstance(text, str) and quantile else text)
     except ValueError:
         value = float('nan')
     if not 0 <= value <= 1:
-        raise ConfigError(f'threshold "{text}"; give a number in [0, 1], "otsu", or a quantile as "q0.95"')
+        raise ConfigError(f'threshold "{text}"; give a number in [0, 1], "auto", "otsu", or a quantile as "q0.95"')
     return str(text) if quantile else value
 
 
@@ -112,17 +117,18 @@ def find_regions(
     ]
 
 
-def box_regions(answers: BoxAnswers, query: int, min_area: float = 0.0) -> list[MapRegion]:
+def box_regions(answers: BoxAnswers, query: int, min_score: float = 0.0, min_area: float = 0.0) -> list[MapRegion]:
     """The box of a query as a region with its own score; none for an empty answer.
 
     Args:
         answers: in pixels of the image.
         query: which of them.
+        min_score: leave out boxes with a lower score.
         min_area: leave out boxes of fewer pixels.
     """
     x0, y0, x1, y1 = box = tuple(answers.boxes()[query].tolist())
     area = (x1 - x0) * (y1 - y0)
-    if area <= 0 or area < min_area:
+    if area <= 0 or area < min_area or answers.scores[query] < min_score:
         return []
     return [MapRegion(shapely.box(*box), float(answers.scores[query]), round(area), (x0, y0, x1, y1))]
 

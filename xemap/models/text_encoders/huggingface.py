@@ -42,9 +42,9 @@ def resolve_name(name: str) -> str:
 
 def _load(source: str, config: Any) -> tuple[Any, set[str]]:
     """A model with a folder's weights, and the names of those that the folder lacks."""
-    logger = logging.getLogger('transformers.modeling_utils')
+    logger = logging.getLogger('transformers')
     level = logger.level
-    logger.setLevel(logging.ERROR)  # a table of what is left out: image towers, decoders, heads
+    logger.setLevel(logging.ERROR)  # what is left out (image towers, decoders, heads) and that it is not sharded
     try:
         model, report = AutoModel.from_pretrained(source, config=config, output_loading_info=True)
     finally:
