@@ -111,9 +111,23 @@ def check_config(cfg: dict | Config, path: str = '') -> None:
     """
     for place, part in typed_parts(cfg, path):
         kind = part['type']
-        classes = [kind] if inspect.isclass(kind) else [r.get(kind) for r in BY_NAME.values() if isinstance(kind, str)]
+        classes: list[type | None] = [kind] if inspect.isclass(kind) else []
+        classes += [_class_of(registry, kind) for registry in BY_NAME.values() if isinstance(kind, str)]
         for cls in classes:
             _reject_unknown_keys(cls, part, place)
+
+
+def _class_of(registry: Registry, name: str) -> type | None:
+    """As :meth:`Registry.get`, which looks on the disk for a module of each name that a registry does not have."""
+    if '.' in name:
+        return registry.get(name)
+    registry.import_from_location()
+    level: Registry | None = registry
+    while level is not None:
+        if name in level.module_dict:
+            return level.module_dict[name]
+        level = level.parent
+    return None
 
 
 def typed_parts(part, path: str = '') -> Iterator[tuple[str, dict]]:

@@ -4,16 +4,9 @@ import multiprocessing
 import os
 
 import pytest
-from mmengine.config import Config
 
 from tests.engine.toy import write_config
 from xemap.engine import XeMapRunner, build_runner, load_config
-
-
-@pytest.fixture(autouse=True)
-def plain_config_text(monkeypatch):
-    """Writes configs without formatting them: mmengine does it for each checkpoint, a third of a second."""
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: f'cfg = {self.to_dict()!r}'))
 
 
 @pytest.fixture

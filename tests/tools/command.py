@@ -42,11 +42,11 @@ def run_tool(name: str, *words: object, columns: int = 200) -> subprocess.Comple
     return subprocess.CompletedProcess(sys.argv, status, out.getvalue(), err.getvalue())
 
 
-def start_tool(name: str, *words: object) -> subprocess.CompletedProcess:
+def start_tool(name: str, *words: object, columns: int = 200) -> subprocess.CompletedProcess:
     """The same in a process of its own, as a user starts it."""
     (path,) = ROOT.glob(f'tools/**/{name}.py')
     command = [sys.executable, str(path), *map(str, words)]
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'COLUMNS': '200'}
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'COLUMNS': str(columns)}
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -12,9 +13,9 @@ from tests.tools.small_run import ROOT
 CONFIG = ROOT / 'configs/xemap/xemap_small_synthetic.py'
 
 
-def printed(name: str, *words: object) -> str:
-    """What a tool prints, each in a process of its own as in the quickstart."""
-    done = start_tool(name, *words)
+def printed(name: str, *words: object, start: Callable = start_tool) -> str:
+    """What a tool prints, in a process of its own as in the quickstart, or in this one."""
+    done = start(name, *words)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -28,10 +29,10 @@ def test_data_training_scoring_and_table(tmp_path):
         options += [f'{loader}_dataloader.dataset.data_root={data}', f'{loader}_dataloader.num_workers=0']
         options += [f'{loader}_dataloader.dataset.pipeline.1.size=(64,64)']
     options += ['train_dataloader.persistent_workers=False']
-    printed('train', CONFIG, *options)
+    printed('train', CONFIG, *options, start=run_tool)  # as a process: test_distributed.py
     checkpoint = (run / 'last_checkpoint').read_text().strip()
     printed('test', CONFIG, checkpoint, '--out', run / 'test', '--show-dir', run / 'pictures', *options)
-    printed('test', CONFIG, 'none', '--out', run / 'untrained', *options)
+    printed('test', CONFIG, 'none', '--out', run / 'untrained', *options, start=run_tool)
     table = printed(
         'quickstart_table', run / 'test.summary.json', run / 'untrained.summary.json',
         '--out', run / 'results.json',

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.tools.command import run_tool, start_tool
 from tests.trees import airslt, dior, loveda, visdrone
 from xemap.datasets.annotations import AnnotationFile
 from xemap.preparation.xemap_set import SOURCES
@@ -21,15 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = 12
 
 
-def run_tool(*args: object) -> subprocess.CompletedProcess:
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', 'COLUMNS': '240'}
-    command = [sys.executable, str(ROOT / 'tools/prepare_xemap_set.py'), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=600)
-
-
-def prepare(folder: Path, *args: object) -> tuple[subprocess.CompletedProcess, dict]:
-    where = ('--root', folder / 'raw', '--out', folder / 'out', '--json', folder / 'counts.json', '--workers', 2)
-    done = run_tool(*where, *args)
+def prepare(folder: Path, *args: object, call: Callable = run_tool) -> tuple[subprocess.CompletedProcess, dict]:
+    where = ('--root', folder / 'raw', '--out', folder / 'out', '--json', folder / 'counts.json', '--workers', 1)
+    done = call('prepare_xemap_set', *where, *args)
     return done, json.loads((folder / 'counts.json').read_text())
 
 
@@ -41,7 +37,7 @@ def error_lines(done: subprocess.CompletedProcess) -> list[str]:
 @pytest.mark.slow
 def test_the_full_tree(tmp_path):
     made = {name: import_module(f'tests.trees.{name}').make(tmp_path / 'raw', images=IMAGES) for name in SOURCES}
-    done, counts = prepare(tmp_path)
+    done, counts = prepare(tmp_path, '--workers', 2, call=partial(start_tool, columns=240))
     assert done.returncode == 0, done.stderr
     assert not error_lines(done) and all(name in done.stderr for name in SOURCES)  # a bar for each
     expected: dict[str, Counter] = {'images': Counter(), 'queries': Counter()}
@@ -95,7 +91,7 @@ def test_strict_and_what_is_counted_otherwise(tmp_path):
         'expected': str(tmp_path / 'raw/DIOR'),
     }
     assert 'dior absent' in done.stdout
-    done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict')
+    done = run_tool('prepare_xemap_set', '--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict')
     (line,) = error_lines(done)
     assert done.returncode == 2 and 'does not exist' in line and 'name in --sources those you have' in line
     done, counts = prepare(tmp_path, '--strict', '--sources', 'airslt')
@@ -105,7 +101,17 @@ def test_strict_and_what_is_counted_otherwise(tmp_path):
     assert counts['sources']['airslt']['status'] == 'failed'
     assert f'error: airslt: {counts["sources"]["airslt"]["error"]}' == line
     assert not counts['files'] and (tmp_path / 'out/airslt/test.arrow').exists()
-    done = run_tool('--root', tmp_path / 'raw', '--out', tmp_path / 'out', '--strict', '--sources', 'airslt', '--debug')
+    done = run_tool(
+        'prepare_xemap_set',
+        '--root',
+        tmp_path / 'raw',
+        '--out',
+        tmp_path / 'out',
+        '--strict',
+        '--sources',
+        'airslt',
+        '--debug',
+    )
     assert done.returncode == 2 and 'Traceback' in done.stderr
 
 
@@ -118,7 +124,7 @@ def test_the_papers_config_reads_what_the_documented_command_writes(tmp_path, mo
     for tree in (visdrone, airslt):
         tree.make(tmp_path / 'data/raw')
     monkeypatch.chdir(tmp_path)
-    done = run_tool('--root', 'data/raw', '--out', 'data/xemap_set')
+    done = run_tool('prepare_xemap_set', '--root', 'data/raw', '--out', 'data/xemap_set')
     assert done.returncode == 0, done.stderr
     config = load_config(ROOT / 'configs/xemap/xemap_swin-t_bert_512_25e.py')
     read = set()
@@ -155,14 +161,14 @@ def test_bad_arguments_are_one_line(tmp_path):
         (('--root', tmp_path, '--out', tmp_path / 'out', '--sources', 'dotta'), "--sources names 'dotta'"),
         (('--root', tmp_path, '--out', tmp_path / 'out', '--templates', 'no.json'), 'template table no.json cannot'),
     ):
-        done = run_tool(*args)
+        done = run_tool('prepare_xemap_set', *args)
         assert done.returncode == 2 and not done.stdout
         (line,) = error_lines(done)
         assert text in line
 
 
 def test_help_loads_nothing_heavy():
-    done = run_tool('--help')
+    done = start_tool('prepare_xemap_set', '--help')
     assert done.returncode == 0 and '--root data/raw --out data/xemap_set' in done.stdout
     code = (
         'import sys; sys.path.insert(0, "tools"); import prepare_xemap_set\n'

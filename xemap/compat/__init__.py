@@ -16,9 +16,10 @@ def setup() -> None:
     Raises:
         ConfigError: mmcv is missing, broken, or of a version that MMDetection refuses.
     """
-    from xemap.compat import checkpoint_loading, mmcv_ext, packages
+    from xemap.compat import checkpoint_loading, config_text, mmcv_ext, packages
 
     mmcv_ext.require_mmcv()
     packages.replace_pkg_resources()
+    config_text.keep_laid_out_texts()
     checkpoint_loading.allow_mmengine_classes()
     checkpoint_loading.register_loaders()
