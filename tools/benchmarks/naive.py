@@ -83,6 +83,8 @@ class NaiveNetwork(XeMapNetwork):
     """An image is encoded for each of its queries, and a text for each pair, as a detector does."""
 
     def __init__(self, **config: Any) -> None:
+        if config['encoder'].get('relation_cfg') is not None:
+            raise ConfigError('--parts naive: MMDetection has no relation blocks; leave the part or relation_cfg out')
         super().__init__(**config)
         encoder = {
             key: value for key, value in config['encoder'].items() if key not in ('type', 'checkpointing', 'compile')

@@ -40,6 +40,10 @@ def parse_args():
         help='share of the queries of more than a category that can do without none of their conditions, because '
         'each excludes another object of the category (default: as it comes)',
     )  # fmt: skip
+    parser.add_argument(
+        '--pairs-in-train', action='store_true',
+        help='in the train split, minimal pairs follow the other queries of a scene, in the words of that split',
+    )  # fmt: skip
     parser.add_argument('--captions', type=int, metavar='N', help='write tiles with N captions each')
     parser.add_argument('--tiles', type=int, default=10, metavar='N', help='with --captions: tiles of a scene')
     parser.add_argument('--pixels', type=int, default=128, metavar='PX', help='with --captions: side of stored tiles')
@@ -60,18 +64,23 @@ def main(args) -> None:
     if not num_scenes and not args.minimal_pairs:
         raise ConfigError('no scenes asked for; give --train, --val, --test or --minimal-pairs')
     if args.captions is not None:
-        if args.minimal_pairs or args.needed_words:
-            raise ConfigError('--captions makes no queries; leave --minimal-pairs and --needed-words out')
+        if args.minimal_pairs or args.needed_words or args.pairs_in_train:
+            options = '--minimal-pairs, --needed-words and --pairs-in-train'
+            raise ConfigError(f'--captions makes no queries; leave {options} out')
         write_tiles(args, num_scenes)
         return
+    if args.pairs_in_train and not args.train:
+        raise ConfigError('--pairs-in-train concerns the train split; give --train too')
     sizes = args.sizes or SIZES
-    counts = {
-        split: write_synthetic(args.out, split, number, args.seed, sizes, args.workers, args.needed_words)
-        for split, number in num_scenes.items()
-    }
+    counts = {}
+    for split, number in num_scenes.items():
+        pairs = 'too' if split == 'train' and args.pairs_in_train else 'none'
+        counts[split] = write_synthetic(
+            args.out, split, number, args.seed, sizes, args.workers, args.needed_words, pairs
+        )
     if args.minimal_pairs:
         counts['pairs'] = write_synthetic(
-            args.out, 'pairs', args.minimal_pairs, args.seed, sizes, args.workers, minimal_pairs=True
+            args.out, 'pairs', args.minimal_pairs, args.seed, sizes, args.workers, minimal_pairs='only'
         )
     table = Table('', *counts, title=str(args.out))
     for name in ('images', 'drawn', 'queries', *QUERY_KINDS, 'single_ref', 'multi_ref'):

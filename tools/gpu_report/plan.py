@@ -151,7 +151,7 @@ def _scenes(make: _Maker, scenes: int) -> Step:
     counts = {'train': scenes, 'val': min(48, scenes), 'test': min(200, scenes), 'minimal-pairs': min(200, scenes)}
     words = [word for split, count in counts.items() for word in (f'--{split}', count)]
     data = make.folder / 'data'
-    draw = make.python('tools/data/make_synthetic.py', '--out', data, '--sizes', 512, '--needed-words', 0.5, *words)
+    draw = make.python('tools/data/make_synthetic.py', '--out', data, '--sizes', 512, '--pairs-in-train', *words)
     return Step('scenes', [draw], 30, purpose='draws the synthetic scenes of 512 px that trainings read')
 
 

@@ -87,9 +87,30 @@ def _to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def draw_queries(results: dict, most: int) -> None:
-    """Keep at most so many of a sample's ``queries`` and ``query_ids``, drawn by its ``rng``, in their order."""
-    available = len(results['queries'])
-    if available > most:
-        chosen = np.sort(results['rng'].choice(available, most, replace=False))
-        for key in ('queries', 'query_ids'):
-            results[key] = [results[key][i] for i in chosen]
+    """Keep at most so many of a sample's ``queries`` and ``query_ids``, drawn by its ``rng``, in their order.
+
+    The two queries of a minimal pair are drawn together, as far as there is room for both.
+    """
+    queries, rng = results['queries'], results['rng']
+    if len(queries) <= most:
+        return
+    if any(query.pair for query in queries):
+        chosen = _draw_pairs([query.pair for query in queries], most, rng)
+    else:
+        chosen = np.sort(rng.choice(len(queries), most, replace=False))
+    for key in ('queries', 'query_ids'):
+        results[key] = [results[key][i] for i in chosen]
+
+
+def _draw_pairs(pairs: Sequence[str | None], most: int, rng: np.random.Generator) -> np.ndarray:
+    """``most`` positions, rising: those of a pair, or of a query without one, in random order, whole ones first."""
+    groups: dict[str | int, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        groups.setdefault(pair or i, []).append(i)
+    members = list(groups.values())
+    order = rng.permutation(len(members))
+    whole: list[int] = []
+    left_over: list[int] = []
+    for k in order:
+        (whole if len(whole) + len(members[k]) <= most else left_over).extend(members[k])
+    return np.sort((whole + left_over)[:most])

@@ -128,6 +128,18 @@ def test_without_deformable_attention_image_tokens_do_not_see_each_other():
     assert frozen == {f'layers.0.self_attn.{name}' for name, _ in encoder.layers[0].self_attn.named_parameters()}
 
 
+@pytest.mark.parametrize('checkpointing', [False, True])
+def test_padding_changes_nothing_with_relations(checkpointing):
+    encoder = one_layer(num_layers=2, relation_cfg=dict(num_heads=2), checkpointing=checkpointing).eval()
+    vision, position, text = torch.randn(1, TOKENS, 32), torch.randn(1, TOKENS, 32), torch.randn(1, 4, 32)
+    padded = torch.cat([text, torch.randn(1, 5, 32)], 1)
+    padding = torch.arange(9)[None] >= 4
+    short = encoder(vision, position, SHAPES, text, padding[:, :4])
+    long = encoder(vision, position, SHAPES, padded, padding)
+    torch.testing.assert_close(short[0], long[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(short[1], long[1][:, :4], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     not torch.cuda.is_available() and shutil.which('g++') is None, reason='inductor needs a C++ compiler on a CPU'
@@ -144,3 +156,25 @@ def test_compiled_layers_give_the_same_result():
 def test_an_unknown_compiler_is_refused():
     with pytest.raises(ConfigError, match='compile "fast" is no back end of torch.compile; use one of .*inductor'):
         one_layer(compile='fast')
+
+
+def test_relation_blocks_stand_before_every_layer_but_the_first():
+    """Zero blocks change nothing, so the weights of an encoder without them fit; others reach every token."""
+    plain, related = one_layer(num_layers=3).eval(), one_layer(num_layers=3, relation_cfg=dict(num_heads=2)).eval()
+    assert related.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert {key.split('.')[1] for key in related.state_dict() if key.startswith('relation_layers')} == {'0', '1'}
+    expected, _ = run(plain, 2, 5)[:2]
+    for block in related.relation_layers:
+        torch.nn.init.zeros_(block.out.weight)
+        torch.nn.init.zeros_(block.out.bias)
+    torch.testing.assert_close(run(related, 2, 5)[0], expected, atol=0, rtol=0)
+    for changed in related.relation_layers:
+        torch.nn.init.normal_(changed.out.weight)
+        moved = (run(related, 2, 5)[0] - expected).abs().amax(-1)
+        assert (moved > 1e-6).all()
+        torch.nn.init.zeros_(changed.out.weight)
+
+
+def test_relations_need_two_layers():
+    with pytest.raises(ConfigError, match='relation_cfg and num_layers=1; relations need 2 layers'):
+        one_layer(relation_cfg=dict())

@@ -20,6 +20,7 @@ from xemap.preparation.synthetic.minimal_pairs import (
     unseen_words,
 )
 from xemap.preparation.synthetic.queries import synthetic_words
+from xemap.preparation.synthetic.writer import write_synthetic
 
 
 @pytest.fixture(scope='module')
@@ -87,7 +88,7 @@ def test_tool_writes_a_split_of_its_own(tmp_path):
     done = tool('--out', tmp_path, '--minimal-pairs', 3, '--test', 1, '--sizes', 256, '--workers', 1)
     assert done.returncode == 0, done.stderr
     file = AnnotationFile(tmp_path / 'pairs.arrow')
-    assert file.info['minimal_pairs'] and 'needed_share' not in file.info
+    assert file.info['minimal_pairs'] == 'only' and 'needed_share' not in file.info
     count = 0
     for record in file:
         pairs = [query.pair for query in record.queries]
@@ -99,3 +100,23 @@ def test_tool_writes_a_split_of_its_own(tmp_path):
     assert all(query.pair is None for record in AnnotationFile(tmp_path / 'test.arrow') for query in record.queries)
     refused = tool('--out', tmp_path / 'b', '--minimal-pairs', 3, '--captions', 2)
     assert refused.returncode == 2 and '--captions makes no queries' in refused.stderr
+
+
+def test_training_queries_come_with_pairs_in_their_own_words(tmp_path):
+    plain = write_synthetic(tmp_path / 'plain', 'train', 3, seed=3, sizes=[256], workers=1)
+    counts = write_synthetic(tmp_path / 'pairs', 'train', 3, seed=3, sizes=[256], workers=1, minimal_pairs='too')
+    assert counts['queries'] > plain['queries']
+    with_pairs = 0
+    files = (AnnotationFile(tmp_path / name / 'train.arrow') for name in ('plain', 'pairs'))
+    for without, record in zip(*files):
+        assert [query.text for query in record.queries[: len(without.queries)]] == [q.text for q in without.queries]
+        added = [query.pair for query in record.queries[len(without.queries) :]]
+        assert None not in added and not any(UNSEEN in pair for pair in added) and added[::2] == added[1::2]
+        with_pairs += bool(added)
+    assert with_pairs
+
+
+@pytest.mark.parametrize('options', [('--test', 1), ('--train', 1, '--captions', 2)])
+def test_pairs_in_train_is_refused_where_it_has_no_effect(tmp_path, options):
+    refused = tool('--out', tmp_path / 'a', '--pairs-in-train', *options)
+    assert refused.returncode == 2 and '--pairs-in-train' in refused.stderr

@@ -1,6 +1,7 @@
 from xemap.models.fusion.bi_attention import FusionBlock, ShortSideBiAttention
 from xemap.models.fusion.deformable import DeformableAttention, DeformableEncoderLayer
 from xemap.models.fusion.encoder import FusionEncoder
+from xemap.models.fusion.relation import RelationBlock
 from xemap.models.fusion.sampling import sample_levels
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     'DeformableEncoderLayer',
     'FusionBlock',
     'FusionEncoder',
+    'RelationBlock',
     'ShortSideBiAttention',
     'sample_levels',
 ]

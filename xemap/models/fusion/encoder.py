@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from xemap.errors import ConfigError
 from xemap.models.fusion.bi_attention import FusionBlock
 from xemap.models.fusion.deformable import DeformableEncoderLayer, LevelShapes
+from xemap.models.fusion.relation import RelationBlock
 from xemap.registry import MODELS
 
 
@@ -66,13 +67,15 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         layer_cfg: arguments of :class:`~xemap.models.fusion.deformable.DeformableEncoderLayer`.
         text_layer_cfg: text layer, as MMDetection's ``DetrTransformerEncoderLayer``.
         fusion_layer_cfg: arguments of :class:`FusionBlock`.
+        relation_cfg: arguments of :class:`~xemap.models.fusion.relation.RelationBlock` but its width; one such block
+            stands before every layer but the first. None, as Grounding DINO and the paper have it: no such blocks.
         checkpointing: in training, keep only what goes from layer to layer and compute the rest again in the
             backward pass: less memory, a third more time, the same gradients.
         compile: a back end of ``torch.compile``, as ``'inductor'`` (which needs a C++ compiler on a CPU), for
             the layers; sampling stays as it is. None = off.
 
     Raises:
-        ConfigError: an unknown ``compile``.
+        ConfigError: an unknown ``compile``, or relations in an encoder of one layer.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         layer_cfg: dict,
         text_layer_cfg: dict,
         fusion_layer_cfg: dict,
+        relation_cfg: dict | None = None,
         checkpointing: bool = False,
         compile: str | None = None,
     ) -> None:
@@ -93,9 +97,14 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
             text_layer_cfg=_with_plain_relu(text_layer_cfg),
             fusion_layer_cfg=ConfigDict(fusion_layer_cfg),
         )
+        self.relation_layers = ModuleList()
+        if relation_cfg is not None:
+            if num_layers < 2:
+                raise ConfigError(f'FusionEncoder: relation_cfg and num_layers={num_layers}; relations need 2 layers')
+            self.relation_layers.extend(RelationBlock(self.embed_dims, **relation_cfg) for _ in range(num_layers - 1))
         self.checkpointing = checkpointing
         if compile is not None:
-            for layer in (*self.fusion_layers, *self.text_layers, *self.layers):
+            for layer in (*self.fusion_layers, *self.text_layers, *self.layers, *self.relation_layers):
                 layer.compile(backend=compile, dynamic=True)
 
     def _init_layers(self) -> None:
@@ -124,7 +133,8 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         positions = torch.arange(text.shape[1], device=text.device, dtype=torch.float32)
         text_pos = get_text_sine_pos_embed(positions[None, :, None], num_pos_feats=self.embed_dims, exchange_xy=False)
         text_pos = text_pos.to(text.dtype).expand_as(text)
-        for layers in zip(self.fusion_layers, self.text_layers, self.layers):
+        relations = [None, *self.relation_layers] if len(self.relation_layers) else [None] * self.num_layers
+        for layers in zip(relations, self.fusion_layers, self.text_layers, self.layers):
             run = partial(_layer, *layers, vision_pos=vision_pos, points=points, shapes=shapes, text_pos=text_pos)
             if self.checkpointing and self.training and torch.is_grad_enabled():
                 vision, text = checkpoint(run, vision, text, text_padding, use_reentrant=False)
@@ -139,6 +149,7 @@ def _with_plain_relu(layer_cfg: dict) -> ConfigDict:
 
 
 def _layer(
+    relate: RelationBlock | None,
     fuse: FusionBlock,
     attend_text: TextLayer,
     attend_image: DeformableEncoderLayer,
@@ -151,5 +162,7 @@ def _layer(
     shapes: LevelShapes,
     text_pos: Tensor,
 ) -> tuple[Tensor, Tensor]:
+    if relate is not None:
+        vision = relate(vision, vision_pos, shapes, text, text_padding)
     vision, text = fuse(vision, text, text_padding, vision_pos)
     return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding)

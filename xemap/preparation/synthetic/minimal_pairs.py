@@ -55,7 +55,7 @@ def unseen_words() -> Words:
 
 
 def choose_pairs(
-    objects: Sequence[SceneObject], size: tuple[int, int], rng: np.random.Generator
+    objects: Sequence[SceneObject], size: tuple[int, int], rng: np.random.Generator, with_unseen: bool = True
 ) -> list[tuple[str, Choice, Choice]]:
     """Minimal pairs about a scene.
 
@@ -63,13 +63,15 @@ def choose_pairs(
         objects: the objects of the scene.
         size: (height, width) of its image.
         rng: source of randomness.
+        with_unseen: also pairs in words that no other split has.
 
     Returns:
         (change, one query, the other); the change is one of :data:`CHANGES`, with :data:`UNSEEN` where it applies.
         Both queries have referents, and none in common.
     """
     pairs: list[tuple[str, Choice, Choice]] = []
-    for vocabulary, suffix in ((synthetic_words(), ''), (unseen_words(), UNSEEN)):
+    vocabularies = [(synthetic_words(), ''), *([(unseen_words(), UNSEEN)] if with_unseen else [])]
+    for vocabulary, suffix in vocabularies:
         scene = Scene(objects, size, vocabulary)
         for change in CHANGES:
             candidates = [pair for pair in _candidates(change, scene) if _tells_apart(*pair, scene)]
@@ -84,15 +86,16 @@ def choose_pairs(
     return pairs
 
 
-def pair_queries(layout: Layout, seed: np.random.SeedSequence) -> list[Query]:
+def pair_queries(layout: Layout, seed: np.random.SeedSequence, with_unseen: bool = True) -> list[Query]:
     """Queries of the minimal pairs about a scene, the two of a pair one after the other.
 
     Args:
         layout: the scene.
         seed: seed of the scene.
+        with_unseen: see :func:`choose_pairs`.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 3)))
-    pairs = choose_pairs(layout.plan.objects, layout.plan.size, rng)
+    pairs = choose_pairs(layout.plan.objects, layout.plan.size, rng, with_unseen)
     return [
         layout.query(choice, f'{change}/{number}')
         for number, (change, *choices) in enumerate(pairs)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -41,7 +42,7 @@ def write_synthetic(
     sizes: Sequence[int] = SIZES,
     workers: int | None = None,
     needed_share: float = 0.0,
-    minimal_pairs: bool = False,
+    minimal_pairs: Literal['none', 'too', 'only'] = 'none',
 ) -> dict:
     """Write ``<root>/images/<split>/000000.jpg`` … and ``<root>/<split>.arrow``.
 
@@ -57,8 +58,9 @@ def write_synthetic(
         sizes: sides in pixels that scenes may have.
         workers: processes; None takes one per core, up to 8.
         needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.
-        minimal_pairs: queries are minimal pairs (:mod:`~xemap.preparation.synthetic.minimal_pairs`), two of a pair one
-            after the other, and nothing else.
+        minimal_pairs: ``'only'``: queries are minimal pairs (:mod:`~xemap.preparation.synthetic.minimal_pairs`), two
+            of a pair one after the other, and nothing else; ``'too'``: pairs in the words of every split follow the
+            other queries of a scene, for training.
 
     Returns:
         Counts: ``images``, ``drawn`` (not taken over from an earlier call), ``queries``, ``kinds``,
@@ -74,8 +76,8 @@ def write_synthetic(
     try:
         if needed_share:
             info['needed_share'] = needed_share
-        if minimal_pairs:
-            info['minimal_pairs'] = True
+        if minimal_pairs != 'none':
+            info['minimal_pairs'] = minimal_pairs
         folder = _prepare(root, split, info)
         tally = _Tally()
         make = partial(
@@ -96,7 +98,7 @@ def _make(
     seed: int,
     sizes: tuple[int, ...],
     needed_share: float = 0.0,
-    minimal_pairs: bool = False,
+    minimal_pairs: Literal['none', 'too', 'only'] = 'none',
 ) -> tuple[ImageRecord, bool]:
     """Draw scene ``index`` unless its image is there. Returns its row and whether it was drawn."""
     root_seed = scene_seed(split, seed, index)
@@ -107,7 +109,9 @@ def _make(
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         encoded = cv2.imencode('.jpg', np.ascontiguousarray(layout.draw()[..., ::-1]), quality)[1]
         write_bytes(path, encoded.tobytes())
-    queries = pair_queries(layout, root_seed) if minimal_pairs else None
+    queries = [] if minimal_pairs == 'only' else layout.queries()
+    if minimal_pairs != 'none':
+        queries += pair_queries(layout, root_seed, with_unseen=minimal_pairs == 'only')
     return layout.record(f'images/{split}/{path.name}', queries), missing
 
 
