@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from mmengine.runner import loops
 
 from tests.engine.toy import write_config
 from xemap.comparison import equal_time
-from xemap.comparison.equal_time import MEASURED_STEPS, WARM_UP_STEPS, of_steps, train_for
+from xemap.comparison.equal_time import MEASURED_STEPS, WARM_UP_STEPS, in_own_process, of_steps, train_for
 from xemap.engine import load_config
 from xemap.engine.runner_setup import build_runner
 from xemap.errors import ConfigError
@@ -73,10 +75,28 @@ def test_a_localizer_that_does_not_train(tmp_path):
         train_for('selo_v2_amfmn_small', 60, tmp_path)
 
 
-@pytest.mark.slow
-def test_a_training_that_fails_in_its_own_process(tmp_path, capfd):
+def test_a_training_that_fails(tmp_path, monkeypatch):
     path = write_config(tmp_path)
     path.write_text(path.read_text().replace("dict(type='ToyDataset'))", "dict(type='ToyDataset', broken=True))", 1))
+    said = []
+
+    def call(function, *arguments) -> int:
+        with pytest.raises(SystemExit) as end:
+            function(*arguments)
+        said.append(end.value.code)
+        return 1
+
+    monkeypatch.setattr(equal_time, 'in_own_process', call)
     with pytest.raises(ConfigError, match='ended with exit code 1'):
         train_for(path, 1, tmp_path / 'run')
-    assert 'error: image img_' in capfd.readouterr().err
+    assert said[0].startswith('error: image img_')
+
+
+def test_a_process_of_its_own(capfd, monkeypatch):
+    """Its status, what it prints at its end, and that it has one thread and no GPU."""
+    monkeypatch.setenv('OMP_NUM_THREADS', '2')
+    assert in_own_process(sys.exit, 'error: it broke') == 1
+    assert 'error: it broke\n' in capfd.readouterr().err
+    one_thread = "import os; assert (os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES']) == ('1', '')"
+    assert in_own_process(exec, one_thread) == 0
+    assert os.environ['OMP_NUM_THREADS'] == '2'

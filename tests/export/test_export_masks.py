@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,27 @@ def exported(request, tmp_path_factory):
     return network, out, export_model(network, SIZE, out)
 
 
+@pytest.fixture(scope='module')
+def program(exported):
+    return torch.export.load(exported[1] / 'model.pt2').module()
+
+
+@pytest.fixture(scope='module')
+def run_onnx(exported):
+    """``run_onnx('model.onnx', inputs)``: the outputs by name; a file is loaded once."""
+    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
+
+    @cache
+    def session(name):
+        return onnxruntime.InferenceSession(exported[1] / name, providers=['CPUExecutionProvider'])
+
+    def run(name, given):
+        outputs = [output.name for output in session(name).get_outputs()]
+        return dict(zip(outputs, session(name).run(None, given)))
+
+    return run
+
+
 def made_up(network, texts, image_idx):
     images = torch.randn(max(image_idx) + 1, 3, *SIZE, generator=torch.Generator().manual_seed(5))
     order = sorted(range(len(texts)), key=lambda i: image_idx[i])  # as the network takes them: image after image
@@ -55,28 +77,20 @@ def close(given, expected) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('queries', QUERIES.values(), ids=QUERIES)
-def test_program_equals_the_network(exported, queries):
-    network, out, _ = exported
-    inputs, expected = made_up(network, *queries)
-    close(torch.export.load(out / 'model.pt2').module()(*inputs), expected)
+def test_program_equals_the_network(exported, program, queries):
+    inputs, expected = made_up(exported[0], *queries)
+    close(program(*inputs), expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('queries', QUERIES.values(), ids=QUERIES)
-def test_onnx_equals_the_network_whole_and_in_halves(exported, queries):
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
-    network, out, about = exported
+def test_onnx_equals_the_network_whole_and_in_halves(exported, run_onnx, queries):
+    network, _, about = exported
     inputs, expected = made_up(network, *queries)
     arrays = dict(zip(about['reference']['inputs'], (value.numpy() for value in inputs)))
-
-    def run(name, given):
-        session = onnxruntime.InferenceSession(out / name, providers=['CPUExecutionProvider'])
-        found = session.run(None, given)
-        return dict(zip((output.name for output in session.get_outputs()), found))
-
-    close(run('model.onnx', arrays)['masks'], expected)
-    encoded = run('image_encoder.onnx', {'image': arrays.pop('image')})
-    close(run('query_decoder.onnx', {**encoded, **arrays})['masks'], expected)
+    close(run_onnx('model.onnx', arrays)['masks'], expected)
+    encoded = run_onnx('image_encoder.onnx', {'image': arrays.pop('image')})
+    close(run_onnx('query_decoder.onnx', {**encoded, **arrays})['masks'], expected)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -183,18 +184,19 @@ def test_training_in_bfloat16_learns_without_nan(device, steps):
     read = model.language_model(TEXTS[:4])  # once for all steps: it is frozen
     model.language_model.forward = lambda texts: read
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
-    losses = []
+    losses, tenth = [], steps // 10
     for _ in range(steps):
         with torch.autocast(device, dtype=torch.bfloat16):
             loss = model(images, samples, mode='loss')['loss_map']
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach())
-    losses = torch.stack(losses)
-    assert losses.isfinite().all()
-    tenth = steps // 10
-    assert losses[-tenth:].mean() < 0.7 * losses[:tenth].mean()
+        losses.append(float(loss.detach()))
+        assert math.isfinite(losses[-1])
+        learned = len(losses) >= 2 * tenth and sum(losses[-tenth:]) < 0.7 * sum(losses[:tenth])
+        if learned and device == 'cpu':  # where a step takes long
+            break
+    assert learned
 
 
 @pytest.mark.gpu
