@@ -268,3 +268,12 @@ def test_the_script(tmp_path):
     assert (tmp_path / 'data/train.arrow').is_file() and (tmp_path / 'data/pairs.arrow').is_file()
     assert json.loads((tmp_path / 'environment.json').read_text())['device'] == 'cpu'
     assert (tmp_path / 'report.tar.gz').is_file()
+
+
+def test_a_python_without_the_packages_is_named(tmp_path):
+    bare = tmp_path / 'python'
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    done = call(str(tmp_path / 'report'), '--list', XEMAP_PYTHON=str(bare), PYTHONPATH='')
+    assert done.returncode == 2 and not (tmp_path / 'report').exists()
+    assert done.stderr.startswith('error: ') and 'has no ' in done.stderr and 'give --wheels FOLDER' in done.stderr

@@ -65,6 +65,18 @@ def parse_args(argv: list[str] | None = None):
 
 
 def main(args) -> int:
+    from xemap.errors import ConfigError
+
+    try:
+        return report(args)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'{sys.executable} has no {error.name}; give --wheels FOLDER (--carry fills one), or a Python that has '
+            'everything: bash tools/with_env.sh bash tools/gpu_report.sh'
+        ) from error
+
+
+def report(args) -> int:
     from gpu_report.plan import SCENES, make_plan
     from gpu_report.step import DONE, run_steps, state_of
     from gpu_report.summary import status_line, write_summary
