@@ -24,6 +24,10 @@ def parse_args():
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override config entries: key=value'
     )
+    parser.add_argument(
+        '--text-control', nargs='+', default=[], metavar='CONTROL',
+        help='score with broken texts, too, in the ways of tools/test.py: target-only category …',
+    )  # fmt: skip
     return parser.parse_args()
 
 
@@ -32,7 +36,7 @@ def main(args) -> None:
 
     work_dir = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}_seeds')
     seeds = range(args.first, args.first + args.seeds)
-    print(table_of_seeds(run_seeds(args.config, seeds, work_dir, args.cfg_options)))
+    print(table_of_seeds(run_seeds(args.config, seeds, work_dir, args.cfg_options, args.text_control)))
     print(f'written to {work_dir / "seeds.json"}')
 
 

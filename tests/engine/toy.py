@@ -42,8 +42,14 @@ class ToyDataset:
     def get_data_info(self, index: int) -> dict:
         corners = [(2 * q + index % 3, 3 * q) for q in range(1 + index % 3)]
         polygons = [np.array([(x, y), (x + 5, y), (x + 5, y + 5), (x, y + 5)]) for x, y in corners]
-        queries = [Query(f'square number {q} – Ω', PolygonRegion([p])) for q, p in enumerate(polygons)]
-        return {'sample_idx': index, 'queries': queries}
+        queries = [
+            Query(
+                f'square number {q} – Ω', PolygonRegion([p]),
+                kind='attribute', category='square', distractors=PolygonRegion([p + 6]),
+            )
+            for q, p in enumerate(polygons)
+        ]  # fmt: skip
+        return {'sample_idx': index, 'queries': queries, 'query_ids': range(len(queries))}
 
     def __getitem__(self, index) -> dict:
         draw, self.draw = self.draw or (0, index), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ from xemap.engine.checkpoint import find_newest_checkpoint
 from xemap.engine.evaluate import evaluate_model
 from xemap.engine.runner_setup import train_model
 from xemap.errors import ConfigError
+from xemap.evaluation.text_controls import CONTROLS
 from xemap.files import write_json
 
 
 def run_seeds(
-    config: str | Path, seeds: Sequence[int], work_dir: str | Path, options: Sequence[str] | dict | None = None
+    config: str | Path,
+    seeds: Sequence[int],
+    work_dir: str | Path,
+    options: Sequence[str] | dict | None = None,
+    text_controls: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train and test a config once for each seed.
 
@@ -29,22 +35,28 @@ def run_seeds(
         seeds: at least two different ones.
         work_dir: also gets ``seeds.json``, what is returned.
         options: overrides of the config.
+        text_controls: score with broken texts, too, see :func:`~xemap.engine.evaluate.evaluate_model`.
 
     Returns:
         ``config``, ``seeds``, and ``scores``: for each score ``values`` (one per seed), ``mean`` and ``std`` (of a
-        sample, n - 1).
+        sample, n - 1). A text control is a score for each kind of query, as ``'target-only/multi-hop'``: whole minus
+        broken texts in the first score, for queries with distractors.
 
     Raises:
-        ConfigError: fewer than two seeds, or one twice.
+        ConfigError: fewer than two seeds, or one twice; an unknown text control.
         XeMapError: what training and testing raise.
     """
     if len(set(seeds)) < max(2, len(seeds)):
         raise ConfigError(f'seeds {list(seeds)}: give at least two, all different')
-    rows = []
+    if unknown := set(text_controls) - set(CONTROLS):
+        raise ConfigError(f'text control {sorted(unknown)} is unknown; use some of {", ".join(CONTROLS)}')
+    rows: list[dict[str, Any]] = []
     for seed in seeds:
         folder = Path(work_dir, f'seed_{seed}')
         train_model(load_config(config, options), folder, seed=seed, resume='auto')
-        rows.append(evaluate_model(load_config(config, options), find_newest_checkpoint(folder), folder, seed=seed))
+        cfg = load_config(config, options)
+        metrics = evaluate_model(cfg, find_newest_checkpoint(folder), folder, seed=seed, text_controls=text_controls)
+        rows.append(metrics | (_effects(folder / 'test.summary.json') if text_controls else {}))
     scores = {name: [row[name] for row in rows] for name in rows[0] if all(_is_number(row.get(name)) for row in rows)}
     result = {
         'config': str(config),
@@ -60,11 +72,20 @@ def run_seeds(
 
 def table_of_seeds(result: dict[str, Any]) -> str:
     """The result of :func:`run_seeds` as lines of text: mean, standard deviation and values of each score."""
-    lines = [f'{"score":<24}{"mean":>9}{"std":>9}  seeds {", ".join(map(str, result["seeds"]))}']
+    lines = [f'{"score":<28}{"mean":>9}{"std":>9}  seeds {", ".join(map(str, result["seeds"]))}']
     for name, score in result['scores'].items():
         values = '  '.join(f'{value:.4f}' for value in score['values'])
-        lines.append(f'{name:<24}{score["mean"]:>9.4f}{score["std"]:>9.4f}  {values}')
+        lines.append(f'{name:<28}{score["mean"]:>9.4f}{score["std"]:>9.4f}  {values}')
     return '\n'.join(lines)
+
+
+def _effects(summary: Path) -> dict[str, Any]:
+    """Differences that the summary of a test has for its text controls."""
+    return {
+        f'{control}/{kind}': effect.get('difference')
+        for control, report in json.loads(summary.read_text())['text_controls'].items()
+        for kind, effect in report.get('with_distractors', {}).get('by_kind', {}).items()
+    }
 
 
 def _is_number(value: Any) -> bool:
