@@ -17,7 +17,7 @@ from xemap.config import load_config
 from xemap.datasets.annotations import write_annotations
 from xemap.evaluation import BoxMetric, MaskMetric, QueryEvaluator, SeLoMetric, box_metrics, mask_metrics
 from xemap.registry import METRICS
-from xemap.structures import BoxAnswers, ImageRecord, MapAnswers, MaskRegion, PolygonRegion, Query
+from xemap.structures import BoxAnswers, ImageRecord, MapAnswers, MaskAnswers, MaskRegion, PolygonRegion, Query
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = PolygonRegion([])
@@ -72,6 +72,23 @@ def test_box_answers_have_maps_and_masks_too():
     evaluator.process([predicted(0, BoxAnswers(boxes, SIZE))])
     results = evaluator.evaluate(1)
     assert results['meaniou'] == 1.0 and results['pixel_ap'] > 0.9 and results['miou'] > 0.9
+
+
+@pytest.mark.parametrize('step', [1, 4])
+def test_the_truth_scores_one_and_an_empty_mask_zero(step):
+    """At the size of the image and at that of a network, on whose grid the referents, two bands, lie."""
+    for answered, expected in ((1, 1.0), (0, 0.0)):
+        metric = MaskMetric()
+        sample = predicted(0)
+        sample.queries = [
+            Query('it', PolygonRegion([box(0, 8, 159, 63)])),
+            Query('them', PolygonRegion([box(40, 0, 59, 119)])),
+        ]
+        masks = np.stack([query.region.mask(SIZE)[::step, ::step] for query in sample.queries])
+        sample.answers = MaskAnswers((masks * answered).astype(bool))
+        metric.process(None, [sample.to_dict()])
+        results = metric.evaluate(1)
+        assert {results[score.name] for score in metric.scores} == {expected}
 
 
 def test_a_query_without_a_referent():
