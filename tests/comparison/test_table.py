@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from html import escape
 
-from xemap.comparison import as_csv, as_markdown, as_text
+from xemap.comparison import as_csv, as_html, as_markdown, as_text
 from xemap.terminal import PlainConsole
 
 
@@ -46,6 +48,18 @@ def test_markdown_marks_what_is_better_than_chance_and_lists_stages():
         '|---|---:|---:|---:|',
         '| XeMap | 1.00 |  |  |',
         '| SeLo \\| v1 | 1.00 | 1.50 | 2.25 |',
+    ]
+
+
+def test_html_has_the_cells_of_the_markdown():
+    report = {**REPORT, 'methods': [{**REPORT['methods'][0], 'name': 'a <b>'}, REPORT['methods'][1]]}
+    report['best'] = {'rmi': 'a <b>'}
+    html = as_html(report)
+    assert '<td class="best">0.6000 ±0.030</td>' in html and html.count('best') == 1 and 'a &lt;b&gt;' in html
+    lines = [re.findall(r'>([^<]*)</t[hd]>', line) for line in html.splitlines() if '</th>' in line]
+    markdown = [line.strip('| ').split(' | ') for line in as_markdown(report).splitlines() if line[:2] == '| ']
+    assert [[cell for cell in line if cell] for line in lines] == [
+        [escape(cell.strip('* ').replace('\\|', '|')) for cell in line if cell.strip()] for line in markdown
     ]
 
 

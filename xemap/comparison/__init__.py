@@ -3,6 +3,6 @@
 from xemap.comparison.method import Method, Outcome, run_method
 from xemap.comparison.page import write_page
 from xemap.comparison.run import compare
-from xemap.comparison.table import as_csv, as_markdown, as_text
+from xemap.comparison.table import as_csv, as_html, as_markdown, as_text
 
-__all__ = ['Method', 'Outcome', 'as_csv', 'as_markdown', 'as_text', 'compare', 'run_method', 'write_page']
+__all__ = ['Method', 'Outcome', 'as_csv', 'as_html', 'as_markdown', 'as_text', 'compare', 'run_method', 'write_page']

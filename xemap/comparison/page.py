@@ -23,8 +23,15 @@ FIGURE_SIDE = 256
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
 body { margin: 1rem; }
-pre { overflow-x: auto; }
+h2 { font-size: 1.05rem; margin: 1.2rem 0 .3rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .6rem; text-align: right; white-space: nowrap; font-weight: normal; }
+th:first-child { text-align: left; }
+tr:first-child th { border-bottom: 1px solid GrayText; color: GrayText; }
+.best { font-weight: bold; }
 figure { margin: 1rem 0; overflow-x: auto; }
+figure img { max-width: max(100%, 60rem); height: auto; }
 figcaption { color: GrayText; }
 """
 
@@ -33,7 +40,7 @@ def write_page(
     path: str | Path,
     outcomes: Sequence[Outcome],
     infos: Sequence[dict],
-    table: str,
+    tables: str,
     target_options: Mapping[str, Any],
 ) -> None:
     """Write ``path`` (self-contained HTML) and beside it ``figure.png``, as the paper's Figures 5 to 8.
@@ -42,7 +49,7 @@ def write_page(
         path: path of the page.
         outcomes: one of each method, with the same kept maps.
         infos: the test set's images, each with ``img_path``, ``ori_shape``, ``sample_idx``, ``query_ids``, ``queries``.
-        table: Markdown to put above the pictures.
+        tables: HTML to put above the pictures.
         target_options: options of :func:`~xemap.datasets.mcmg.correlation_map`.
     """
     panels, figures = [], []
@@ -68,7 +75,7 @@ def write_page(
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        f'<title>Comparison</title>\n<style>{STYLE}</style>\n<h1>Comparison</h1>\n<pre>{escape(table)}</pre>\n'
+        f'<title>Comparison</title>\n<style>{STYLE}</style>\n<h1>Comparison</h1>\n{tables}'
         + '\n'.join(figures)
         + '\n</html>\n',
     )

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from xemap.comparison.chosen import choose_queries, parts_of
 from xemap.comparison.method import SELO, Method, Outcome, run_method, test_set
 from xemap.comparison.page import write_page
-from xemap.comparison.table import as_csv, as_markdown
+from xemap.comparison.table import as_csv, as_html, as_markdown
 from xemap.datasets.transforms.targets import target_options
 from xemap.engine import load_config
 from xemap.environment import describe_environment
@@ -105,7 +105,7 @@ def compare(
     write_text(out / 'compare.md', as_markdown(report))
     write_text(out / 'compare.csv', as_csv(report))
     if keep:
-        write_page(out / 'index.html', outcomes, infos, as_markdown(report), target_options(first))
+        write_page(out / 'index.html', outcomes, infos, as_html(report), target_options(first))
     return report
 
 

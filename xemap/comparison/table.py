@@ -1,4 +1,4 @@
-"""The comparison as tables: for the terminal, Markdown and CSV."""
+"""The comparison as tables: for the terminal, Markdown, HTML and CSV."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from xemap.evaluation.report import UNKNOWN, format_cell
@@ -91,6 +92,21 @@ def as_markdown(report: dict[str, Any]) -> str:
             lines.append('| ' + ' | '.join([name.replace('|', '\\|'), *cells]) + ' |')
         parts.append('\n'.join(lines) + '\n')
     return '\n'.join(parts)
+
+
+def as_html(report: dict[str, Any]) -> str:
+    """The tables of :func:`as_markdown` for a page, each in a ``div`` that may be scrolled."""
+    several, parts = len(report['metrics']) > 1, []
+    for table in tables(report):
+        title = f'<h2>{escape(table.title)}</h2>\n' if several else ''
+        head = ''.join(f'<th scope="col">{escape(heading)}</th>' for heading in table.headings)
+        body = []
+        for i, (name, *cells) in enumerate(table.rows):
+            kinds = ('<td class="best">' if (i, k) in table.bold else '<td>' for k in range(1, len(cells) + 1))
+            row = ''.join(f'{kind}{escape(cell)}</td>' for kind, cell in zip(kinds, cells))
+            body.append(f'<tr><th scope="row">{escape(name)}</th>{row}</tr>\n')
+        parts.append(f'{title}<div><table>\n<tr>{head}</tr>\n{"".join(body)}</table></div>\n')
+    return ''.join(parts)
 
 
 def as_csv(report: dict[str, Any]) -> str:

@@ -83,9 +83,7 @@ def mean_states(encoder: HuggingFaceTextEncoder, texts: Sequence[str], batch_siz
     return torch.cat(means)
 
 
-def probe_encoder(
-    name: str, train: Iterable[ImageRecord], test: Iterable[ImageRecord]
-) -> dict[str, dict[str, Any]]:
+def probe_encoder(name: str, train: Iterable[ImageRecord], test: Iterable[ImageRecord]) -> dict[str, dict[str, Any]]:
     """:func:`probe_texts` of the queries of images, by the mean states of a text encoder.
 
     Args:
