@@ -41,8 +41,10 @@ TEXTS = [
 
 @pytest.fixture(scope='module')
 def network():
+    """With what the small configs choose; :func:`test_tool` exports the paper's choices."""
     torch.manual_seed(0)
     config = tiny_network()
+    config.encoder.fusion_layer_cfg.with_positions, config.head.logit_scale = True, 5.0
     config.encoder.num_layers = 1  # time and size of a trace follow its layers
     with DefaultScope.overwrite_default_scope('xemap'):
         network = MODELS.build(config)
@@ -53,6 +55,7 @@ def network():
             if isinstance(module, nn.BatchNorm2d):  # statistics of a trained one
                 module.running_mean.uniform_(-1, 1)
                 module.running_var.uniform_(0.5, 2)
+        network.head.logit_bias.fill_(0.3)
     return network.eval()
 
 
