@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Iterator
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import settings
 from mmengine.config import config as mmengine_config
 from mmengine.logging import MMLogger
 
+from xemap import parallel
 from xemap.compat import setup
 
 setup()  # test modules import mmdet before xemap
@@ -37,6 +41,25 @@ def plain_config_text(monkeypatch):
     Tests that start the tools as processes have it laid out.
     """
     monkeypatch.setattr(mmengine_config, 'FormatCode', lambda text, **options: (text, False))
+
+
+PRELOADED = ('tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metrics.selo', 'xemap.demo.answer',
+             'xemap.inference')  # fmt: skip
+
+
+@pytest.fixture(scope='session')
+def process_server() -> BaseContext:
+    """Starts processes from a server that has imported everything once, since that takes seconds."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+@pytest.fixture(scope='module')
+def served_processes(process_server) -> Iterator[None]:
+    """The program's own processes come from the server, too, which a test of a start must not use."""
+    with mock.patch.object(parallel, 'get_context', lambda _: process_server):
+        yield
 
 
 class _Collector(logging.Handler):

@@ -81,10 +81,10 @@ class Client:
 
 
 @pytest.fixture(scope='module')
-def client(config):
+def client(config, served_processes):
     from xemap.demo import load_app
 
-    limits = dict(max_mb=0.2, max_megapixels=60, max_seconds=4, max_memory=1, max_disk=0.004)
+    limits = dict(max_mb=0.2, max_megapixels=60, max_seconds=2, max_memory=1, max_disk=0.004)
     with load_app().serving(config, None, 'cpu', port=0, **limits) as (url, _):
         yield Client(url)
 

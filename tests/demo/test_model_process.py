@@ -13,6 +13,8 @@ from xemap.demo.request import Request
 from xemap.demo.storage import Storage
 from xemap.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures('served_processes')
+
 
 @pytest.fixture
 def storage(tmp_path):

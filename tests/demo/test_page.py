@@ -44,7 +44,7 @@ def listen(event: str, args: tuple) -> None:
 
 
 @pytest.fixture(scope='module')
-def site(tmp_path_factory):
+def site(tmp_path_factory, served_processes):
     from xemap.demo import load_app
 
     config = write_run(tmp_path_factory.mktemp('run'))

@@ -21,17 +21,11 @@ def toy_runner(tmp_path):
 
 
 @pytest.fixture(scope='session')
-def start_process():
-    """Starts ``function(*args)`` in a process of its own, on the CPU; the function must be importable.
-
-    The processes come from a server that has imported everything once, since that takes seconds.
-    """
-    context = multiprocessing.get_context('forkserver')
-    modules = ['tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metrics.selo']
-    context.set_forkserver_preload(modules)
+def start_process(process_server):
+    """Starts ``function(*args)`` in a process of its own, on the CPU; the function must be importable."""
 
     def start(function, *args) -> multiprocessing.Process:
-        process = context.Process(target=_on_cpu, args=(function, *args))
+        process = process_server.Process(target=_on_cpu, args=(function, *args))
         process.start()
         return process
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import PARTS
 from benchmarks.made_up import IMAGES, SOURCES, make_records
 
-from tests.tools.command import heavy_imports_of_help, load_tool, start_tool
+from tests.tools.command import heavy_imports_of_help, load_tool, run_tool, start_tool
 from tests.tools.small_run import write_run
 from xemap.cli import run
 
@@ -25,7 +25,7 @@ def test_prints_json_on_stdout_and_a_table_on_stderr(tmp_path):
     small = ('--parts', *parts, '--repeats', 1, '--map-size', 64, '--threads', 1, '--image-size', 32, 40)
     small += ('--queries', 1, 3)
     options = ['model.encoder.num_layers=1', 'model.language_model.max_tokens=4']
-    done = start_tool('benchmark', write_run(tmp_path), *small, '--out', out, '--cfg-options', *options)
+    done = run_tool('benchmark', write_run(tmp_path), *small, '--out', out, '--cfg-options', *options)
     assert done.returncode == 0, done.stderr
     assert 'is cut to 4' in done.stderr  # mmengine writes its warnings to stdout
     report = json.loads(done.stdout)

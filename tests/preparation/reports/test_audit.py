@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.command import run_tool
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.errors import ConfigError
 from xemap.preparation.reports.audit import audit, near_duplicates, write_disjoint
 from xemap.structures import ImageRecord, PolygonRegion, Query
 
-ROOT = Path(__file__).parents[3]
 REGION = PolygonRegion([[1, 1, 9, 1, 9, 9]])
 
 
@@ -100,11 +99,7 @@ def test_the_division_by_image(tree, seed):
 
 
 def test_the_tool(tree):
-    command = [sys.executable, ROOT / 'tools/analysis/audit_dataset.py', tree / 'train.arrow', tree / 'test.arrow']
-
-    def run(*args):
-        return subprocess.run([*map(str, [*command, *args])], capture_output=True, text=True, cwd=ROOT)
-
+    run = partial(run_tool, 'audit_dataset', tree / 'train.arrow', tree / 'test.arrow')
     done = run('--data-root', tree, '--json', '--write', tree / 'new')
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.tools.command import run_tool
 from xemap.datasets.annotations import AnnotationFile, write_annotations
 from xemap.errors import ConfigError
 from xemap.preparation.reports.protocol import check_agreement, region_iou
 from xemap.structures import ImageRecord, MaskRegion, PolygonRegion, Query
 
-ROOT = Path(__file__).parents[3]
 SIZE = (100, 100)
 
 
@@ -63,9 +61,8 @@ def test_boxes_around_polygons():
 
 
 def test_the_tool(files, tmp_path):
-    command = [sys.executable, ROOT / 'tools/data/check_agreement.py', *files, '--out', tmp_path / 'kept.arrow']
-    command += ['--rejected', tmp_path / 'rejected.csv', '--iou', '0.4']
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT)
+    options = ('--out', tmp_path / 'kept.arrow', '--rejected', tmp_path / 'rejected.csv', '--iou', 0.4)
+    done = run_tool('check_agreement', *files, *options)
     assert done.returncode == 0, done.stderr
     assert '4 queries kept, 3 rejected, mean IoU 0.909' in done.stdout
     rows = list(csv.reader((tmp_path / 'rejected.csv').open()))

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.preparation.expressions.evaluator import SYNTHETIC_NOUNS, read
 from tests.preparation.synthetic.test_queries import rasters_of
-from tests.preparation.synthetic.test_writer import tool
+from tests.tools.command import run_tool
 from xemap.datasets.annotations import AnnotationFile
 from xemap.language.scene import Scene
 from xemap.preparation.synthetic import lay_out_scene, minimal_pairs
@@ -21,6 +22,8 @@ from xemap.preparation.synthetic.minimal_pairs import (
 )
 from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.writer import write_synthetic
+
+tool = partial(run_tool, 'make_synthetic')
 
 
 @pytest.fixture(scope='module')

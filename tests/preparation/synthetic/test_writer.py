@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.tools.command import heavy_imports_of_help, run_tool
 from xemap import files
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import ConfigError, DataError
@@ -133,13 +134,11 @@ def test_bad_arguments_are_named(tmp_path, change, named):
     assert not list(tmp_path.iterdir())
 
 
-def tool(*args, flags=()):
-    return subprocess.run([sys.executable, *flags, TOOL, *map(str, args)], capture_output=True, text=True, timeout=300)
-
-
 def test_tool(written, tmp_path):
     root, _ = written
-    done = tool('--out', tmp_path, '--train', 5, '--val', 1, '--seed', 3, '--sizes', 256, '--workers', 2)
+    done = run_tool(
+        'make_synthetic', '--out', tmp_path, '--train', 5, '--val', 1, '--seed', 3, '--sizes', 256, '--workers', 2
+    )
     assert done.returncode == 0, done.stderr
     splits = json.loads(done.stdout.splitlines()[-1])['splits']
     assert list(splits) == ['train', 'val'] and splits['train']['images'] == 5
@@ -158,8 +157,9 @@ def living(group):
     return lives
 
 
-@pytest.mark.parametrize('stop', [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize('stop', [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_tool_leaves_no_process_and_the_next_run_cleans_up(tmp_path, stop):
+    """That SIGHUP ends a tool as SIGTERM does is tested in tests/test_cli.py."""
     command = [sys.executable, TOOL, '--out', tmp_path, '--train', '2000', '--sizes', '256', '--workers', '2']
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -178,12 +178,11 @@ def test_a_killed_tool_leaves_no_process_and_the_next_run_cleans_up(tmp_path, st
 
 def test_tool_errors_are_one_line(tmp_path):
     for args, named in (((), 'no scenes asked for'), (('--train', 2, '--sizes', 10), 'scene size 10')):
-        done = tool('--out', tmp_path, *args)
+        done = run_tool('make_synthetic', '--out', tmp_path, *args)
         assert done.returncode == 2 and done.stderr.startswith('error: ') and named in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_imports_nothing_heavy():
-    done = tool('--help', flags=('-X', 'importtime'))
-    assert done.returncode == 0 and '--workers' in done.stdout
-    assert not {line.split('|')[-1].strip() for line in done.stderr.splitlines()} & {'torch', 'cv2', 'numpy', 'shapely'}
+    text, imported = heavy_imports_of_help('make_synthetic', 'torch', 'cv2', 'numpy', 'shapely')
+    assert '--workers' in text and not imported
