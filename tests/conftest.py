@@ -43,8 +43,10 @@ def plain_config_text(monkeypatch):
     monkeypatch.setattr(mmengine_config, 'FormatCode', lambda text, **options: (text, False))
 
 
-PRELOADED = ('tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metrics.selo', 'xemap.demo.answer',
-             'xemap.inference')  # fmt: skip
+PRELOADED = (
+    'tests.engine.toy', 'xemap.engine', 'mmdet.models', 'xemap.evaluation.metrics.selo', 'xemap.demo.answer',
+    'xemap.inference', 'xemap.preparation.xemap_set',
+)  # fmt: skip
 
 
 @pytest.fixture(scope='session')

@@ -19,6 +19,7 @@ from tests.trees import airslt, dior, loveda, visdrone
 from xemap.datasets.annotations import AnnotationFile
 from xemap.preparation.xemap_set import SOURCES
 
+pytestmark = pytest.mark.usefixtures('served_processes')
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = 12
 

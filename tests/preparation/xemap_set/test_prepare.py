@@ -20,6 +20,7 @@ from xemap.errors import ConfigError, DataError
 from xemap.preparation.xemap_set import PrepareOptions, prepare
 from xemap.preparation.xemap_set.summary import config_lines, summary, tables
 
+pytestmark = pytest.mark.usefixtures('served_processes')
 ROOT = Path(__file__).resolve().parents[3]
 
 

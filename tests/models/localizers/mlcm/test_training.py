@@ -245,11 +245,11 @@ def test_learns_which_of_two_objects_a_text_means():
     config = tiny_mlcm(num_added=1, grid=(4, 4), num_encoder_layers=1, num_fusion_layers=1)
     model = build(config).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=600)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=400)
     target_boxes = torch.tensor(targets)
     sample = XeMapDataSample()
     sample.gt_boxes = target_boxes
-    for _ in range(600):
+    for _ in range(400):
         losses = model.head.loss(model.forward_features(images, **given), [sample])
         optimizer.zero_grad()
         sum(losses.values()).backward()
