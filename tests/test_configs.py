@@ -149,6 +149,7 @@ def test_an_ablation_of_the_fusion_turns_one_part_off(name, part, switch):
 def test_the_config_that_reads_words_changes_fusion_and_head_and_nothing_else():
     words, paper = (load_config(path).to_dict() for path in (PAPER.with_name(f'{PAPER.stem}_words.py'), PAPER))
     assert words['model']['encoder']['fusion_layer_cfg'].pop('with_positions') is True
+    assert words['model']['encoder'].pop('relation_cfg') == {'level': 1}
     head = words['model'].pop('head')
     assert paper['model'].pop('head').keys() | {'logit_scale', 'contrast_weight'} == head.keys()
     assert words == paper

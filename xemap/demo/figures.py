@@ -112,8 +112,9 @@ def cards(parts: Sequence[str]) -> str:
 def color_bar() -> str:
     """The scale of all maps, 0 to 1."""
     ramp = colorize(np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(8, 0))
+    meaning = 'correlation with the query (mask: probability, box: score)'
     return (
-        f'<div class="xm-bar"><div><span>correlation with the query</span></div>{_img(ramp, "from dark to bright")}'
+        f'<div class="xm-bar"><div><span>{meaning}</span></div>{_img(ramp, "from dark to bright")}'
         '<div><span>0</span><span>0.5</span><span>1</span></div></div>'
     )
 
