@@ -12,6 +12,8 @@ from importlib import util
 from types import ModuleType
 from unittest import mock
 
+from mmengine.logging import MMLogger
+
 from tests.tools.small_run import ROOT
 from xemap.cli import run
 
@@ -31,6 +33,7 @@ def run_tool(name: str, *words: object, columns: int = 200) -> subprocess.Comple
     with (
         mock.patch.object(sys, 'argv', [f'{name}.py', *map(str, words)]),
         mock.patch.dict(os.environ, COLUMNS=str(columns)),
+        mock.patch.dict(MMLogger._instance_dict, clear=True),  # loggers of other tests write to where stdout was then
         redirect_stdout(out),
         redirect_stderr(err),
     ):
