@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from functools import cache
 from types import SimpleNamespace
 
 import cv2
@@ -15,6 +14,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from tests.export.onnx_files import onnx_runner
 from tests.models.tiny import tiny_network
 from tests.tools.command import load_tool
 from tests.tools.small_run import write_run
@@ -67,14 +67,7 @@ def exported(network, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def run_onnx(exported):
-    """``run_onnx('model.onnx', inputs)``: the outputs; a file is loaded once."""
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
-
-    @cache
-    def session(name):
-        return onnxruntime.InferenceSession(exported[0] / name, providers=['CPUExecutionProvider'])
-
-    return lambda name, inputs: session(name).run(None, inputs)
+    return onnx_runner(exported[0])
 
 
 def maps_of(network, image, texts):
@@ -106,12 +99,12 @@ def test_onnx_equals_the_network_at_any_text_length(network, run_onnx, texts):
     image_idx = torch.zeros(len(texts), dtype=torch.int64)
     given = {'image': image.numpy(), 'token_ids': ids.numpy(), 'attention_mask': mask.numpy()}
     given['image_idx'] = image_idx.numpy()
-    close(run_onnx('model.onnx', given)[0], maps_of(network, image, texts))
+    close(run_onnx('model.onnx', given)['maps'], maps_of(network, image, texts))
 
 
 def test_onnx_image_side_equals_encode_images(network, run_onnx):
     image = torch.randn(1, 3, *SIZE)
-    tokens, positions = run_onnx('image_encoder.onnx', {'image': image.numpy()})
+    tokens, positions = run_onnx('image_encoder.onnx', {'image': image.numpy()}).values()
     with torch.no_grad():
         expected = network.encode_images(image)
     close(tokens, expected[0])
@@ -126,9 +119,9 @@ def test_several_images_at_a_time(network, run_onnx, program, image_idx):
     ids, mask = tokenize(network, texts)
     close(program(images, ids, mask, index), expected)
     given = {'token_ids': ids.numpy(), 'attention_mask': mask.numpy(), 'image_idx': index.numpy()}
-    close(run_onnx('model.onnx', {'image': images.numpy(), **given})[0], expected)
-    tokens, positions = run_onnx('image_encoder.onnx', {'image': images.numpy()})
-    close(run_onnx('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})[0], expected)
+    close(run_onnx('model.onnx', {'image': images.numpy(), **given})['maps'], expected)
+    tokens, positions = run_onnx('image_encoder.onnx', {'image': images.numpy()}).values()
+    close(run_onnx('query_decoder.onnx', {'tokens': tokens, 'positions': positions, **given})['maps'], expected)
 
 
 def test_the_example_runs_without_torch(network, exported, tmp_path):

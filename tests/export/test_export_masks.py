@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.export.onnx_files import onnx_runner
 from tests.models.localizers.crobim.test_crobim import build as build_crobim
 from tests.models.localizers.crobim.test_crobim import with_random_weights
 from tests.models.localizers.lavt.test_lavt import build as build_lavt
@@ -46,18 +46,7 @@ def program(exported):
 
 @pytest.fixture(scope='module')
 def run_onnx(exported):
-    """``run_onnx('model.onnx', inputs)``: the outputs by name; a file is loaded once."""
-    onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime runs the ONNX files')
-
-    @cache
-    def session(name):
-        return onnxruntime.InferenceSession(exported[1] / name, providers=['CPUExecutionProvider'])
-
-    def run(name, given):
-        outputs = [output.name for output in session(name).get_outputs()]
-        return dict(zip(outputs, session(name).run(None, given)))
-
-    return run
+    return onnx_runner(exported[1])
 
 
 def made_up(network, texts, image_idx):

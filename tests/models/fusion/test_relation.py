@@ -71,6 +71,11 @@ def test_relations_are_what_plain_loops_give(block):
                 assert float(got[n, i, h]) == pytest.approx(value.item(), abs=1e-6)
 
 
+def test_a_basis_that_blocks_share_changes_nothing(block):
+    given = inputs()
+    torch.testing.assert_close(block(*given, basis=block.basis(SHAPES)), block(*given), atol=0, rtol=0)
+
+
 def test_padding_and_other_texts_change_nothing(block):
     vision, pos, shapes, text, padding = inputs()
     whole = block(vision, pos, shapes, text, padding)

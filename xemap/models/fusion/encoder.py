@@ -133,9 +133,13 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         positions = torch.arange(text.shape[1], device=text.device, dtype=torch.float32)
         text_pos = get_text_sine_pos_embed(positions[None, :, None], num_pos_feats=self.embed_dims, exchange_xy=False)
         text_pos = text_pos.to(text.dtype).expand_as(text)
-        relations = [None, *self.relation_layers] if len(self.relation_layers) else [None] * self.num_layers
+        relations, basis = [None] * self.num_layers, None
+        if len(self.relation_layers):
+            relations, basis = [None, *self.relation_layers], self.relation_layers[0].basis(shapes, vision.device)
         for layers in zip(relations, self.fusion_layers, self.text_layers, self.layers):
-            run = partial(_layer, *layers, vision_pos=vision_pos, points=points, shapes=shapes, text_pos=text_pos)
+            run = partial(
+                _layer, *layers, vision_pos=vision_pos, points=points, shapes=shapes, text_pos=text_pos, basis=basis
+            )
             if self.checkpointing and self.training and torch.is_grad_enabled():
                 vision, text = checkpoint(run, vision, text, text_padding, use_reentrant=False)
             else:
@@ -161,8 +165,9 @@ def _layer(
     points: Tensor,
     shapes: LevelShapes,
     text_pos: Tensor,
+    basis: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     if relate is not None:
-        vision = relate(vision, vision_pos, shapes, text, text_padding)
+        vision = relate(vision, vision_pos, shapes, text, text_padding, basis)
     vision, text = fuse(vision, text, text_padding, vision_pos)
     return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding)

@@ -84,7 +84,13 @@ class RelationBlock(nn.Module):
         self.out = nn.Linear(num_heads, embed_dims)
 
     def forward(
-        self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor | None = None
+        self,
+        vision: Tensor,
+        vision_pos: Tensor,
+        shapes: LevelShapes,
+        text: Tensor,
+        text_padding: Tensor | None = None,
+        basis: Tensor | None = None,
     ) -> Tensor:
         """Image tokens with the relation added.
 
@@ -94,26 +100,38 @@ class RelationBlock(nn.Module):
             shapes: (h, w) of every level.
             text: (N, S, C) text tokens.
             text_padding: (N, S) bool, True = padding; None = all tokens are real.
+            basis: :meth:`basis` of these shapes, which all blocks of an encoder share; None = made here.
 
         Returns:
             (N, P, C).
         """
-        return vision + self.out(self.relations(vision, vision_pos, shapes, text, text_padding)).to(vision.dtype)
+        related = self.relations(vision, vision_pos, shapes, text, text_padding, basis)
+        return vision + self.out(related).to(vision.dtype)
 
-    def relations(
-        self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor | None = None
-    ) -> Tensor:
-        """R of every token and head, (N, P, H); arguments as :meth:`forward`.
+    def basis(self, shapes: LevelShapes, device: torch.device | str = 'cpu') -> Tensor:
+        """:func:`relation_basis` of the block's level, the sources first: (h * w, h * w * :data:`NUM_BASES`) float32.
 
         Raises:
             ConfigError: the image has no such level.
         """
         if self.level >= len(shapes):
             raise ConfigError(f'RelationBlock: level={self.level} of {len(shapes)} levels; count from 0, the finest')
+        return relation_basis(*shapes[self.level], device).transpose(0, 1).flatten(1)
+
+    def relations(
+        self,
+        vision: Tensor,
+        vision_pos: Tensor,
+        shapes: LevelShapes,
+        text: Tensor,
+        text_padding: Tensor | None = None,
+        basis: Tensor | None = None,
+    ) -> Tensor:
+        """R of every token and head, (N, P, H); arguments as :meth:`forward`."""
+        basis = self.basis(shapes, vision.device) if basis is None else basis
         sources = self.attend(vision, vision_pos, shapes, text, text_padding)
         height, width = shapes[self.level]
-        basis = relation_basis(height, width, vision.device).to(sources.dtype)
-        spread = torch.matmul(sources, basis.permute(1, 0, 2).flatten(1)).unflatten(-1, (height * width, NUM_BASES))
+        spread = torch.matmul(sources, basis.to(sources.dtype)).unflatten(-1, (height * width, NUM_BASES))
         related = torch.einsum('nhim,nhm->nhi', spread, self.kernels(text, text_padding))
         grid = related.unflatten(-1, (height, width))
         levels = [
