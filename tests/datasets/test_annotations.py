@@ -28,9 +28,8 @@ COUNTS = st.none() | st.integers(0, 100)
 @st.composite
 def records(draw) -> ImageRecord:
     height, width = draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    regions = st.builds(PolygonRegion, POLYGONS, st.booleans()) | hnp.arrays(bool, (height, width)).map(
-        MaskRegion.from_mask
-    )
+    masks = hnp.arrays(bool, (height, width)).map(MaskRegion.from_mask)
+    regions = st.builds(PolygonRegion, POLYGONS, st.booleans()) | masks
     query = st.builds(
         Query,
         text=st.text(max_size=20),
@@ -40,6 +39,7 @@ def records(draw) -> ImageRecord:
         hops=COUNTS,
         referents=COUNTS,
         distractors=st.none() | st.builds(PolygonRegion, POLYGONS),
+        anchors=st.none() | st.builds(PolygonRegion, POLYGONS) | masks,
         needed=st.none() | st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=3).map(tuple),
         pair=st.none() | st.text(max_size=5),
     )

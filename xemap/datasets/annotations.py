@@ -23,8 +23,8 @@ a referent in the image has ``referents`` 0 and an empty list of polygons.
 as hand-drawn: queries that converters make from labels have one.
 
 The last fields are null where nothing is known: ``distractor_polygons`` or ``distractor_rle``, a region as above (an
-empty list = no distractors), ``needed`` (map from condition to words) and ``pair`` (string), see
-:class:`~xemap.structures.Query`. Files from before a field are read as if it were null.
+empty list = no distractors), ``anchor_polygons`` or ``anchor_rle`` likewise, ``needed`` (map from condition to words)
+and ``pair`` (string), see :class:`~xemap.structures.Query`. Files from before a field are read as if it were null.
 
 The schema's metadata holds ``xemap_annotations`` (the format's version) and ``xemap_info`` (JSON: a
 free dictionary about the data set). Readers refuse other versions.
@@ -63,11 +63,13 @@ _QUERY = pa.struct(
         ('hand_drawn', pa.bool_()),
         ('distractor_polygons', pa.list_(pa.list_(pa.float64()))),
         ('distractor_rle', pa.binary()),
+        ('anchor_polygons', pa.list_(pa.list_(pa.float64()))),
+        ('anchor_rle', pa.binary()),
         ('needed', pa.map_(pa.string(), pa.string())),
         ('pair', pa.string()),
     ]
 )
-_ADDED = ('hand_drawn', 'distractor_polygons', 'distractor_rle', 'needed', 'pair')
+_ADDED = ('hand_drawn', 'distractor_polygons', 'distractor_rle', 'anchor_polygons', 'anchor_rle', 'needed', 'pair')
 """Fields that a query of an older file may lack."""
 SCHEMA = pa.schema(
     [
@@ -255,6 +257,7 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
         )
     polygons, rle = _encoded(region, query, record)
     distractor_polygons, distractor_rle = _encoded(query.distractors, query, record)
+    anchor_polygons, anchor_rle = _encoded(query.anchors, query, record)
     return {
         'text': query.text,
         'category': query.category,
@@ -266,6 +269,8 @@ def _to_struct(query: Query, record: ImageRecord) -> dict:
         'hand_drawn': isinstance(region, PolygonRegion) and region.hand_drawn,
         'distractor_polygons': distractor_polygons,
         'distractor_rle': distractor_rle,
+        'anchor_polygons': anchor_polygons,
+        'anchor_rle': anchor_rle,
         'needed': query.needed,
         'pair': query.pair,
     }
@@ -330,7 +335,7 @@ def _read_row(batch: pa.RecordBatch, at: int) -> dict:
     if columns.pop('queries').null_count or queries.null_count:
         raise DataError('its queries are missing')
     fields = {field.name: queries.field(i) for i, field in enumerate(queries.type)}
-    outlines = [name for name in ('polygons', 'distractor_polygons') if name in fields]
+    outlines = [name for name in ('polygons', 'distractor_polygons', 'anchor_polygons') if name in fields]
     for name in outlines:
         coordinates = _values(_values(fields[name]))
         if len(coordinates) > MAX_COORDINATES:
@@ -365,12 +370,16 @@ def _from_row(row: dict) -> ImageRecord:
         if hand_drawn is None:
             hand_drawn = query['category'] is None
         region = PolygonRegion(polygons, hand_drawn) if rle is None else MaskRegion({'size': size, 'counts': rle})
-        distractors, code = query.pop('distractor_polygons', None), query.pop('distractor_rle', None)
+        distractors, anchors = (
+            _decoded(query.pop(f'{name}_polygons', None), query.pop(f'{name}_rle', None), size)
+            for name in ('distractor', 'anchor')
+        )
         needed = query.pop('needed', None)
         queries.append(
             Query(
                 region=region,
-                distractors=_decoded(distractors, code, size),
+                distractors=distractors,
+                anchors=anchors,
                 needed=None if needed is None else tuple(needed),
                 **query,
             )

@@ -109,6 +109,10 @@ class Scene:
         referents = set(self.resolve(expression))
         return tuple(i for i in self.members[expression.category].tolist() if i not in referents)
 
+    def anchors(self, expression: Expression) -> tuple[int, ...]:
+        """Indices of the objects that the relation goes out from, ascending; those of both anchors of "between"."""
+        return tuple(sorted({i for anchor in expression.anchors for i in self.resolve(anchor)}))
+
     def needed(self, expression: Expression) -> tuple[str, ...]:
         """Names of the conditions that the expression can't do without: it would mean something else, or nothing clear.
 

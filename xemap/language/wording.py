@@ -40,6 +40,7 @@ class Choice:
         meaning: what it says.
         referents: indices of the objects it means.
         distractors: indices of the other objects of the category.
+        anchors: indices of the objects of the anchors of its relation.
         wording: its text.
         needed: conditions that are needed, with their words, see :class:`~xemap.structures.Query`.
     """
@@ -47,6 +48,7 @@ class Choice:
     meaning: Expression
     referents: tuple[int, ...]
     distractors: tuple[int, ...]
+    anchors: tuple[int, ...]
     wording: Wording
     needed: tuple[tuple[str, str], ...]
 
@@ -54,7 +56,7 @@ class Choice:
     def of(cls, meaning: Expression, scene: Scene, wording: Wording) -> Choice:
         """With all that the scene knows of the meaning."""
         needed = tuple((name, wording.words[name]) for name in scene.needed(meaning))
-        return cls(meaning, scene.resolve(meaning), scene.distractors(meaning), wording, needed)
+        return cls(meaning, scene.resolve(meaning), scene.distractors(meaning), scene.anchors(meaning), wording, needed)
 
     def query(self, region: Callable[[Sequence[int]], Region], pair: str | None = None) -> Query:
         """The query.
@@ -71,6 +73,7 @@ class Choice:
             hops=self.meaning.hops,
             referents=len(self.referents),
             distractors=region(self.distractors) if self.distractors else PolygonRegion([]),
+            anchors=region(self.anchors) if self.anchors else PolygonRegion([]),
             needed=self.needed,
             pair=pair,
         )

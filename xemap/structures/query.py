@@ -25,6 +25,8 @@ class Query:
             region is empty. None where unknown.
         distractors: the other objects of the category, which the sentence must tell from the referents; empty where
             there are none, None where unknown.
+        anchors: the other objects that the sentence names to find the referents by, such as the lake in "the pier next
+            to the lake"; empty where it names none, None where unknown.
         needed: those conditions without which the sentence would mean something else, each with its words in the
             text: ``(('color', 'red'), ('relation', 'next to the lake'))``. The category is always needed and not
             named; empty = it is enough, or several conditions tell the same. None where unknown.
@@ -39,6 +41,7 @@ class Query:
     hops: int | None = None
     referents: int | None = None
     distractors: Region | None = None
+    anchors: Region | None = None
     needed: tuple[tuple[str, str], ...] | None = None
     pair: str | None = None
 

@@ -14,6 +14,7 @@ from xemap.datasets.transforms import (
     GenerateBoxes,
     GenerateMaps,
     GenerateMasks,
+    GeneratePhrases,
     Letterbox,
     PackXeMapInputs,
     RandomRotate90,
@@ -28,7 +29,15 @@ def plain(**options) -> dict:
     results = sample(**options)
     texts = ('the bright thing', 'a thing')
     results['queries'] = [
-        replace(query, text=text, hops=1, referents=1, distractors=query.region, needed=(('color', 'bright'),))
+        replace(
+            query,
+            text=text,
+            hops=1,
+            referents=1,
+            distractors=query.region,
+            anchors=query.region,
+            needed=(('color', 'bright'),),
+        )  # fmt: skip
         for query, text in zip(results['queries'], texts)
     ]
     return results
@@ -39,9 +48,9 @@ def bright(results: dict) -> np.ndarray:
 
 
 def check_regions(results: dict) -> None:
-    """Each region and each distractor is what is bright in the image."""
+    """Each region, each distractor and each anchor is what is bright in the image."""
     for query in results['queries']:
-        for region in (query.region, query.distractors or query.region):
+        for region in (query.region, query.distractors or query.region, query.anchors or query.region):
             np.testing.assert_array_equal(region.mask(results['ori_shape']), bright(results))
             y, x = np.nonzero(bright(results))
             assert np.abs(region.box(results['ori_shape']) - [x.min(), y.min(), x.max() + 1, y.max() + 1]).max() <= 1
@@ -66,7 +75,7 @@ def test_every_angle_is_drawn_and_none_where_the_chance_is_0():
 
 @pytest.mark.parametrize('seed', range(4))
 def test_targets_of_a_rotated_sample_are_rotated_targets(seed):
-    steps = [GenerateMaps(), GenerateMasks(), GenerateBoxes()]
+    steps = [GenerateMaps(), GenerateMasks(), GenerateBoxes(), GeneratePhrases()]
     still, turned = ResizeImage((32, 32))(sample()), RandomRotate90(1.0)(ResizeImage((32, 32))(sample(seed=seed)))
     turns = turned['quarter_turns']
     for step in steps:

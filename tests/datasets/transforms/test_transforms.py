@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from xemap.datasets.transforms import (
     GenerateBoxes,
     GenerateMaps,
     GenerateMasks,
+    GeneratePhrases,
     PackXeMapInputs,
     PhotometricAugment,
     RandomFlip,
@@ -221,6 +223,25 @@ def absent() -> dict:
     results = sample()
     results['queries'].append(Query('the small lake', PolygonRegion([]), referents=0))
     return results
+
+
+class TestGeneratePhrases:
+    def test_category_and_anchors_as_shares_of_pixels(self) -> None:
+        results = sample()
+        first, second = results['queries']
+        lake = PolygonRegion([[40, 0, 79, 0, 79, 29, 40, 29]])
+        results['queries'] = [
+            replace(first, distractors=PolygonRegion([[40, 30, 59, 30, 59, 59, 40, 59]]), anchors=lake),
+            replace(second, distractors=PolygonRegion([]), anchors=PolygonRegion([])),
+            second,
+        ]
+        phrases = GeneratePhrases((2, 4))(results)['gt_phrases']
+        assert phrases.dtype == np.float32 and phrases.shape == (3, 2, 2, 4)
+        one, other = (query.region.coverage((60, 80), (2, 4)) for query in (first, second))
+        np.testing.assert_allclose(phrases[0, 0], one + [[0, 0, 0, 0], [0, 0, 1, 0]], atol=1e-6)
+        np.testing.assert_allclose(phrases[0, 1], [[0, 0, 1, 1], [0, 0, 0, 0]], atol=1e-6)
+        np.testing.assert_array_equal(phrases[1, 0], other)
+        assert other[0, 0] > 0.4 and not phrases[1, 1].any() and not phrases[2].any()  # no anchors; nothing known
 
 
 class TestGenerateMasks:

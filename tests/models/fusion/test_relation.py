@@ -28,6 +28,11 @@ def inputs(texts: int = 3, words: int = 5):
     return vision, pos, SHAPES, text, padding
 
 
+def relations(block, vision, pos, shapes, text, padding):
+    attended = block.attend(vision, pos, shapes, text, padding)
+    return block.relations(attended, shapes, text, padding, block.basis(shapes))
+
+
 def basis_value(m: int, dx: float, dy: float) -> float:
     r = math.hypot(dx, dy)
     if m == 0:
@@ -49,7 +54,7 @@ def test_basis_is_what_its_equations_say():
 
 def test_relations_are_what_plain_loops_give(block):
     vision, pos, shapes, text, padding = inputs()
-    got = block.relations(vision, pos, shapes, text, padding)
+    got = relations(block, vision, pos, shapes, text, padding)
     assert got.shape == (3, TOKENS, 2)
     for n in range(3):
         words = [block.text_norm(text[n, s]) for s in range(5) if not padding[n, s]]
@@ -78,20 +83,20 @@ def test_a_basis_that_blocks_share_changes_nothing(block):
 
 def test_padding_and_other_texts_change_nothing(block):
     vision, pos, shapes, text, padding = inputs()
-    whole = block(vision, pos, shapes, text, padding)
+    whole, attended = block(vision, pos, shapes, text, padding)
     alone = block(vision[1:2], pos, shapes, text[1:2, :3])
-    torch.testing.assert_close(whole[1:2], alone)
+    torch.testing.assert_close((whole[1:2], attended[1:2]), alone)
     other = text.clone()
     other[padding] = 100.0
-    torch.testing.assert_close(block(vision, pos, shapes, other, padding), whole)
+    torch.testing.assert_close(block(vision, pos, shapes, other, padding), (whole, attended))
 
 
 def test_coarser_levels_have_what_lies_at_their_position(block):
     vision, pos, shapes, text, padding = inputs()
-    relations = block.relations(vision, pos, shapes, text, padding)
-    fine = relations[:, :12].transpose(1, 2).unflatten(-1, (4, 3))
+    related = relations(block, vision, pos, shapes, text, padding)
+    fine = related[:, :12].transpose(1, 2).unflatten(-1, (4, 3))
     coarse = torch.nn.functional.interpolate(fine, (2, 2), mode='bilinear', align_corners=False)
-    torch.testing.assert_close(relations[:, 12:].transpose(1, 2).unflatten(-1, (2, 2)), coarse)
+    torch.testing.assert_close(related[:, 12:].transpose(1, 2).unflatten(-1, (2, 2)), coarse)
 
 
 def test_kernel_and_anchor_move_the_answer(block):
@@ -101,14 +106,14 @@ def test_kernel_and_anchor_move_the_answer(block):
     to_the_right = torch.zeros(1, 2, NUM_BASES, dtype=torch.float64)
     to_the_right[..., 5] = 1.0  # dx of the ring at 0.35; cell 4 lies in the middle column of row 1
     block.kernels = lambda *args: to_the_right
-    related = block.relations(vision, pos, shapes, text, padding)[0, :12, 0].view(4, 3)
+    related = relations(block, vision, pos, shapes, text, padding)[0, :12, 0].view(4, 3)
     assert related[1, 2] > 0.9 and related[1, 0] < -0.9 and abs(float(related[1, 1])) < 1e-6
     assert related[0, 2] > 0 > related[0, 0]
 
 
 def test_gradient_reaches_every_parameter_and_is_finite(block):
     vision, pos, shapes, text, padding = inputs()
-    block(vision, pos, shapes, text, padding).square().sum().backward()
+    block(vision, pos, shapes, text, padding)[0].square().sum().backward()
     for name, parameter in block.named_parameters():
         assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().sum() > 0, name
 

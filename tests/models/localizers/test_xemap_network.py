@@ -43,6 +43,34 @@ class TestXeMapNetworkAtOneSize(NetworkTester):
     pipeline = [dict(type='LoadImage'), dict(type='ResizeImage', size=(64, 48)), dict(type='PackXeMapInputs')]
 
 
+RELATIONS = copy.deepcopy(tiny_network().encoder)
+RELATIONS.update(num_layers=2, relation_cfg=dict())
+
+
+class TestXeMapNetworkWithPhrases(NetworkTester):
+    config = tiny_network(encoder=RELATIONS)
+
+
+def test_heads_of_relation_blocks_learn_what_phrases_name():
+    model = build(encoder=RELATIONS, phrase_weight=1.0).train()
+    samples, images = make_samples([TEXTS[:2], TEXTS[:1]], (64, 64)), make_images(2, (64, 64))
+    with pytest.raises(ConfigError, match='phrase_weight=1.0 needs gt_phrases'):
+        model.loss(images, samples)
+    for sample in samples:
+        sample.gt_phrases = torch.zeros(len(sample.texts), 2, 8, 8)
+        sample.gt_phrases[:, 0, :2, :2] = sample.gt_phrases[:, 1, 6:, 6:] = 1
+    optimizer = torch.optim.Adam(model.encoder.relation_layers.parameters(), lr=0.02)
+    values = []
+    for _ in range(60):
+        losses = model.loss(images, samples)
+        assert losses.keys() == {'loss_map', 'loss_phrases'}
+        values.append(losses['loss_phrases'].item())
+        optimizer.zero_grad()
+        losses['loss_phrases'].backward()
+        optimizer.step()
+    assert values[-1] < 0.2 < 1.5 < values[0]
+
+
 class TestXeMapNetworkMaxPooling(NetworkTester):
     config = tiny_network(head=dict(type='HMSAHead', pooling='max'))
 
@@ -130,6 +158,8 @@ def test_images_of_two_sizes_are_refused():
         (dict(head=dict(type='HMSAHead', poolin='max')), 'did you mean "pooling"'),
         (dict(positional_encoding=dict(num_feats=8)), 'num_feats is 8'),
         (dict(max_pairs=0), 'max_pairs is 0'),
+        (dict(phrase_weight=1.0), 'the encoder has none; set encoder.relation_cfg'),
+        (dict(encoder=RELATIONS, phrase_weight=-1.0), 'phrase_weight=-1.0'),
         (dict(num_levels=3), 'self_attn_cfg.num_levels is 2 and num_levels is 3'),
     ],
 )

@@ -38,8 +38,11 @@ def test_referents_are_exactly_what_the_pixels_say(seed, size):
         assert choice.meaning.hops == 1 + len(reading.anchors)
         same = {i for i, category in enumerate(rasters.categories) if category == choice.meaning.category}
         assert set(choice.distractors) == same - set(choice.referents)
+        named = {i for anchor in reading.anchors for i in rasters.find(anchor)}
+        assert set(choice.anchors) == named
         needed = dict(choice.needed)
-        assert all(words in choice.wording.text for words in needed.values())
+        # Words of two anchors are listed with a comma.
+        assert all(word in choice.wording.text for words in needed.values() for word in words.split(', '))
         assert choice.distractors or not needed
         shorter = {
             'relation': replace(reading, relation=None, anchors=()),
@@ -58,10 +61,11 @@ def test_what_a_query_needs_is_in_its_file(tmp_path):
     assert record.queries == layout.queries()
     for query, choice in zip(record.queries, layout.choices):
         assert query.needed == choice.needed
-        expected = np.zeros(layout.plan.size, bool)
-        for i in choice.distractors:
-            expected |= rasters_of(layout.plan).masks[i]
-        assert np.array_equal(query.distractors.mask(layout.plan.size), expected)
+        for region, objects in ((query.distractors, choice.distractors), (query.anchors, choice.anchors)):
+            expected = np.zeros(layout.plan.size, bool)
+            for i in objects:
+                expected |= rasters_of(layout.plan).masks[i]
+            assert np.array_equal(region.mask(layout.plan.size), expected)
 
 
 def test_a_share_of_queries_needs_every_condition():

@@ -11,12 +11,13 @@ from xemap.datasets.transforms.letterbox import Letterbox
 from xemap.datasets.transforms.loading import LoadImage
 from xemap.datasets.transforms.photometric import PhotometricAugment
 from xemap.datasets.transforms.rotation import RandomRotate90
-from xemap.datasets.transforms.targets import GenerateBoxes, GenerateMaps, GenerateMasks
+from xemap.datasets.transforms.targets import GenerateBoxes, GenerateMaps, GenerateMasks, GeneratePhrases
 
 __all__ = [
     'GenerateBoxes',
     'GenerateMaps',
     'GenerateMasks',
+    'GeneratePhrases',
     'Letterbox',
     'LoadImage',
     'PackXeMapInputs',

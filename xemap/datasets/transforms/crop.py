@@ -114,6 +114,7 @@ def _cropped(results: dict, box: tuple[int, int, int, int], step: int) -> dict:
             query,
             region=query.region.cropped(size, box),
             distractors=query.distractors and query.distractors.cropped(size, box),
+            anchors=query.anchors and query.anchors.cropped(size, box),
             referents=query.referents if query.referents in (0, 1) else None,  # some of several may be gone
             needed=None,  # a distractor may be gone, and with it the need for a condition
         )

@@ -154,7 +154,7 @@ def _mirrored(box: Sequence[int], size: tuple[int, int], axis: int) -> tuple[int
 def moved_query(
     query: Query, text: str, rewrite: Callable[[str], str | None], move: Callable[[Region], Region]
 ) -> Query:
-    """A query of an image whose pixels moved: region, distractors and needed words follow.
+    """A query of an image whose pixels moved: its regions and needed words follow.
 
     Args:
         query: in the image before.
@@ -165,5 +165,5 @@ def moved_query(
     needed = query.needed
     if needed is not None:
         needed = tuple((name, rewrite(words) or words) for name, words in needed)
-    distractors = query.distractors and move(query.distractors)
-    return replace(query, text=text, region=move(query.region), distractors=distractors, needed=needed)
+    distractors, anchors = (region and move(region) for region in (query.distractors, query.anchors))
+    return replace(query, text=text, region=move(query.region), distractors=distractors, anchors=anchors, needed=needed)

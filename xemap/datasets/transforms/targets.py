@@ -14,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from xemap.datasets.mcmg import GRIDS, SIGMA, correlation_maps
 from xemap.errors import ConfigError
 from xemap.registry import TRANSFORMS
+from xemap.structures import Region
 
 PREFIX = 'gt_'
 """What the names of targets begin with; each is an array with one entry for each query."""
@@ -130,6 +131,37 @@ class GenerateBoxes(BaseTransform):
         return f'{type(self).__name__}()'
 
 
+@TRANSFORMS.register_module()
+class GeneratePhrases(BaseTransform):
+    """What the phrases of every query name: the objects of its category, referents or not, and its anchors.
+
+    Reads what :class:`GenerateMaps` reads, and what queries record about distractors and anchors; adds ``gt_phrases``
+    (Q, 2, H, W) float32 in [0, 1], the share of each pixel that is covered. Where a query does not record one of
+    them, or has none, that one is 0 everywhere.
+
+    Args:
+        size: (height, width); default ``img_shape``.
+    """
+
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        self.size = size
+
+    def transform(self, results: dict) -> dict:
+        queries = results['queries']
+        referents = coverage(results, self.size)
+        distractors, anchors = (
+            _cover(results, [getattr(query, name) for query in queries], self.size)
+            for name in ('distractors', 'anchors')
+        )
+        known = np.array([query.distractors is not None for query in queries], np.float32)[:, None, None]
+        category = known * np.maximum(referents, distractors)
+        results['gt_phrases'] = np.stack([category, anchors], 1)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'
+
+
 def content_of(results: dict, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Which part x0, y0, x1, y1 of a frame of ``size`` (height, width) shows the image; the rest is padding."""
     height, width = results['img_shape']
@@ -148,9 +180,15 @@ def coverage(results: dict, size: tuple[int, int] | None = None) -> np.ndarray:
     Returns:
         (Q, height, width) float32 in [0, 1].
     """
+    return _cover(results, [query.region for query in results['queries']], size)
+
+
+def _cover(results: dict, regions: Sequence[Region | None], size: tuple[int, int] | None) -> np.ndarray:
+    """(len(regions), height, width): see :func:`coverage`; 0 for None."""
     height, width = size or results['img_shape']
     x0, y0, x1, y1 = content_of(results, (height, width))
-    covered = np.zeros((len(results['queries']), height, width), np.float32)
-    for query, out in zip(results['queries'], covered):
-        out[y0:y1, x0:x1] = query.region.coverage(results['ori_shape'], (y1 - y0, x1 - x0))
+    covered = np.zeros((len(regions), height, width), np.float32)
+    for region, out in zip(regions, covered):
+        if region is not None and not region.is_empty:
+            out[y0:y1, x0:x1] = region.coverage(results['ori_shape'], (y1 - y0, x1 - x0))
     return covered

@@ -117,7 +117,17 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
     def forward(
         self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse image and text tokens of N pairs.
+        """Fuse image and text tokens of N pairs; arguments as :meth:`fuse`.
+
+        Returns:
+            fused image tokens (N, P, C) and text tokens (N, S, C).
+        """
+        return self.fuse(vision, vision_pos, shapes, text, text_padding)[:2]
+
+    def fuse(
+        self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Fuse image and text tokens of N pairs, and show where relations were looked for.
 
         Args:
             vision: (N, P, C) image tokens, the levels one after another.
@@ -127,7 +137,8 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
             text_padding: (N, S) bool, True = padding.
 
         Returns:
-            fused image tokens (N, P, C) and text tokens (N, S, C).
+            fused image tokens (N, P, C), text tokens (N, S, C), and of each relation block its attention (N, H, h * w),
+            see :meth:`RelationBlock.attend <xemap.models.fusion.relation.RelationBlock.attend>`.
         """
         points = reference_points(shapes, vision.device)
         positions = torch.arange(text.shape[1], device=text.device, dtype=torch.float32)
@@ -136,15 +147,17 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         relations, basis = [None] * self.num_layers, None
         if len(self.relation_layers):
             relations, basis = [None, *self.relation_layers], self.relation_layers[0].basis(shapes, vision.device)
+        attention = []
         for layers in zip(relations, self.fusion_layers, self.text_layers, self.layers):
             run = partial(
                 _layer, *layers, vision_pos=vision_pos, points=points, shapes=shapes, text_pos=text_pos, basis=basis
             )
             if self.checkpointing and self.training and torch.is_grad_enabled():
-                vision, text = checkpoint(run, vision, text, text_padding, use_reentrant=False)
+                vision, text, attended = checkpoint(run, vision, text, text_padding, use_reentrant=False)
             else:
-                vision, text = run(vision, text, text_padding)
-        return vision, text
+                vision, text, attended = run(vision, text, text_padding)
+            attention += [] if attended is None else [attended]
+        return vision, text, attention
 
 
 def _with_plain_relu(layer_cfg: dict) -> ConfigDict:
@@ -166,8 +179,9 @@ def _layer(
     shapes: LevelShapes,
     text_pos: Tensor,
     basis: Tensor | None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    attended = None
     if relate is not None:
-        vision = relate(vision, vision_pos, shapes, text, text_padding, basis)
+        vision, attended = relate(vision, vision_pos, shapes, text, text_padding, basis)
     vision, text = fuse(vision, text, text_padding, vision_pos)
-    return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding)
+    return attend_image(vision, vision_pos, points, shapes), attend_text(text, text_pos, text_padding), attended

@@ -91,7 +91,7 @@ class RelationBlock(nn.Module):
         text: Tensor,
         text_padding: Tensor | None = None,
         basis: Tensor | None = None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Image tokens with the relation added.
 
         Args:
@@ -103,10 +103,12 @@ class RelationBlock(nn.Module):
             basis: :meth:`basis` of these shapes, which all blocks of an encoder share; None = made here.
 
         Returns:
-            (N, P, C).
+            (N, P, C), and the attention a of :meth:`attend`.
         """
-        related = self.relations(vision, vision_pos, shapes, text, text_padding, basis)
-        return vision + self.out(related).to(vision.dtype)
+        basis = self.basis(shapes, vision.device) if basis is None else basis
+        attended = self.attend(vision, vision_pos, shapes, text, text_padding)
+        related = self.relations(attended, shapes, text, text_padding, basis)
+        return vision + self.out(related).to(vision.dtype), attended
 
     def basis(self, shapes: LevelShapes, device: torch.device | str = 'cpu') -> Tensor:
         """:func:`relation_basis` of the block's level, the sources first: (h * w, h * w * :data:`NUM_BASES`) float32.
@@ -120,18 +122,15 @@ class RelationBlock(nn.Module):
 
     def relations(
         self,
-        vision: Tensor,
-        vision_pos: Tensor,
+        attended: Tensor,
         shapes: LevelShapes,
         text: Tensor,
-        text_padding: Tensor | None = None,
-        basis: Tensor | None = None,
+        text_padding: Tensor | None,
+        basis: Tensor,
     ) -> Tensor:
-        """R of every token and head, (N, P, H); arguments as :meth:`forward`."""
-        basis = self.basis(shapes, vision.device) if basis is None else basis
-        sources = self.attend(vision, vision_pos, shapes, text, text_padding)
+        """R of every token and head, (N, P, H), from the attention of :meth:`attend`; else as :meth:`forward`."""
         height, width = shapes[self.level]
-        spread = torch.matmul(sources, basis.to(sources.dtype)).unflatten(-1, (height * width, NUM_BASES))
+        spread = torch.matmul(attended, basis.to(attended.dtype)).unflatten(-1, (height * width, NUM_BASES))
         related = torch.einsum('nhim,nhm->nhi', spread, self.kernels(text, text_padding))
         grid = related.unflatten(-1, (height, width))
         levels = [

@@ -27,6 +27,7 @@ class FusedTokens:
         text_padding: (N, S) bool, True = padding.
         size: (H, W) of the network's input.
         counts: how many of the pairs belong to each of the B images, in their order; they add up to N.
+        attention: of each relation block of the fusion, what its heads attended to; each (N, H, cells of its level).
     """
 
     vision: Tensor
@@ -35,6 +36,7 @@ class FusedTokens:
     text_padding: Tensor
     size: tuple[int, int]
     counts: Sequence[int]
+    attention: Sequence[Tensor] = ()
 
 
 class Head(nn.Module, ABC):

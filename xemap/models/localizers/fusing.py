@@ -40,7 +40,7 @@ class FusingLocalizer(NetworkLocalizer):
         """
 
     def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
-        """Losses of the head.
+        """Losses of all pairs of a batch, see :meth:`losses`.
 
         Raises:
             DataError: there is no pair.
@@ -48,6 +48,10 @@ class FusingLocalizer(NetworkLocalizer):
         if not any(sample.texts for sample in data_samples):
             raise DataError('a training batch without any query; leave images without queries out of the data set')
         (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
+        return self.losses(fused, data_samples)
+
+    def losses(self, fused: Any, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
+        """Losses by name; a subclass may add its own to those of the head."""
         return self.head.loss(fused, data_samples)
 
     def predict(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> list[Answers]:

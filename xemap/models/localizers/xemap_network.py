@@ -15,9 +15,12 @@ from xemap.models.checkpoint import load_grounding_dino
 from xemap.models.freezing import is_frozen
 from xemap.models.fusion.deformable import LevelShapes
 from xemap.models.heads import FusedTokens
+from xemap.models.heads.base import batch_targets, mean_over_pairs
 from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.pairs import index_pairs
+from xemap.models.losses import phrase_loss
 from xemap.registry import MODELS
+from xemap.structures import XeMapDataSample
 
 PROBE = 256
 """Side of the image by which the network shows its stride."""
@@ -45,6 +48,10 @@ class XeMapNetwork(FusingLocalizer):
             no gradient and never reach the optimizer, they stay in eval mode, and a whole encoder or neck runs
             without building a graph.
         max_pairs: most pairs fused at a time in prediction; memory follows it, the result does not.
+        phrase_weight: factor of a loss on the relation blocks' attention: of each block, the first head is to attend
+            to the objects of the query's category, the second to its anchors, see
+            :func:`~xemap.models.losses.phrase_loss`. Needs ``gt_phrases`` of
+            :class:`~xemap.datasets.transforms.GeneratePhrases`. 0 = off.
         grounding_dino: Grounding DINO or MM-Grounding-DINO checkpoint of MMDetection that initializes
             backbone, neck, text projection and fusion.
         data_preprocessor: normalization, see :class:`mmengine.model.ImgDataPreprocessor`.
@@ -52,8 +59,8 @@ class XeMapNetwork(FusingLocalizer):
 
     Raises:
         ConfigError: a name in ``frozen`` that is no part, a positional encoding of another width or an encoder of
-            another number of levels than the rest, or ``max_pairs`` below 1; with the first image, a neck that does
-            not fit the backbone.
+            another number of levels than the rest, ``max_pairs`` below 1, or a ``phrase_weight`` below 0 or without
+            relation blocks; with the first image, a neck that does not fit the backbone.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class XeMapNetwork(FusingLocalizer):
         num_levels: int = 4,
         frozen: tuple[str, ...] | str = ('backbone', 'language_model'),
         max_pairs: int = 16,
+        phrase_weight: float = 0.0,
         grounding_dino: str | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
@@ -94,7 +102,15 @@ class XeMapNetwork(FusingLocalizer):
         channels = neck.get('in_channels')
         self._neck_channels = list(channels) if isinstance(channels, (list, tuple)) else None
         self.text_feat_map = nn.Linear(self.language_model.width, width)
+        if not phrase_weight >= 0:
+            raise ConfigError(f'phrase_weight={phrase_weight}; give a number of at least 0')
+        if phrase_weight and not len(getattr(self.encoder, 'relation_layers', ())):
+            raise ConfigError(
+                f'phrase_weight={phrase_weight} is for relation blocks, and the encoder has none; set '
+                'encoder.relation_cfg = dict(), or phrase_weight = 0'
+            )
         self.num_levels = num_levels
+        self.phrase_weight = phrase_weight
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
         self.grounding_dino = grounding_dino
@@ -128,8 +144,27 @@ class XeMapNetwork(FusingLocalizer):
         size = (inputs.shape[-2], inputs.shape[-1])
         for group in pairs.split(max_pairs):
             masked = padding[group.text_idx]
-            tokens, words = self.encoder(vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked)
-            yield FusedTokens(tokens, shapes, words, masked, size, group.counts)
+            tokens, words, attention = self.encoder.fuse(
+                vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked
+            )
+            yield FusedTokens(tokens, shapes, words, masked, size, group.counts, attention)
+
+    def losses(self, fused: FusedTokens, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
+        """Losses of the head, and ``loss_phrases`` where it has a weight."""
+        losses = super().losses(fused, data_samples)
+        if self.phrase_weight:
+            if any('gt_phrases' not in sample for sample in data_samples):
+                raise ConfigError(
+                    f'phrase_weight={self.phrase_weight} needs gt_phrases; put dict(type="GeneratePhrases") before '
+                    'PackXeMapInputs in the training pipeline, or set phrase_weight = 0'
+                )
+            phrases = batch_targets(data_samples, 'gt_phrases')
+            per_block = [
+                phrase_loss(attended, fused.shapes[block.level], phrases)
+                for block, attended in zip(self.encoder.relation_layers, fused.attention)
+            ]
+            losses['loss_phrases'] = self.phrase_weight * mean_over_pairs(torch.stack(per_block).mean(0))
+        return losses
 
     def encode_images(self, inputs: Tensor) -> tuple[Tensor, Tensor, LevelShapes]:
         """Image tokens.

@@ -220,6 +220,7 @@ class Converter(ABC):
                 hops=1,
                 referents=referents,
                 distractors=PolygonRegion([]),
+                anchors=PolygonRegion([]),
                 needed=(),  # the category is all there is to it
             )
             for text in self.phrases.texts(category, referents, item.name, self.wordings)
