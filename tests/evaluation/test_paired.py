@@ -41,6 +41,14 @@ def test_pairing_sees_what_two_intervals_hide():
     assert same.p > 0.05
 
 
+@pytest.mark.parametrize(('images', 'enough'), [(2, False), (5, False), (8, True)])
+def test_a_few_images_tell_nothing(images, enough):
+    """The bootstrap of two images that both got better never reaches 0."""
+    first, second = (np.linspace(start, start + 0.1, images) for start in (0.6, 0.4))
+    difference = paired_difference(rows(first), rows(second), RMI)
+    assert difference.low > 0 and difference.is_distinguishable == enough
+
+
 def test_p_equals_all_permutations():
     sums = np.array([[0.5, 1, 0.2, 1], [0.9, 1, 0.6, 1], [0.4, 1, 0.5, 1], [1.5, 2, 0.9, 2]])
 

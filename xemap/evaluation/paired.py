@@ -15,6 +15,8 @@ from xemap.errors import DataError
 from xemap.evaluation.scores import Row, Score, image_sums, interval, ratios, resampled_sums
 
 PERMUTATIONS = 10_000
+SIGNIFICANCE = 0.05
+"""A difference counts that chance alone gives less often than this."""
 _AT_ONCE = 1 << 22
 
 
@@ -44,8 +46,12 @@ class Difference:
 
     @property
     def is_distinguishable(self) -> bool:
-        """0 is not within the interval."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        """0 is not within the interval, and p is below 0.05.
+
+        Of fewer than six images the interval is too narrow, and p tells so: it is at least 1 / 16 for five.
+        """
+        outside = self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        return outside and self.p < SIGNIFICANCE
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
