@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
 from tests.models.localizers.localizer_tester import TEXTS, NetworkTester, make_images, make_samples
+from tests.models.localizers.two_squares import two_squares
 from xemap.errors import ConfigError, DataError
 from xemap.evaluation import mask_metrics
 from xemap.models.heads import FusedTokens
 from xemap.models.localizers.crobim import MaskHead, PromptedTextEncoder
 from xemap.models.losses import BCEDiceLoss
 from xemap.registry import MODELS
-from xemap.structures import XeMapDataSample
 
 SIZE = (64, 96)
 
@@ -258,25 +258,6 @@ class TestCroBIM(NetworkTester):
             swapped = np.concatenate([sample.gt_masks.flip(0).numpy() for sample in samples])
             assert masks_score(model, images, samples, swapped) > least
             assert masks_score(model, images, samples, targets) < 0.1
-
-
-def two_squares(number: int, seed: int):
-    """Images with a red and a green square, (number, 3, 64, 64), one of them in each half, and their samples."""
-    generator = torch.Generator().manual_seed(seed)
-    images, samples = torch.zeros(number, 3, 64, 64), []
-    for image in images:
-        sample = XeMapDataSample(metainfo={'img_shape': (64, 64), 'ori_shape': (64, 64)})
-        sample.texts, sample.gt_masks = ['the red field', 'the green lake'], torch.zeros(2, 64, 64, dtype=torch.bool)
-        left = torch.randint(2, (), generator=generator)
-        for channel, mask in enumerate(sample.gt_masks):
-            side, y, x = (
-                int(torch.randint(*limits, (), generator=generator)) for limits in ((20, 28), (2, 35), (1, 4))
-            )
-            x += 32 * int(left == channel)
-            mask[y : y + side, x : x + side] = True
-            image[channel][mask] = 2.0
-        samples.append(sample)
-    return images, samples
 
 
 @torch.no_grad()
