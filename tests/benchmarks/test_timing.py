@@ -15,6 +15,7 @@ def test_takes_turns_and_leaves_the_warm_up_out(monkeypatch):
     now, log = [0.0], []
     # A call takes as many seconds as calls were made before it.
     monkeypatch.setattr(timing.time, 'perf_counter', lambda: now[0])
+    monkeypatch.setattr(timing.time, 'process_time', lambda: now[0] / 2)  # on half of a processor
 
     def call(name):
         now[0] += len(log)
@@ -24,8 +25,8 @@ def test_takes_turns_and_leaves_the_warm_up_out(monkeypatch):
     assert log == ['a', 'b'] * (WARMUP + 3)
     first = 2 * WARMUP
     assert times == {
-        'a': {'median_s': first + 2, 'min_s': first, 'max_s': first + 4},
-        'b': {'median_s': first + 3, 'min_s': first + 1, 'max_s': first + 5},
+        'a': {'median_s': first + 2, 'min_s': first, 'max_s': first + 4, 'cpu_s': first / 2 + 1},
+        'b': {'median_s': first + 3, 'min_s': first + 1, 'max_s': first + 5, 'cpu_s': first / 2 + 1.5},
     }
 
 

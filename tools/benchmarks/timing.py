@@ -29,9 +29,11 @@ def measure(
         title: title of the progress bar on stderr.
 
     Returns:
-        for each call ``median_s``, ``min_s`` and ``max_s`` of its wall-clock seconds.
+        for each call ``median_s``, ``min_s`` and ``max_s`` of its wall-clock seconds, and ``cpu_s``, the median of what
+        all threads of this process took of the processor.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    cpu_seconds: dict[str, list[float]] = {name: [] for name in calls}
     columns = (description_column(), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # Drawn between the calls only: a thread of its own would take time from what is measured.
     with Progress(*columns, console=PlainConsole(stderr=True), auto_refresh=False) as progress:
@@ -39,15 +41,21 @@ def measure(
         for turn in range(WARMUP + repeats):
             for name, call in calls.items():
                 _wait(device)
-                start = time.perf_counter()
+                start, cpu_start = time.perf_counter(), time.process_time()
                 call()
                 _wait(device)
                 if turn >= WARMUP:
                     seconds[name].append(time.perf_counter() - start)
+                    cpu_seconds[name].append(time.process_time() - cpu_start)
             progress.advance(task)
             progress.refresh()
     return {
-        name: {'median_s': median(values), 'min_s': min(values), 'max_s': max(values)}
+        name: {
+            'median_s': median(values),
+            'min_s': min(values),
+            'max_s': max(values),
+            'cpu_s': median(cpu_seconds[name]),
+        }
         for name, values in seconds.items()
     }
 
