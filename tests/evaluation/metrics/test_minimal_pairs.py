@@ -48,8 +48,24 @@ def test_the_referents_themselves_are_right(samples):
     result, rows = evaluate(samples, MapAnswers)
     assert result['both'] == result['one'] == result['both_unseen'] == 1
     assert len(rows) == sum(len(sample['queries']) for sample in samples) > 8
-    for change in {row['change'].removesuffix(module.UNSEEN) for row in rows}:
+    for change in {row['change'] for row in rows if not row['change'].endswith(module.UNSEEN)}:
         assert result[f'both_{change}'] == 1
+
+
+def test_pairs_in_unseen_words_count_apart(samples):
+    def wrong_in_unseen_words(sample):
+        unseen = np.array([module.UNSEEN in query.pair for query in sample['queries']])
+        maps = sample['answers'].maps()
+        return MapAnswers(np.where(unseen[:, None, None], 0, maps))
+
+    metric = MinimalPairMetric()
+    for sample in samples:
+        metric.process(None, [{**sample, 'answers': wrong_in_unseen_words(sample)}])
+    result = metric.evaluate(len(samples))
+    unseen = np.mean([row['change'].endswith(module.UNSEEN) for row in metric.rows])
+    assert 0 < unseen < 1 and result['both'] == pytest.approx(1 - unseen)
+    assert (result['both_seen'], result['both_unseen']) == (1, 0)
+    assert {value for name, value in result.items() if name.removeprefix('both_') in module.CHANGES} <= {1, None}
 
 
 def test_maps_that_do_not_depend_on_the_words_are_never_right_for_both(samples):

@@ -24,7 +24,10 @@ class MinimalPairMetric(QueryMetric):
     """Both queries of a pair right, see :func:`~xemap.evaluation.functional.minimal_pairs.minimal_pair_right`.
 
     For annotation files of minimal pairs (``tools/data/make_synthetic.py --minimal-pairs``). A row per query says
-    whether it is right and whether both of its pair are; shares are over all pairs, and over those of each change.
+    whether it is right and whether both of its pair are; its column ``change`` says what the pair differs in.
+
+    ``both`` and ``one`` are shares of all pairs. Pairs in words and orders that no training text has ask something else,
+    so ``both_unseen`` is theirs, and ``both_seen`` and the shares of each change are of the others.
 
     Args:
         kwargs: ``outfile_prefix`` and ``prefix``, see :class:`QueryMetric`.
@@ -37,6 +40,7 @@ class MinimalPairMetric(QueryMetric):
     scores = (
         Score('both', 'both right', 'pair_right'),
         Score('one', 'query right', 'query_right'),
+        Score('both_seen', 'in words of training', 'pair_right_seen'),
         Score('both_unseen', 'in unseen words', 'pair_right_unseen'),
         *(Score(f'both_{change}', change, f'pair_right_{change}') for change in CHANGES),
     )
@@ -65,7 +69,9 @@ class MinimalPairMetric(QueryMetric):
         change = query.pair.rpartition('/')[0]
         for (row, pair_query, _), mask, is_right in zip(both, masks, right):
             columns: Row = {'area_share': float(mask.mean()), 'change': change, 'query_right': int(is_right)}
-            columns['pair_right'] = columns[f'pair_right_{change.removesuffix(UNSEEN)}'] = int(all(right))
+            columns['pair_right'] = int(all(right))
             if change.endswith(UNSEEN):
                 columns['pair_right_unseen'] = int(all(right))
+            else:
+                columns['pair_right_seen'] = columns[f'pair_right_{change}'] = int(all(right))
             self._add(row, pair_query, columns)
