@@ -6,8 +6,8 @@ import pytest
 from xemap.errors import DataError
 from xemap.evaluation import MinimalPairMetric
 from xemap.evaluation.metrics import minimal_pairs as module
-from xemap.preparation.synthetic import minimal_pairs as synthetic
-from xemap.preparation.synthetic.minimal_pairs import choose_pairs
+from xemap.preparation import minimal_pairs
+from xemap.preparation.synthetic.minimal_pairs import UNSEEN, choose_pairs
 from xemap.preparation.synthetic.scene import lay_out_scene
 from xemap.structures import MapAnswers, XeMapDataSample
 
@@ -41,7 +41,7 @@ def evaluate(samples, answers):
 
 
 def test_names_are_those_of_the_probe_set():
-    assert (module.CHANGES, module.UNSEEN) == (synthetic.CHANGES, synthetic.UNSEEN)
+    assert (module.CHANGES, module.UNSEEN) == (minimal_pairs.CHANGES, UNSEEN)
 
 
 def test_the_referents_themselves_are_right(samples):

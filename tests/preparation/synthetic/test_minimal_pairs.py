@@ -11,15 +11,9 @@ from tests.preparation.synthetic.test_queries import rasters_of
 from tests.tools.command import run_tool
 from xemap.datasets.annotations import AnnotationFile
 from xemap.language.scene import Scene
+from xemap.preparation.minimal_pairs import CHANGES, LONGEST_DIFFERENCE, difference
 from xemap.preparation.synthetic import lay_out_scene, minimal_pairs
-from xemap.preparation.synthetic.minimal_pairs import (
-    CHANGES,
-    LONGEST_DIFFERENCE,
-    UNSEEN,
-    choose_pairs,
-    difference,
-    unseen_words,
-)
+from xemap.preparation.synthetic.minimal_pairs import UNSEEN, choose_pairs, unseen_words
 from xemap.preparation.synthetic.queries import synthetic_words
 from xemap.preparation.synthetic.writer import write_synthetic
 
@@ -71,20 +65,6 @@ def test_unseen_words_are_in_no_other_split():
     }
     assert len(unseen) > 40 and not unseen & seen
     assert all(text in texts(unseen_words().templates) or '{thing}' in text or '{where}' in text for text in unseen)
-
-
-@pytest.mark.parametrize(
-    ('first', 'second', 'expected'),
-    [
-        ('the red lake', 'the blue lake', (1, 1)),
-        ('the lake next to the sea', 'the lake far from the sea', (2, 2)),
-        ('the lake by the sea', 'the lake by the tennis courts', (1, 2)),
-        ('a a', 'a', (1, 0)),
-        ('same', 'same', (0, 0)),
-    ],
-)
-def test_difference(first, second, expected):
-    assert difference(first, second) == expected
 
 
 def test_tool_writes_a_split_of_its_own(tmp_path):

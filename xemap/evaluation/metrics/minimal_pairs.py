@@ -23,8 +23,9 @@ UNSEEN = ' in unseen words'
 class MinimalPairMetric(QueryMetric):
     """Both queries of a pair right, see :func:`~xemap.evaluation.functional.minimal_pairs.minimal_pair_right`.
 
-    For annotation files of minimal pairs (``tools/data/make_synthetic.py --minimal-pairs``). A row per query says
-    whether it is right and whether both of its pair are; its column ``change`` says what the pair differs in.
+    For annotation files of minimal pairs (``make_synthetic.py --minimal-pairs``, ``convert_dataset.py --expressions
+    --minimal-pairs only``). A row per query says whether it is right and whether both of its pair are; its column
+    ``change`` says what the pair differs in.
 
     ``both`` and ``one`` are shares of all pairs. Pairs in words and orders that no training text has ask for more, so
     ``both_unseen`` is theirs, and ``both_seen`` and the shares of each change are of the others.

@@ -60,7 +60,8 @@ class Converter(ABC):
         category_map: new name by class name of the source; an empty name drops the class.
         skip_bad: count and leave out what is wrong instead of failing at the first; a
             :class:`~xemap.errors.LayoutError` is never skipped.
-        expressions: makes further queries of the same labels, where they are :attr:`complete`; None = none.
+        expressions: makes further queries of the same labels, where they are :attr:`complete`, or minimal pairs
+            instead of all others; None = none.
         wordings: queries per category and image, in as many different wordings as the phrase table has.
     """
 
@@ -133,7 +134,7 @@ class Converter(ABC):
         raise NotImplementedError(f'{type(self).__name__} has neither instances nor queries of its own')
 
     def queries(self, item: Item, size: tuple[int, int]) -> list[Query]:
-        """Queries of an image: here one per category of its :meth:`instances`, and the expressions.
+        """Queries of an image: here one per category of its :meth:`instances`, and the expressions; or these alone.
 
         Args:
             item: one of :meth:`items`.
@@ -150,12 +151,14 @@ class Converter(ABC):
                 by_category.setdefault(category, []).append(instance)
             else:
                 self.report.count('categories_dropped', f'{item.name}: {instance.category}')
+        only_pairs = self.expressions is not None and self.expressions.minimal_pairs == 'only'
         queries, broad = [], set()
         for category, members in sorted(by_category.items()):
             included = [name for name in by_category if self.phrases.includes(category, name)]
             broad |= {category} if included else set()
             members = members + [member for name in included for member in by_category[name]]
-            queries += self._queries(item, size, category, members)
+            if not only_pairs:
+                queries += self._queries(item, size, category, members)
         if self.expressions is not None and self.complete:
             named = [
                 replace(member, category=name)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from xemap.errors import ConfigError
 from xemap.preparation.converters.base import Converter
 from xemap.preparation.converters.phrases import PhraseTable
 from xemap.preparation.converters.splits import SplitRule
+from xemap.preparation.minimal_pairs import MinimalPairs
 
 _PLAIN = (int, float, str, Path)
 
@@ -128,6 +130,12 @@ def _add_wording(parser: argparse.ArgumentParser, least_share: float) -> None:
         '--expressions', action='store_true',
         help='ask for attributes, positions and relations of the labeled objects as well (docs/expressions.md)',
     )  # fmt: skip
+    queries.add_argument('--words', metavar='FILE', help='with --expressions: your words and templates, JSON')
+    queries.add_argument(
+        '--minimal-pairs', choices=get_args(MinimalPairs), default='none',
+        help='with --expressions: queries in twos that differ in one phrase and mean different objects, behind the '
+        'other queries of an image (too, for training) or alone (only, for a test) (default: %(default)s)',
+    )  # fmt: skip
 
 
 def make_converter(converter: type[Converter], args: argparse.Namespace) -> Converter:
@@ -144,12 +152,25 @@ def make_converter(converter: type[Converter], args: argparse.Namespace) -> Conv
     if converter.from_labels:
         from xemap.preparation.expressions import ExpressionGenerator
 
+        _check_expressions(converter, args)
         options['phrases'] = PhraseTable(args.templates, seed=args.seed)
         options['min_area'] = args.min_area
         options['wordings'] = args.wordings
         options['category_map'] = dict(args.map)
-        options['expressions'] = ExpressionGenerator(seed=args.seed) if args.expressions else None
+        if args.expressions:
+            options['expressions'] = ExpressionGenerator(args.words, args.seed, minimal_pairs=args.minimal_pairs)
     return converter(args.data_root, **options)
+
+
+def _check_expressions(converter: type[Converter], args: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    if args.expressions and not converter.complete:
+        raise ConfigError('--expressions needs every object labeled, and this source leaves some out; leave it out')
+    for option, given in (('--words', args.words is not None), ('--minimal-pairs', args.minimal_pairs != 'none')):
+        if given and not args.expressions:
+            raise ConfigError(f'{option} concerns --expressions; give it too, or leave {option} out')
+    if args.minimal_pairs == 'only' and (args.wordings != 1 or args.min_area != converter.least_share):
+        raise ConfigError('--minimal-pairs only makes no query of a category; leave --wordings and --min-area out')
 
 
 def make_split_rule(converter: type[Converter], args: argparse.Namespace) -> SplitRule | None:

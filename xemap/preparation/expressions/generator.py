@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from xemap.language.scene import Scene
 from xemap.language.verdicts import YES
 from xemap.language.wording import Choice, put_into_words
 from xemap.language.words import Words
-from xemap.preparation.expressions.objects import joined, measured_scene
+from xemap.preparation.expressions.objects import Measured, disjoint, joined, measured_scene
 from xemap.preparation.instance import Instance
+from xemap.preparation.minimal_pairs import MinimalPairs, choose_pairs, numbered_queries
 from xemap.structures import QUERY_KINDS, Query, Region
 
 KINDS = ('attribute', 'position', 'multi-hop')
@@ -50,24 +52,34 @@ class ExpressionGenerator:
         seed: another seed, other expressions; the image's name does the rest.
         max_per_image: most expressions of an image.
         kinds: some of :data:`~xemap.structures.QUERY_KINDS`, equally many each as far as the image has them.
+        minimal_pairs: ``'too'``: minimal pairs (:mod:`~xemap.preparation.minimal_pairs`) follow the other queries of an
+            image, for training; ``'only'``: they are its only queries, for a test. Neither changes the expressions.
 
     Raises:
-        ConfigError: an unknown kind, or no expressions at all.
+        ConfigError: an unknown kind, no expressions at all, or another value of ``minimal_pairs``.
         DataError: the words file is missing or of another make.
     """
 
     def __init__(
-        self, words: str | Path | None = None, seed: int = 0, max_per_image: int = 8, kinds: Sequence[str] = KINDS
+        self,
+        words: str | Path | None = None,
+        seed: int = 0,
+        max_per_image: int = 8,
+        kinds: Sequence[str] = KINDS,
+        minimal_pairs: MinimalPairs = 'none',
     ) -> None:
         unknown = [kind for kind in kinds if kind not in QUERY_KINDS]
         if unknown or not kinds:
             raise ConfigError(f'expression kinds {list(kinds)}; give some of {", ".join(QUERY_KINDS)}')
         if max_per_image < 1:
             raise ConfigError(f'max_per_image {max_per_image}; give at least 1')
+        if minimal_pairs not in get_args(MinimalPairs):
+            raise ConfigError(f'minimal_pairs {minimal_pairs!r}; give one of {", ".join(get_args(MinimalPairs))}')
         self.words = Words(words)
         self.seed = seed
         self.max_per_image = max_per_image
         self.kinds = tuple(kinds)
+        self.minimal_pairs = minimal_pairs
 
     def queries(
         self,
@@ -94,7 +106,13 @@ class ExpressionGenerator:
         def region(indices: Sequence[int]) -> Region:
             return joined([scene.entities[i] for i in indices], size)  # type: ignore[misc]
 
-        return [choice.query(region) for choice in self.choose(scene, name)]
+        queries = []
+        if self.minimal_pairs != 'only':
+            queries += [choice.query(region) for choice in self.choose(scene, name)]
+        if self.minimal_pairs != 'none':
+            pairs = self.choose_pairs(scene, name)
+            queries += numbered_queries(pairs, lambda choice, pair: choice.query(region, pair))
+        return queries
 
     def info(self) -> dict:
         """What lets a person repeat the expressions, for the annotation file."""
@@ -102,13 +120,13 @@ class ExpressionGenerator:
             'seed': self.seed,
             'max_per_image': self.max_per_image,
             'kinds': list(self.kinds),
+            **({} if self.minimal_pairs == 'none' else {'minimal_pairs': self.minimal_pairs}),
             'words': self.words.path.name if self.words.path else None,
         }
 
     def choose(self, scene: Scene, name: str) -> list[Choice]:
         """Queries about a scene: different meanings and texts, kinds taking turns."""
-        digest = hashlib.sha256(f'{self.seed}\n{name}'.encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:16], 'big'))
+        rng = _generator(self.seed, name)
         left = [str(kind) for kind in rng.permutation(self.kinds)]
         chosen: list[Choice] = []
         while left and len(chosen) < self.max_per_image:
@@ -118,6 +136,26 @@ class ExpressionGenerator:
                 chosen.append(choice)
                 left.append(kind)
         return chosen
+
+    def choose_pairs(self, scene: Scene, name: str) -> list[tuple[str, Choice, Choice]]:
+        """Minimal pairs about a scene of :class:`~xemap.preparation.expressions.objects.Measured` objects.
+
+        Returns:
+            See :func:`xemap.preparation.minimal_pairs.choose_pairs`; the regions of a pair have no pixel in common.
+        """
+
+        def clear(*pair: Expression) -> bool:
+            groups = [scene.resolve(meaning) for meaning in pair]
+            anchors = [scene.resolve(anchor) for meaning in pair for anchor in meaning.anchors]
+            objects: list = [[scene.entities[i] for i in group] for group in groups]
+            return (
+                all(AREA[0] <= scene.covered(group) <= AREA[1] for group in groups)
+                and not any(_sliver(scene, group) or _remnant(scene, group) for group in (*groups, *anchors))
+                and disjoint(objects[0], objects[1], scene.geometry.size)
+            )
+
+        rng = _generator(self.seed, name, 'minimal pairs')
+        return choose_pairs(scene, self.words, rng, lambda category: _measured_attributes(category, scene), clear)
 
     def _choose_one(self, kind: str, scene: Scene, chosen: list[Choice], rng: np.random.Generator) -> Choice | None:
         for _ in range(TRIES):
@@ -133,6 +171,11 @@ class ExpressionGenerator:
             if all(wording.text != other.wording.text for other in chosen):
                 return Choice.of(meaning, scene, wording)
         return None
+
+
+def _generator(*key: object) -> np.random.Generator:
+    digest = hashlib.sha256('\n'.join(map(str, key)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], 'big'))
 
 
 def _propose(kind: str, scene: Scene, rng: np.random.Generator) -> Expression | None:
@@ -208,18 +251,25 @@ def _attributes(
     """Conditions that hold for the target, in random order; a superlative may not."""
     category = start.category
     words = scene.words[category]
-    values: dict[str, Sequence[str]] = {'shape': words.shapes}
-    if words.color and scene.colors is not None:
-        values['color'] = tuple(COLORS)
-    if words.size:
-        values['size'] = SIZES
-        if superlatives:
-            values['superlative'] = SIZE_EXTREMES
+    values = _measured_attributes(category, scene)
+    if words.size and superlatives:
+        values['superlative'] = SIZE_EXTREMES
     place = int(np.flatnonzero(scene.members[category] == target)[0])
     for name in rng.permutation(sorted(values)).tolist():
         for value in values[name]:
             if name == 'superlative' or scene.attribute(category, name, value)[place] == YES:
                 yield name, value
+
+
+def _measured_attributes(category: str, scene: Scene) -> dict[str, Sequence[str]]:
+    """By name, the values that are measured of the objects of a category and may be named."""
+    words = scene.words[category]
+    values: dict[str, Sequence[str]] = {'shape': words.shapes}
+    if words.color and scene.colors is not None:
+        values['color'] = tuple(COLORS)
+    if words.size:
+        values['size'] = SIZES
+    return values
 
 
 def _places(start: Expression, target: int, scene: Scene) -> Iterator[Expression]:
@@ -293,3 +343,10 @@ def _anchor(category: str, all_of_it: bool, scene: Scene, rng: np.random.Generat
 
 def _sliver(scene: Scene, targets: tuple[int, ...]) -> bool:
     return len(targets) == 1 and bool(scene.geometry.cut[targets[0]]) and scene.covered(targets) < SLIVER
+
+
+def _remnant(scene: Scene, targets: tuple[int, ...]) -> bool:
+    """One part of a class mask that is as small as a sliver, most often a gap between labels."""
+    entity = scene.entities[targets[0]]
+    part = isinstance(entity, Measured) and entity.region is None
+    return len(targets) == 1 and part and scene.covered(targets) < SLIVER

@@ -24,6 +24,8 @@ WORKING_SIDE = 2048
 """Parts of larger masks are found in cells of several pixels; parts within a cell of each other are one."""
 SIMPLIFY = 0.001
 """Outlines of parts are simplified by at most this share of the longer side, or half a cell if that is more."""
+OUTLINE_SLACK = 3.0
+"""Objects whose outlines are farther apart, in pixels, have no pixel in common."""
 BOX_VERTICES = 8
 """A convex polygon of at most this many vertices may be a box, cut by the image border."""
 
@@ -58,10 +60,15 @@ class Measured:
         left, top, right, bottom = self.outline.bounds
         return self.boxed and self.outline.area > 0.98 * (right - left) * (bottom - top)
 
+    @property
+    def tolerance(self) -> float:
+        """Pixels by which the outline may be off what it outlines."""
+        return self.parts.tolerance if self.parts else 0.0
+
     def mask(self, size: tuple[int, int]) -> tuple[np.ndarray, int, int]:
         """Pixels within the bounding box or a little more, (h, w) bool, and the left and top of that window."""
         # The outline of a part is simplified, and so are its holes: a thin wall between them may be gone.
-        slack = 2 * self.parts.tolerance if self.parts else 0
+        slack = 2 * self.tolerance
         x0, y0, x1, y1 = np.array(self.outline.bounds) + (-slack, -slack, slack, slack)
         left, top = (int(np.clip(np.floor(v), 0, n - 1)) for v, n in zip((x0, y0), size[::-1]))
         right, bottom = (int(np.clip(np.ceil(v), low, n - 1)) for v, low, n in zip((x1, y1), (left, top), size[::-1]))
@@ -274,3 +281,20 @@ def joined(objects: Sequence[Measured], size: tuple[int, int]) -> Region:
         if obj.region is None and obj.parts is not None:
             labels.setdefault(id(obj.parts), (obj.parts, []))[1].append(obj.label)
     return unite([*regions, *(parts.region(chosen) for parts, chosen in labels.values())], size)
+
+
+def disjoint(first: Sequence[Measured], second: Sequence[Measured], size: tuple[int, int]) -> bool:
+    """Whether no pixel belongs to objects of both; boxes of neighbors may overlap.
+
+    Args:
+        first, second: objects of the image, at least one each.
+        size: (height, width) of the image.
+    """
+    sources = {id(obj.parts) for obj in (*first, *second)}
+    if len(sources) == 1 and first[0].parts is not None:
+        return True  # parts of one class mask
+    outlines = np.array([[obj.outline] for obj in first]), np.array([obj.outline for obj in second])
+    slack = OUTLINE_SLACK + 2 * max(obj.tolerance for obj in (*first, *second))
+    if not shapely.dwithin(*outlines, slack).any():
+        return True
+    return not (joined(first, size).mask(size) & joined(second, size).mask(size)).any()

@@ -1,50 +1,25 @@
-"""Minimal pairs: two queries about one scene that differ in one word or phrase and mean different objects.
-
-Whoever does not read that word can't have both right; see :mod:`xemap.evaluation.functional.minimal_pairs`.
-"""
+"""Minimal pairs about synthetic scenes, also in words that no other split has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import cache
-from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
 
 from xemap.language.expression import Expression
-from xemap.language.relations import DIRECTIONS
 from xemap.language.scene import Scene
-from xemap.language.wording import Choice, put_into_words
-from xemap.language.words import KNOWN_ATTRIBUTES, SUPERLATIVES, Words
+from xemap.language.wording import Choice
+from xemap.language.words import KNOWN_ATTRIBUTES, Words
+from xemap.preparation import minimal_pairs
 from xemap.preparation.synthetic.layout import SceneObject
-from xemap.preparation.synthetic.queries import synthetic_words
+from xemap.preparation.synthetic.queries import AREA, synthetic_words
 from xemap.preparation.synthetic.scene import Layout
 from xemap.structures import Query
 
-OPPOSITES = {
-    'size': [('largest', 'smallest')],
-    'place': [
-        *[('leftmost', 'rightmost'), ('topmost', 'bottommost'), ('left', 'right'), ('top', 'bottom')],
-        *[('top left', 'top right'), ('bottom left', 'bottom right')],
-        *[('top left', 'bottom left'), ('top right', 'bottom right')],
-    ],
-    'direction': [*combinations(DIRECTIONS, 2)],
-    'distance': [('next to', 'far from'), ('closest to', 'farthest from')],
-}
-CHANGES = ('attribute', *OPPOSITES, 'anchor', 'between')
-"""What the sentences of a pair differ in."""
 UNSEEN = ' in unseen words'
 """Behind a change: the sentences use words or an order that no other split has."""
-
-AREA = (0.004, 0.6)
-"""Share of the image that the referents of each may cover."""
-PAIRS_OF_A_CHANGE = 2
-"""Most pairs of a scene with one change and the same choice of words."""
-LONGEST_DIFFERENCE = {'attribute': 2, 'size': 2, 'place': 2, 'direction': 3, 'distance': 3, 'anchor': 6, 'between': 6}
-"""Words of each sentence that the other one lacks, at most."""
-TRIES = 8
 
 
 @cache
@@ -66,23 +41,18 @@ def choose_pairs(
         with_unseen: also pairs in words that no other split has.
 
     Returns:
-        (change, one query, the other); the change is one of :data:`CHANGES`, with :data:`UNSEEN` where it applies.
-        Both queries have referents, and none in common.
+        See :func:`xemap.preparation.minimal_pairs.choose_pairs`; the change has :data:`UNSEEN` where it applies.
     """
     pairs: list[tuple[str, Choice, Choice]] = []
     vocabularies = [(synthetic_words(), ''), *([(unseen_words(), UNSEEN)] if with_unseen else [])]
     for vocabulary, suffix in vocabularies:
         scene = Scene(objects, size, vocabulary)
-        for change in CHANGES:
-            candidates = [pair for pair in _candidates(change, scene) if _tells_apart(*pair, scene)]
-            made = 0
-            for k in rng.permutation(len(candidates)):
-                chosen = _worded(candidates[k], change, scene, vocabulary, rng)
-                if chosen is not None:
-                    pairs.append((change + suffix, *chosen))
-                    made += 1
-                if made == PAIRS_OF_A_CHANGE:
-                    break
+
+        def clear(*pair: Expression, scene: Scene = scene) -> bool:
+            return all(AREA[0] <= scene.covered(scene.resolve(meaning)) <= AREA[1] for meaning in pair)
+
+        chosen = minimal_pairs.choose_pairs(scene, vocabulary, rng, lambda category: KNOWN_ATTRIBUTES, clear)
+        pairs += [(change + suffix, first, second) for change, first, second in chosen]
     return pairs
 
 
@@ -96,71 +66,4 @@ def pair_queries(layout: Layout, seed: np.random.SeedSequence, with_unseen: bool
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 3)))
     pairs = choose_pairs(layout.plan.objects, layout.plan.size, rng, with_unseen)
-    return [
-        layout.query(choice, f'{change}/{number}')
-        for number, (change, *choices) in enumerate(pairs)
-        for choice in choices
-    ]
-
-
-def _candidates(change: str, scene: Scene) -> Iterator[tuple[Expression, Expression]]:
-    """Expressions that differ in one condition; they may have no referents."""
-    for category, members in scene.members.items():
-        if len(members) < 2:
-            continue
-        start, words = Expression(category), scene.words[category]
-        others = [Expression(name) for name in scene.members if name != category]
-        if change == 'attribute':
-            for name, values in KNOWN_ATTRIBUTES.items():
-                for one, other in combinations(values, 2):
-                    yield replace(start, attributes=((name, one),)), replace(start, attributes=((name, other),))
-        elif change == 'size' and words.size or change == 'place' and words.place:
-            for one, other in OPPOSITES[change]:
-                if one in SUPERLATIVES:
-                    yield replace(start, superlative=one), replace(start, superlative=other)
-                else:
-                    yield replace(start, place=one), replace(start, place=other)
-        elif change in ('direction', 'distance'):
-            for anchor in others:
-                if change == 'distance' or words.place and scene.words[anchor.category].place:
-                    for one, other in OPPOSITES[change]:
-                        related = replace(start, relation=one, anchors=(anchor,))
-                        yield related, replace(related, relation=other)
-        elif change == 'anchor':
-            for relation in ('next to', 'closest to'):
-                for first, second in combinations(others, 2):
-                    related = replace(start, relation=relation, anchors=(first,))
-                    yield related, replace(related, anchors=(second,))
-        elif change == 'between' and words.place:
-            for common, first, second in permutations(others, 3):
-                related = replace(start, relation='between', anchors=(common, first))
-                yield related, replace(related, anchors=(common, second))
-
-
-def _tells_apart(first: Expression, second: Expression, scene: Scene) -> bool:
-    """Both mean something, of the same number, clearly visible, and nothing in common."""
-    one, other = scene.resolve(first), scene.resolve(second)
-    visible = all(AREA[0] <= scene.covered(group) <= AREA[1] for group in (one, other))
-    return bool(one and other) and visible and not set(one) & set(other) and (len(one) > 1) == (len(other) > 1)
-
-
-def _worded(
-    pair: tuple[Expression, Expression], change: str, scene: Scene, words: Words, rng: np.random.Generator
-) -> tuple[Choice, Choice] | None:
-    """Both in the same words but for the difference; None where no such wording was found."""
-    for seed in rng.integers(2**32, size=TRIES):
-        wordings = [put_into_words(meaning, scene, words, np.random.default_rng(int(seed))) for meaning in pair]
-        if max(difference(*(wording.text for wording in wordings))) <= LONGEST_DIFFERENCE[change]:
-            first, second = (Choice.of(meaning, scene, wording) for meaning, wording in zip(pair, wordings))
-            return first, second
-    return None
-
-
-def difference(first: str, second: str) -> tuple[int, int]:
-    """Numbers of words between what two texts share at their beginning and at their end."""
-    one, other = first.split(), second.split()
-    shorter = min(len(one), len(other))
-    start = next((i for i in range(shorter) if one[i] != other[i]), shorter)
-    rest = shorter - start
-    end = next((i for i in range(rest) if one[-1 - i] != other[-1 - i]), rest)
-    return len(one) - start - end, len(other) - start - end
+    return minimal_pairs.numbered_queries(pairs, layout.query)

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from xemap.datasets.annotations import write_annotations
 from xemap.errors import ConfigError, DataError
 from xemap.files import remove_parts, write_bytes, write_text
 from xemap.parallel import map_in_order
+from xemap.preparation.minimal_pairs import MinimalPairs
 from xemap.preparation.synthetic.minimal_pairs import pair_queries
 from xemap.preparation.synthetic.scene import GENERATOR_VERSION, SIZE_LIMITS, SIZES, SOURCE, lay_out_scene
 from xemap.structures import QUERY_KINDS, ImageRecord
@@ -42,7 +42,7 @@ def write_synthetic(
     sizes: Sequence[int] = SIZES,
     workers: int | None = None,
     needed_share: float = 0.0,
-    minimal_pairs: Literal['none', 'too', 'only'] = 'none',
+    minimal_pairs: MinimalPairs = 'none',
 ) -> dict:
     """Write ``<root>/images/<split>/000000.jpg`` … and ``<root>/<split>.arrow``.
 
@@ -58,7 +58,7 @@ def write_synthetic(
         sizes: sides in pixels that scenes may have.
         workers: processes; None takes one per core, up to 8.
         needed_share: see :func:`~xemap.preparation.synthetic.queries.choose_queries`.
-        minimal_pairs: ``'only'``: queries are minimal pairs (:mod:`~xemap.preparation.synthetic.minimal_pairs`), two
+        minimal_pairs: ``'only'``: queries are minimal pairs (:mod:`~xemap.preparation.minimal_pairs`), two
             of a pair one after the other, and nothing else; ``'too'``: pairs in the words of every split follow the
             other queries of a scene, for training.
 
@@ -98,7 +98,7 @@ def _make(
     seed: int,
     sizes: tuple[int, ...],
     needed_share: float = 0.0,
-    minimal_pairs: Literal['none', 'too', 'only'] = 'none',
+    minimal_pairs: MinimalPairs = 'none',
 ) -> tuple[ImageRecord, bool]:
     """Draw scene ``index`` unless its image is there. Returns its row and whether it was drawn."""
     root_seed = scene_seed(split, seed, index)
