@@ -1,0 +1,26 @@
+# Real imagery from the weights of xemap_base_synthetic.py, at more pixels and for longer than xemap_small_real.py; the
+# relation blocks go on learning what phrases name. About 30 minutes of one CPU core.
+_base_ = 'xemap_small_real.py'
+image_size = (256, 256)
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='ResizeImage', size=image_size),
+    dict(type='RandomRotate90'),
+    dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
+    dict(type='PhotometricAugment'),
+    dict(type='GeneratePhrases', size=(64, 64)),
+    dict(type='GenerateTargets'),
+    dict(type='PackXeMapInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='ResizeImage', size=image_size),
+    dict(type='PackXeMapInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+
+model = dict(encoder=dict(relation_cfg=dict()), phrase_weight=0.2)
+train_cfg = dict(max_epochs=36)
+load_from = 'work_dirs/base/iter_10000.pth'
