@@ -1,5 +1,5 @@
-# Longer than the quickstart, for reading relations: the same network with relation blocks that are told what the
-# phrases of a sentence name, on scenes whose queries come with minimal pairs, five epochs; about 94 minutes of one CPU
+# Longer than the quickstart, for reading relations: the same network with relation blocks that learn what the
+# phrases of a sentence name, on scenes whose queries come with minimal pairs, five epochs; 94 minutes on one CPU
 # core, minutes on a GPU.
 #   python tools/data/make_synthetic.py --out data/synthetic_base --train 4000 --val 40 --test 200 --seed 7 \
 #       --pairs-in-train

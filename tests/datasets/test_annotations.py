@@ -163,12 +163,13 @@ def test_other_versions_and_broken_information(tmp_path, metadata, message) -> N
         AnnotationFile(tmp_path / 'a.arrow')
 
 
-def test_files_from_before_hand_drawn_polygons_were_told(tmp_path) -> None:
+@pytest.mark.parametrize('missing', [('hand_drawn',), module._ADDED], ids=['hand_drawn', 'all'])
+def test_files_from_before_a_field(tmp_path, missing) -> None:
     """Polygons of a query without a category were drawn for it, those of a category were made from labels."""
     square = [[0, 0, 3, 0, 3, 3]]
     queries = [Query('the shed', PolygonRegion(square, True)), Query('all cars', PolygonRegion(square), category='car')]
     records = [ImageRecord('a.png', 10, 8, 'a', queries)]
-    older = pa.struct([field for field in module._QUERY if field.name != 'hand_drawn'])
+    older = pa.struct([field for field in module._QUERY if field.name not in missing])
     schema = SCHEMA.set(SCHEMA.get_field_index('queries'), pa.field('queries', pa.list_(older)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, 'SCHEMA', schema)

@@ -45,7 +45,8 @@ def network():
     torch.manual_seed(0)
     config = tiny_network()
     config.encoder.fusion_layer_cfg.with_positions, config.head.logit_scale = True, 5.0
-    config.encoder.num_layers = 1  # time and size of a trace follow its layers
+    # Time and size of a trace follow its layers; a relation block stands before the second.
+    config.encoder.num_layers, config.encoder.relation_cfg = 2, dict()
     with DefaultScope.overwrite_default_scope('xemap'):
         network = MODELS.build(config)
         network.init_weights()

@@ -16,7 +16,7 @@ from xemap.evaluation.scores import Row, Score, image_sums, interval, ratios, re
 
 PERMUTATIONS = 10_000
 SIGNIFICANCE = 0.05
-"""A difference counts that chance alone gives less often than this."""
+"""Largest p of a significant difference."""
 _AT_ONCE = 1 << 22
 
 
@@ -48,7 +48,7 @@ class Difference:
     def is_distinguishable(self) -> bool:
         """0 is not within the interval, and p is below 0.05.
 
-        Of fewer than six images the interval is too narrow, and p tells so: it is at least 1 / 16 for five.
+        The bootstrap of a few images is too sure; p of five images is at least 1 / 16.
         """
         outside = self.low is not None and self.high is not None and not self.low <= 0 <= self.high
         return outside and self.p < SIGNIFICANCE

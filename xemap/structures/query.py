@@ -30,8 +30,8 @@ class Query:
         needed: those conditions without which the sentence would mean something else, each with its words in the
             text: ``(('color', 'red'), ('relation', 'next to the lake'))``. The category is always needed and not
             named; empty = it is enough, or several conditions tell the same. None where unknown.
-        pair: pair of a minimal pair, what the two sentences differ in and its number, such as ``'color/3'``; both
-            have the same.
+        pair: what the two sentences of a minimal pair differ in, and the number of the pair, such as
+            ``'attribute/3'``; both queries have the same.
     """
 
     text: str

@@ -50,7 +50,7 @@ def bright(results: dict) -> np.ndarray:
 def check_regions(results: dict) -> None:
     """Each region, each distractor and each anchor is what is bright in the image."""
     for query in results['queries']:
-        for region in (query.region, query.distractors or query.region, query.anchors or query.region):
+        for region in (query.region, query.distractors, query.anchors):
             np.testing.assert_array_equal(region.mask(results['ori_shape']), bright(results))
             y, x = np.nonzero(bright(results))
             assert np.abs(region.box(results['ori_shape']) - [x.min(), y.min(), x.max() + 1, y.max() + 1]).max() <= 1
@@ -81,6 +81,8 @@ def test_targets_of_a_rotated_sample_are_rotated_targets(seed):
     for step in steps:
         still, turned = step(still), step(turned)
     np.testing.assert_allclose(turned['gt_maps'], np.rot90(still['gt_maps'], turns, (1, 2)), atol=1 / 64)
+    assert still['gt_phrases'].any((2, 3)).all()
+    np.testing.assert_allclose(turned['gt_phrases'], np.rot90(still['gt_phrases'], turns, (2, 3)), atol=1 / 64)
     assert (turned['gt_masks'] == np.rot90(still['gt_masks'], turns, (1, 2))).mean() > 0.99
     y, x = np.nonzero(turned['gt_masks'][1])
     assert np.abs(turned['gt_boxes'][1] - [x.min(), y.min(), x.max() + 1, y.max() + 1]).max() <= 1

@@ -35,7 +35,10 @@ def sample(height: int = 60, width: int = 80, seed: int = 0) -> dict:
         'img': img,
         'ori_shape': (height, width),
         'img_shape': (height, width),
-        'queries': [Query('the top left thing', box), Query('the left thing at the top', mask)],
+        'queries': [
+            Query('the top left thing', box, distractors=mask, anchors=box),
+            Query('the left thing at the top', mask, distractors=box, anchors=mask),
+        ],
         'query_ids': [0, 4],
         'sample_idx': 7,
         'img_path': 'a.png',
@@ -84,7 +87,8 @@ class TestRandomFlip:
         assert results['flip'] and results['flip_direction'] == direction
         np.testing.assert_array_equal(results['img'], np.flip(before['img'], axis))
         for query in results['queries']:
-            np.testing.assert_array_equal(query.region.mask((60, 80)), results['img'][..., 0] > 0)
+            for region in (query.region, query.distractors, query.anchors):
+                np.testing.assert_array_equal(region.mask((60, 80)), results['img'][..., 0] > 0)
         assert [query.text for query in results['queries']] == (
             ['the top right thing', 'the right thing at the top']
             if axis == 1
@@ -233,7 +237,7 @@ class TestGeneratePhrases:
         results['queries'] = [
             replace(first, distractors=PolygonRegion([[40, 30, 59, 30, 59, 59, 40, 59]]), anchors=lake),
             replace(second, distractors=PolygonRegion([]), anchors=PolygonRegion([])),
-            second,
+            replace(second, distractors=None, anchors=None),
         ]
         phrases = GeneratePhrases((2, 4))(results)['gt_phrases']
         assert phrases.dtype == np.float32 and phrases.shape == (3, 2, 2, 4)

@@ -111,6 +111,19 @@ def test_kernel_and_anchor_move_the_answer(block):
     assert related[0, 2] > 0 > related[0, 0]
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_attention_stays_float32_in_mixed_precision(dtype):
+    """The gradient of a loss on it, 1 / a, times a loss scale does not fit into float16."""
+    block = RelationBlock(8, num_heads=2, head_dims=4)
+    vision, pos, shapes, text, padding = (
+        value.float() if torch.is_tensor(value) and value.is_floating_point() else value for value in inputs()
+    )
+    with torch.autocast('cpu', dtype):
+        related, attended = block(vision, pos, shapes, text, padding)
+    assert attended.dtype == related.dtype == torch.float32
+    torch.testing.assert_close(attended.sum(-1), torch.ones(3, 2))
+
+
 def test_gradient_reaches_every_parameter_and_is_finite(block):
     vision, pos, shapes, text, padding = inputs()
     block(vision, pos, shapes, text, padding)[0].square().sum().backward()

@@ -47,14 +47,14 @@ RELATIONS = copy.deepcopy(tiny_network().encoder)
 RELATIONS.update(num_layers=2, relation_cfg=dict())
 
 
-class TestXeMapNetworkWithPhrases(NetworkTester):
+class TestXeMapNetworkWithRelations(NetworkTester):
     config = tiny_network(encoder=RELATIONS)
 
 
 def test_heads_of_relation_blocks_learn_what_phrases_name():
     model = build(encoder=RELATIONS, phrase_weight=1.0).train()
     samples, images = make_samples([TEXTS[:2], TEXTS[:1]], (64, 64)), make_images(2, (64, 64))
-    with pytest.raises(ConfigError, match='phrase_weight=1.0 needs gt_phrases'):
+    with pytest.raises(ConfigError, match=r'learns gt_phrases .* put dict\(type="GeneratePhrases"\) before'):
         model.loss(images, samples)
     for sample in samples:
         sample.gt_phrases = torch.zeros(len(sample.texts), 2, 8, 8)
@@ -160,6 +160,7 @@ def test_images_of_two_sizes_are_refused():
         (dict(max_pairs=0), 'max_pairs is 0'),
         (dict(phrase_weight=1.0), 'the encoder has none; set encoder.relation_cfg'),
         (dict(encoder=RELATIONS, phrase_weight=-1.0), 'phrase_weight=-1.0'),
+        (dict(encoder=RELATIONS, phrase_weight=1.0, frozen=('encoder',)), 'phrase_weight=1.0 trains relation blocks'),
         (dict(num_levels=3), 'self_attn_cfg.num_levels is 2 and num_levels is 3'),
     ],
 )

@@ -27,8 +27,8 @@ class MinimalPairMetric(QueryMetric):
     --minimal-pairs only``). A row per query says whether it is right and whether both of its pair are; its column
     ``change`` says what the pair differs in.
 
-    ``both`` and ``one`` are shares of all pairs. Pairs in words and orders that no training text has ask for more, so
-    ``both_unseen`` is theirs, and ``both_seen`` and the shares of each change are of the others.
+    ``both`` and ``one`` are shares of all pairs. ``both_unseen`` is over the pairs in words and orders that no training
+    text has; ``both_seen`` and the shares of each change are over the others.
 
     Args:
         kwargs: ``outfile_prefix`` and ``prefix``, see :class:`QueryMetric`.

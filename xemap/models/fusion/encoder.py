@@ -117,14 +117,14 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
     def forward(
         self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse image and text tokens of N pairs; arguments as :meth:`fuse`.
+        """Fuse image and text tokens of N pairs; arguments as :meth:`fuse_with_attention`.
 
         Returns:
             fused image tokens (N, P, C) and text tokens (N, S, C).
         """
-        return self.fuse(vision, vision_pos, shapes, text, text_padding)[:2]
+        return self.fuse_with_attention(vision, vision_pos, shapes, text, text_padding)[:2]
 
-    def fuse(
+    def fuse_with_attention(
         self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Fuse image and text tokens of N pairs, and show where relations were looked for.

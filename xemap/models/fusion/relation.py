@@ -59,7 +59,8 @@ class RelationBlock(nn.Module):
 
     Args:
         embed_dims: width C of image and text tokens.
-        num_heads: anchors that a text may have, H.
+        num_heads: anchors that a text may have, H; with ``phrase_weight`` of XeMap-Network at least 2, the first for
+            the objects of the query's category, the second for its anchors.
         head_dims: width D of the space in which an anchor is looked for.
         level: level whose cells are attended over, 0 = the finest. The kernels of a level of h x w cells take
             ``10 (h w)^2`` values: 2.6 MB for 16 x 16, 42 MB for 32 x 32.
@@ -130,8 +131,10 @@ class RelationBlock(nn.Module):
     ) -> Tensor:
         """R of every token and head, (N, P, H), from the attention of :meth:`attend`; else as :meth:`forward`."""
         height, width = shapes[self.level]
+        kernels = self.kernels(text, text_padding)
+        attended = attended.to(kernels.dtype)
         spread = torch.matmul(attended, basis.to(attended.dtype)).unflatten(-1, (height * width, NUM_BASES))
-        related = torch.einsum('nhim,nhm->nhi', spread, self.kernels(text, text_padding))
+        related = torch.einsum('nhim,nhm->nhi', spread, kernels)
         grid = related.unflatten(-1, (height, width))
         levels = [
             grid if level == self.level else F.interpolate(grid, shape, mode='bilinear', align_corners=False)
@@ -142,7 +145,7 @@ class RelationBlock(nn.Module):
     def attend(
         self, vision: Tensor, vision_pos: Tensor, shapes: LevelShapes, text: Tensor, text_padding: Tensor | None = None
     ) -> Tensor:
-        """a of every head over the cells of the level, (N, H, h * w); each row sums to 1."""
+        """a of every head over the cells of the level, (N, H, h * w) float32; each row sums to 1."""
         start = sum(height * width for height, width in shapes[: self.level])
         cells = slice(start, start + shapes[self.level][0] * shapes[self.level][1])
         placed = self.image_norm(vision[:, cells]) + vision_pos[:, cells]
@@ -151,7 +154,7 @@ class RelationBlock(nn.Module):
         key = self.key(text).unflatten(-1, (self.num_heads, self.head_dims))
         key = torch.einsum('nsh,nshd->nhd', _share(self.anchor_role(text), text_padding), key)
         scores = torch.einsum('nphd,nhd->nhp', query, key) / math.sqrt(self.head_dims)
-        return scores.float().softmax(-1).to(scores.dtype)
+        return scores.float().softmax(-1)  # not cast back: the gradient of phrase_loss would not fit into float16
 
     def kernels(self, text: Tensor, text_padding: Tensor | None = None) -> Tensor:
         """w of every head, (N, H, :data:`NUM_BASES`)."""

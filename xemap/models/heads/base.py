@@ -60,12 +60,13 @@ class Head(nn.Module, ABC):
         """Answers to ``fused.counts[i]`` queries of each sample i, in the frame of the network's input."""
 
 
-def batch_targets(samples: Sequence[XeMapDataSample], name: str) -> Tensor:
+def batch_targets(samples: Sequence[XeMapDataSample], name: str, remedy: str | None = None) -> Tensor:
     """A target of all pairs of a batch.
 
     Args:
         samples: Q_i queries each.
-        name: ``gt_maps``, ``gt_masks`` or ``gt_boxes``.
+        name: ``gt_maps``, ``gt_masks``, ``gt_boxes`` or ``gt_phrases``.
+        remedy: what the error says to do; None = the config's ``target``.
 
     Returns:
         (N, …), N = the sum of Q_i.
@@ -76,9 +77,9 @@ def batch_targets(samples: Sequence[XeMapDataSample], name: str) -> Tensor:
     for sample in samples:
         if name not in sample:
             made = ', '.join(key for key in sample.all_keys() if key.startswith('gt_'))
+            by_task = f"set target = dict(type='Generate{name.removeprefix('gt_').capitalize()}') in the config"
             raise ConfigError(
-                f'the head learns {name} and the training pipeline makes {made or "no target"}; set '
-                f"target = dict(type='Generate{name.removeprefix('gt_').capitalize()}') in the config"
+                f'the network learns {name} and the training pipeline makes {made or "no target"}; {remedy or by_task}'
             )
     return torch.cat([sample.get(name) for sample in samples])
 

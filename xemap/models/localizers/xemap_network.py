@@ -51,7 +51,8 @@ class XeMapNetwork(FusingLocalizer):
         phrase_weight: factor of a loss on the relation blocks' attention: of each block, the first head is to attend
             to the objects of the query's category, the second to its anchors, see
             :func:`~xemap.models.losses.phrase_loss`. Needs ``gt_phrases`` of
-            :class:`~xemap.datasets.transforms.GeneratePhrases`. 0 = off.
+            :class:`~xemap.datasets.transforms.GeneratePhrases`. The mean is over all pairs; those that record neither
+            distractors nor anchors add 0. 0 = off.
         grounding_dino: Grounding DINO or MM-Grounding-DINO checkpoint of MMDetection that initializes
             backbone, neck, text projection and fusion.
         data_preprocessor: normalization, see :class:`mmengine.model.ImgDataPreprocessor`.
@@ -59,8 +60,8 @@ class XeMapNetwork(FusingLocalizer):
 
     Raises:
         ConfigError: a name in ``frozen`` that is no part, a positional encoding of another width or an encoder of
-            another number of levels than the rest, ``max_pairs`` below 1, or a ``phrase_weight`` below 0 or without
-            relation blocks; with the first image, a neck that does not fit the backbone.
+            another number of levels than the rest, ``max_pairs`` below 1, or a ``phrase_weight`` below 0, without
+            relation blocks or with a frozen encoder; with the first image, a neck that does not fit the backbone.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class XeMapNetwork(FusingLocalizer):
         nn.init.normal_(self.level_embed)
         self.grounding_dino = grounding_dino
         self.freeze(frozen)
+        if phrase_weight and is_frozen('encoder', self.frozen):
+            raise ConfigError(f'phrase_weight={phrase_weight} trains relation blocks, and frozen={self.frozen} stops them')
 
     def init_weights(self) -> None:
         """Initialize as Grounding DINO does, then load what the config names."""
@@ -144,21 +147,21 @@ class XeMapNetwork(FusingLocalizer):
         size = (inputs.shape[-2], inputs.shape[-1])
         for group in pairs.split(max_pairs):
             masked = padding[group.text_idx]
-            tokens, words, attention = self.encoder.fuse(
+            fuse = self.encoder.fuse_with_attention if self.phrase_weight else self.encoder
+            tokens, words, *attention = fuse(
                 vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked
             )
-            yield FusedTokens(tokens, shapes, words, masked, size, group.counts, attention)
+            yield FusedTokens(tokens, shapes, words, masked, size, group.counts, *attention)
 
     def losses(self, fused: FusedTokens, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
         """Losses of the head, and ``loss_phrases`` where it has a weight."""
         losses = super().losses(fused, data_samples)
         if self.phrase_weight:
-            if any('gt_phrases' not in sample for sample in data_samples):
-                raise ConfigError(
-                    f'phrase_weight={self.phrase_weight} needs gt_phrases; put dict(type="GeneratePhrases") before '
-                    'PackXeMapInputs in the training pipeline, or set phrase_weight = 0'
-                )
-            phrases = batch_targets(data_samples, 'gt_phrases')
+            remedy = (
+                f'put dict(type="GeneratePhrases") before PackXeMapInputs in the training pipeline, or set phrase_weight '
+                f'(now {self.phrase_weight}) to 0'
+            )
+            phrases = batch_targets(data_samples, 'gt_phrases', remedy)
             per_block = [
                 phrase_loss(attended, fused.shapes[block.level], phrases)
                 for block, attended in zip(self.encoder.relation_layers, fused.attention)

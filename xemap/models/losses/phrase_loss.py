@@ -1,4 +1,4 @@
-"""The loss that tells relation blocks what the phrases of a sentence name."""
+"""The loss by which relation blocks learn what the phrases of a sentence name."""
 
 from __future__ import annotations
 

@@ -213,7 +213,8 @@ class CocoCaptionsConverter(CocoConverter):
             region = PolygonRegion(region.polygons(size), hand_drawn=not self.boxes_only)
         counts = [instance.count for instance, _ in members]
         referents = None if None in counts else len(counts)
-        return Query(text, region, hops=_hops([flag for _, flag in members], text), referents=referents)
+        hops = _hops([flag for _, flag in members], text)
+        return Query(text, region, hops=hops, referents=referents, anchors=PolygonRegion([]) if hops == 1 else None)
 
     def polygon_instance(
         self, category: str, polygons: Iterable[Any], size: tuple[int, int], where: str

@@ -84,7 +84,8 @@ class VerbatimConverter(Converter):
         if any((polygon < 0).any() or (polygon > (size[1], size[0])).any() for polygon in polygons):
             self.report.count('polygons_past_border', f'{where}: {text}')
         referents = len(polygons) if expression.referents is None else expression.referents
-        return Query(text, PolygonRegion(polygons, hand_drawn=True), hops=expression.hops, referents=referents)
+        region, hops = PolygonRegion(polygons, hand_drawn=True), expression.hops
+        return Query(text, region, hops=hops, referents=referents, anchors=PolygonRegion([]) if hops == 1 else None)
 
     def make_items(
         self, drawn: Iterable[tuple[Path, DrawnImage]], images: Path, split: str | None = None, exclusive: bool = False
