@@ -117,7 +117,10 @@ class XeMapNetwork(FusingLocalizer):
         self.grounding_dino = grounding_dino
         self.freeze(frozen)
         if phrase_weight and is_frozen('encoder', self.frozen):
-            raise ConfigError(f'phrase_weight={phrase_weight} trains relation blocks, and frozen={self.frozen} stops them')
+            raise ConfigError(
+                f'phrase_weight={phrase_weight} trains relation blocks, and frozen={self.frozen} stops them; '
+                "set phrase_weight = 0, or leave 'encoder' out of frozen"
+            )
 
     def init_weights(self) -> None:
         """Initialize as Grounding DINO does, then load what the config names."""
@@ -148,9 +151,7 @@ class XeMapNetwork(FusingLocalizer):
         for group in pairs.split(max_pairs):
             masked = padding[group.text_idx]
             fuse = self.encoder.fuse_with_attention if self.phrase_weight else self.encoder
-            tokens, words, *attention = fuse(
-                vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked
-            )
+            tokens, words, *attention = fuse(vision[group.image_idx], vision_pos, shapes, text[group.text_idx], masked)
             yield FusedTokens(tokens, shapes, words, masked, size, group.counts, *attention)
 
     def losses(self, fused: FusedTokens, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
@@ -158,8 +159,8 @@ class XeMapNetwork(FusingLocalizer):
         losses = super().losses(fused, data_samples)
         if self.phrase_weight:
             remedy = (
-                f'put dict(type="GeneratePhrases") before PackXeMapInputs in the training pipeline, or set phrase_weight '
-                f'(now {self.phrase_weight}) to 0'
+                'put dict(type="GeneratePhrases") before PackXeMapInputs in the training pipeline, or set '
+                f'phrase_weight={self.phrase_weight} to 0'
             )
             phrases = batch_targets(data_samples, 'gt_phrases', remedy)
             per_block = [
