@@ -13,6 +13,7 @@ from PIL import Image
 from xemap.errors import ConfigError, DataError
 from xemap.language.nouns import category_words
 from xemap.preparation.converters import CocoConverter, PhraseTable, convert, dota, inria, isprs, loveda, visdrone, voc
+from xemap.preparation.expressions import ExpressionGenerator
 
 BOXES = {'pedestrian': [1, 1, 4, 4], 'people': [10, 1, 4, 4], 'car': [20, 1, 6, 6]}
 
@@ -89,13 +90,10 @@ def test_class_tables(source):
 def test_broad_categories_make_no_expressions(root):
     given = []
 
-    class Generator:
+    class Generator(ExpressionGenerator):
         def queries(self, instances, size, name, pixels):
             given.extend(instance.category for instance in instances)
             return []
-
-        def info(self):
-            return {}
 
     queries_of(CocoConverter(root, 'a.json', expressions=Generator()))
     assert given == ['pedestrian', 'car']
