@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# The table "Six systems on the same queries" of docs/results.md: draws the synthetic data, trains every system in
+# The table "Seven systems on the same queries" of docs/results.md: draws the synthetic data, trains every system in
 # small form for the same processor time of one CPU thread, and scores all on the same unseen scenes.
 #
-#   bash tools/analysis/six_systems.sh [CPU_MINUTES]
+#   bash tools/analysis/seven_systems.sh [CPU_MINUTES]
 #
-# CPU_MINUTES (default: 3) are those of each training; there are six. Results lie in work_dirs/six_systems: compare.md,
+# CPU_MINUTES (default: 3) are those of each training; there are six. Results lie in work_dirs/seven_systems: compare.md,
 # compare.json, index.html, and a folder for each training.
 # An interrupted run goes on where it stopped; remove the folder to start anew.
 set -euo pipefail
 if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0; fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-out=work_dirs/six_systems
+out=work_dirs/seven_systems
 export OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 run() { bash tools/with_env.sh python "$@"; }
 trained() { printf '%s=%s:%s' "$1" "${2:-$(echo "$out/$1"/*.py)}" "$(cat "$out/${3:-$1}/last_checkpoint")"; }  # NAME [CONFIG FOLDER]
