@@ -2,21 +2,11 @@
 # relation blocks go on learning what phrases name. About 30 minutes of one CPU core.
 _base_ = 'xemap_small_real.py'
 image_size = (256, 256)
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='ResizeImage', size=image_size),
-    dict(type='RandomRotate90'),
-    dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
-    dict(type='PhotometricAugment'),
-    dict(type='GeneratePhrases', size=(64, 64)),
-    dict(type='GenerateTargets'),
-    dict(type='PackXeMapInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='ResizeImage', size=image_size),
-    dict(type='PackXeMapInputs'),
-]
+resize = dict(type='ResizeImage', size=image_size)
+phrases = dict(type='GeneratePhrases', size=(64, 64))
+train_pipeline = [_base_.train_pipeline[0], resize, *_base_.train_pipeline[2:-2], phrases, *_base_.train_pipeline[-2:]]
+test_pipeline = [_base_.test_pipeline[0], resize, *_base_.test_pipeline[2:]]
+
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
