@@ -109,7 +109,7 @@ def test_words_of_ones_own_by_command(root):
         (['--words', 'mine.json'], Ships, '--words concerns --expressions'),
         (['--expressions', '--minimal-pairs', 'only', '--wordings', 2], Ships, '--wordings'),
         (['--expressions', '--minimal-pairs', 'only', '--min-area', 0.1], Ships, '--min-area'),
-        (['--expressions', '--minimal-pairs', 'too'], UnlabeledShips, 'needs every object labeled'),
+        (['--expressions', '--minimal-pairs', 'too'], UnlabeledShips, 'need every object labeled'),
     ],
 )
 def test_options_without_effect_are_refused(root, options, source, message):

@@ -60,7 +60,7 @@ class Converter(ABC):
         category_map: new name by class name of the source; an empty name drops the class.
         skip_bad: count and leave out what is wrong instead of failing at the first; a
             :class:`~xemap.errors.LayoutError` is never skipped.
-        expressions: makes further queries of the same labels, where they are :attr:`complete`, or minimal pairs
+        expressions: makes further queries of the same labels, which must be :attr:`complete`, or minimal pairs
             instead of all others; None = none.
         wordings: queries per category and image, in as many different wordings as the phrase table has.
     """
@@ -100,6 +100,8 @@ class Converter(ABC):
             raise ConfigError(f'min_area {min_area}; give a share of the image, at least 0 and below 1')
         if wordings < 1:
             raise ConfigError(f'wordings {wordings}; give the number of queries per category and image, at least 1')
+        if expressions is not None and not self.complete:
+            raise ConfigError('expressions need every object labeled, and this source leaves some out; leave them out')
         self.phrases = phrases or PhraseTable()
         self.wordings = wordings
         self.min_area = min_area
@@ -159,7 +161,7 @@ class Converter(ABC):
             members = members + [member for name in included for member in by_category[name]]
             if not only_pairs:
                 queries += self._queries(item, size, category, members)
-        if self.expressions is not None and self.complete:
+        if self.expressions is not None:
             named = [
                 replace(member, category=name)
                 for name, members in by_category.items()

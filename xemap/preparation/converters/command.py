@@ -164,8 +164,6 @@ def make_converter(converter: type[Converter], args: argparse.Namespace) -> Conv
 
 def _check_expressions(converter: type[Converter], args: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
-    if args.expressions and not converter.complete:
-        raise ConfigError('--expressions needs every object labeled, and this source leaves some out; leave it out')
     for option, given in (('--words', args.words is not None), ('--minimal-pairs', args.minimal_pairs != 'none')):
         if given and not args.expressions:
             raise ConfigError(f'{option} concerns --expressions; give it too, or leave {option} out')
