@@ -25,7 +25,13 @@ run --version
 step "2/5 data: synthetic scenes"
 run tools/data/make_synthetic.py --out data/synthetic --train 1500 --val 20 --test 48 > /dev/null
 step "3/5 training, with validation"
-run tools/train.py "$config" --work-dir "$out" --resume
+if [ "$(nproc)" -ge 2 ] && [ "$(run -c 'import torch; print(torch.cuda.device_count())')" = 0 ]; then
+    # One image per process in place of two: the same steps in two thirds of the time.
+    OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(($(nproc) / 2))} bash tools/dist_train.sh "$config" 2 --work-dir "$out" \
+        --resume --cfg-options train_dataloader.batch_sampler.pairs_per_batch=8
+else
+    run tools/train.py "$config" --work-dir "$out" --resume
+fi
 step "4/5 scoring on unseen scenes, trained and untrained"
 run tools/test.py "$config" "$(cat "$out/last_checkpoint")" --work-dir "$out" --out "$out/test" --show-dir "$out/pictures" \
     --text-control target-only category

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train and test a config with several seeds: mean and standard deviation of every score.
+"""Train and test a config with several seeds: mean, its interval and standard deviation of every score.
 
     python tools/run_seeds.py configs/xemap/xemap_small_synthetic.py --seeds 5
 

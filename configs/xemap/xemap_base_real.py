@@ -11,6 +11,10 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-model = dict(encoder=dict(relation_cfg=dict()), phrase_weight=0.2)
+model = dict(
+    backbone=dict(norm_cfg=dict(_delete_=True, type='BN'), norm_eval=False),  # as the weights have it
+    encoder=dict(relation_cfg=dict()),
+    phrase_weight=0.2,
+)
 train_cfg = dict(max_epochs=36)
 load_from = 'work_dirs/base/iter_10000.pth'

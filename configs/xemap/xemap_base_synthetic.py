@@ -8,7 +8,11 @@ data_root = 'data/synthetic_base/'
 phrases = dict(type='GeneratePhrases', size=(32, 32))
 train_pipeline = [*_base_.train_pipeline[:-2], phrases, *_base_.train_pipeline[-2:]]
 
-model = dict(encoder=dict(relation_cfg=dict()), phrase_weight=1.0)
+model = dict(
+    backbone=dict(norm_cfg=dict(_delete_=True, type='BN'), norm_eval=False),  # of which docs/learning.md tells
+    encoder=dict(relation_cfg=dict()),
+    phrase_weight=1.0,
+)
 train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = dict(dataset=dict(data_root=data_root))

@@ -28,9 +28,11 @@ def test_mean_and_standard_deviation_over_seeds(tmp_path):
     assert result['scores']['category/attribute']['values'] == differences
     assert rmi['mean'] == pytest.approx(statistics.mean(rmi['values']))
     assert rmi['std'] == pytest.approx(statistics.stdev(rmi['values']))
+    half = 12.7062 * rmi['std'] / 2**0.5  # Student's t with one degree of freedom
+    assert (rmi['low'], rmi['high']) == pytest.approx((rmi['mean'] - half, rmi['mean'] + half), abs=1e-4)
     assert json.loads((tmp_path / 'runs/seeds.json').read_text()) == result
     line = next(line for line in table_of_seeds(result).splitlines() if line.startswith('rmi '))
-    assert f'{rmi["mean"]:.4f}' in line and f'{rmi["std"]:.4f}' in line
+    assert f'{rmi["mean"]:.4f}' in line and f'{rmi["std"]:.4f}' in line and f'{rmi["high"]:.4f}' in line
 
     # A second call trains nothing, and says the same.
     written = (tmp_path / 'runs/seed_0/epoch_1.pth').stat().st_mtime_ns

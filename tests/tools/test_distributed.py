@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import socket
 import subprocess
 import sys
 
@@ -16,13 +15,9 @@ from tests.tools.small_run import ROOT
 
 
 def launch(script: str, *words, gpus: str = '', **environment: str) -> subprocess.CompletedProcess:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
     env = {
         **os.environ,
         'XEMAP_ENV': sys.prefix,
-        'PORT': str(port),
         'CUDA_VISIBLE_DEVICES': gpus,
         'OMP_NUM_THREADS': '1',
         **environment,
@@ -69,10 +64,18 @@ def test_torchrun_command(fake, words):
     command = fake('torchrun', f'dist_{tool}.sh', *given, 3, '--seed', '7', NNODES='2', NODE_RANK='1')
     assert dict(zip(command[:10:2], command[1:10:2])) == {
         '--nnodes': '2', '--node_rank': '1', '--nproc_per_node': '3', '--master_addr': '127.0.0.1',
-        '--master_port': command[9],
+        '--master_port': '29500',
     }  # fmt: skip
-    assert command[9].isdigit()
     assert command[10:] == [str(ROOT / f'tools/{tool}.py'), *given, '--launcher', 'pytorch', '--seed', '7']
+
+
+@pytest.mark.parametrize('words', [('train', 'CONFIG'), ('test', 'CONFIG', 'CHECKPOINT')], ids=lambda words: words[0])
+def test_on_one_machine_torchrun_takes_a_free_port(fake, words):
+    """Two trainings can run side by side."""
+    tool, *given = words
+    command = fake('torchrun', f'dist_{tool}.sh', *given, 2)
+    tool_words = [str(ROOT / f'tools/{tool}.py'), *given, '--launcher', 'pytorch']
+    assert command == ['--standalone', '--nproc_per_node', '2', *tool_words]
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])

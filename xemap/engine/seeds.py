@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from xemap.config import load_config
 from xemap.engine.checkpoint import find_newest_checkpoint
@@ -38,8 +39,8 @@ def run_seeds(
         text_controls: score with broken texts, too, see :func:`~xemap.engine.evaluate.evaluate_model`.
 
     Returns:
-        ``config``, ``seeds``, and ``scores``: for each score ``values`` (one per seed), ``mean`` and ``std`` (of a
-        sample, n - 1). A text control is a score for each kind of query, as ``'target-only/multi-hop'``: whole minus
+        ``config``, ``seeds``, and ``scores``: for each score ``values`` (one per seed), ``mean``, ``std`` (of a
+        sample, n - 1), ``low`` and ``high`` (95 % interval of the mean by Student's t: other seeds, same test). A text control is a score for each kind of query, as ``'target-only/multi-hop'``: whole minus
         broken texts in the first score, for queries with distractors.
 
     Raises:
@@ -61,22 +62,26 @@ def run_seeds(
     result = {
         'config': str(config),
         'seeds': list(seeds),
-        'scores': {
-            name: {'values': values, 'mean': float(np.mean(values)), 'std': float(np.std(values, ddof=1))}
-            for name, values in scores.items()
-        },
+        'scores': {name: _summary(values) for name, values in scores.items()},
     }
     write_json(Path(work_dir, 'seeds.json'), result)
     return result
 
 
 def table_of_seeds(result: dict[str, Any]) -> str:
-    """The result of :func:`run_seeds` as lines of text: mean, standard deviation and values of each score."""
-    lines = [f'{"score":<28}{"mean":>9}{"std":>9}  seeds {", ".join(map(str, result["seeds"]))}']
+    """The result of :func:`run_seeds` as lines of text: mean, its 95 % interval, standard deviation and values."""
+    lines = [f'{"score":<28}{"mean":>9}{"95 % interval":>18}{"std":>9}  seeds {", ".join(map(str, result["seeds"]))}']
     for name, score in result['scores'].items():
         values = '  '.join(f'{value:.4f}' for value in score['values'])
-        lines.append(f'{name:<28}{score["mean"]:>9.4f}{score["std"]:>9.4f}  {values}')
+        interval = f'{score["low"]:.4f} {score["high"]:.4f}'
+        lines.append(f'{name:<28}{score["mean"]:>9.4f}{interval:>18}{score["std"]:>9.4f}  {values}')
     return '\n'.join(lines)
+
+
+def _summary(values: list[float]) -> dict[str, Any]:
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = float(student_t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
+    return {'values': values, 'mean': mean, 'std': std, 'low': mean - half, 'high': mean + half}
 
 
 def _effects(summary: Path) -> dict[str, Any]:

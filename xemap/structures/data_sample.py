@@ -19,6 +19,7 @@ class XeMapDataSample(BaseDataElement):
       regions are those of the mirrored image.
     - ``texts``: list of str.
     - targets, as far as the pipeline makes them, at the network's input size: ``gt_maps`` (Q, H, W) float32 in
-      [0, 1], ``gt_masks`` (Q, H, W) bool, ``gt_boxes`` (Q, 4) float32 x0, y0, x1, y1 in pixels of the input.
+      [0, 1], ``gt_masks`` (Q, H, W) bool, ``gt_boxes`` (Q, 4) float32 x0, y0, x1, y1 in pixels of the input,
+      ``gt_phrases`` (Q, 2, H', W') float32 in [0, 1], of a size of their own.
     - ``answers``: :class:`~xemap.structures.Answers`, set by the model; they cover the image, without padding.
     """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -69,6 +70,20 @@ def test_heads_of_relation_blocks_learn_what_phrases_name():
         losses['loss_phrases'].backward()
         optimizer.step()
     assert values[-1] < 0.2 < 1.5 < values[0]
+
+
+def test_queries_that_record_no_phrases_are_warned_of_once():
+    model, images = build(encoder=RELATIONS, phrase_weight=1.0).train(), make_images(1, (64, 64))
+    samples = make_samples([TEXTS[:2]], (64, 64))
+    samples[0].gt_phrases = torch.zeros(2, 2, 8, 8)
+    with pytest.warns(UserWarning, match='no query of this batch records its distractors or anchors'):
+        assert model.loss(images, samples)['loss_phrases'] == 0
+    samples[0].gt_phrases[0, 0, 0, 0] = 1
+    model.loss(images, samples)
+    samples[0].gt_phrases[:] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        model.loss(images, samples)
 
 
 class TestXeMapNetworkMaxPooling(NetworkTester):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -21,6 +22,11 @@ from xemap.models.localizers.pairs import index_pairs
 from xemap.models.losses import phrase_loss
 from xemap.registry import MODELS
 from xemap.structures import XeMapDataSample
+
+_NO_PHRASES = (
+    'phrase_weight: no query of this batch records its distractors or anchors, so the relation blocks learn nothing from '
+    'it; make the data again (make_synthetic.py, or convert_dataset.py --expressions), or set phrase_weight to 0'
+)
 
 PROBE = 256
 """Side of the image by which the network shows its stride."""
@@ -112,6 +118,7 @@ class XeMapNetwork(FusingLocalizer):
             )
         self.num_levels = num_levels
         self.phrase_weight = phrase_weight
+        self._phrases_seen = False
         self.level_embed = nn.Parameter(torch.empty(num_levels, width))
         nn.init.normal_(self.level_embed)
         self.grounding_dino = grounding_dino
@@ -163,6 +170,10 @@ class XeMapNetwork(FusingLocalizer):
                 f'phrase_weight={self.phrase_weight} to 0'
             )
             phrases = batch_targets(data_samples, 'gt_phrases', remedy)
+            if not self._phrases_seen:
+                self._phrases_seen = bool(phrases.any())
+                if not self._phrases_seen:
+                    warnings.warn(_NO_PHRASES)
             per_block = [
                 phrase_loss(attended, fused.shapes[block.level], phrases)
                 for block, attended in zip(self.encoder.relation_layers, fused.attention)
