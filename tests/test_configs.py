@@ -67,6 +67,16 @@ def test_model_builds_and_predicts(path):
     assert sample.answers.maps().shape == (2, 64, 64)
 
 
+def test_the_quickstart_may_train_one_image_in_each_process():
+    """In training, too, an image's loss does not depend on the other images of the batch."""
+    with DefaultScope.overwrite_default_scope('xemap'):
+        model = MODELS.build(load_config('xemap_small_synthetic').model).train()
+    images, samples = make_images(2, (64, 64)), make_samples([TEXTS[:2], TEXTS[1:3]], (64, 64))
+    both, first, second = (model.loss(images[part], samples[part]) for part in (slice(2), slice(1), slice(1, 2)))
+    for name in both:
+        torch.testing.assert_close(both[name], (first[name] + second[name]) / 2, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('path', NETWORKS, ids=lambda p: p.stem)
 def test_pipelines_have_no_unknown_key(path):
     config = load_config(path)

@@ -40,7 +40,8 @@ def run_seeds(
 
     Returns:
         ``config``, ``seeds``, and ``scores``: for each score ``values`` (one per seed), ``mean``, ``std`` (of a
-        sample, n - 1), ``low`` and ``high`` (95 % interval of the mean by Student's t: other seeds, same test). A text control is a score for each kind of query, as ``'target-only/multi-hop'``: whole minus
+        sample, n - 1), ``low`` and ``high`` (95 % interval of the mean over other seeds on the same test, by
+        Student's t). A text control is a score for each kind of query, as ``'target-only/multi-hop'``: whole minus
         broken texts in the first score, for queries with distractors.
 
     Raises:

@@ -24,8 +24,8 @@ from xemap.registry import MODELS
 from xemap.structures import XeMapDataSample
 
 _NO_PHRASES = (
-    'phrase_weight: no query of this batch records its distractors or anchors, so the relation blocks learn nothing from '
-    'it; make the data again (make_synthetic.py, or convert_dataset.py --expressions), or set phrase_weight to 0'
+    'phrase_weight: no query of this batch records its distractors or anchors, so the relation blocks learn nothing '
+    'from it; make the data again (make_synthetic.py, convert_dataset.py --expressions), or set phrase_weight to 0'
 )
 
 PROBE = 256
@@ -173,7 +173,7 @@ class XeMapNetwork(FusingLocalizer):
             if not self._phrases_seen:
                 self._phrases_seen = bool(phrases.any())
                 if not self._phrases_seen:
-                    warnings.warn(_NO_PHRASES)
+                    warnings.warn(_NO_PHRASES, stacklevel=2)
             per_block = [
                 phrase_loss(attended, fused.shapes[block.level], phrases)
                 for block, attended in zip(self.encoder.relation_layers, fused.attention)
