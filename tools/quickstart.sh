@@ -5,7 +5,7 @@
 #
 #   bash tools/quickstart.sh
 #
-# About 20 minutes on two CPU cores on a new machine; uses a GPU where there is one. Results lie
+# About 15 minutes on two CPU cores on a new machine; uses a GPU where there is one. Results lie
 # in work_dirs/quickstart: results.md and results.json (the table), test.queries.csv (one row per query) and
 # pictures/ (image | target | prediction). An interrupted run goes on where it stopped; remove the folder
 # to start anew.
