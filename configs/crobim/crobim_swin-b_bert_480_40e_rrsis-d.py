@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/crobim_swin-b.py',
     '../_base_/datasets/referring_480.py',
-    '../_base_/tasks/mask.py',
+    '../_base_/tasks/mask_published.py',
     '../_base_/schedules/adamw_poly_40e.py',
     '../_base_/default_runtime.py',
 ]

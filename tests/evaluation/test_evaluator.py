@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from tests.evaluation.metrics.test_selo import SIZE, box, image
 from xemap.config import load_config
 from xemap.datasets.annotations import write_annotations
+from xemap.errors import ConfigError
 from xemap.evaluation import BoxMetric, MaskMetric, QueryEvaluator, SeLoMetric, box_metrics, mask_metrics
 from xemap.registry import METRICS
 from xemap.structures import BoxAnswers, ImageRecord, MapAnswers, MaskAnswers, MaskRegion, PolygonRegion, Query
@@ -89,6 +90,25 @@ def test_the_truth_scores_one_and_an_empty_mask_zero(step):
         metric.process(None, [sample.to_dict()])
         results = metric.evaluate(1)
         assert {results[score.name] for score in metric.scores} == {expected}
+
+
+def test_masks_compared_at_the_size_of_the_input_equal_a_loop():
+    """Beside those at the image's own size, whose rows stay what they are."""
+    size, sample = (7, 10), predicted(0)
+    evaluator = QueryEvaluator([MaskMetric(), MaskMetric(size=size, strict=False, empty=0, prefix='published')])
+    evaluator.process([sample])
+    results = evaluator.evaluate(1)
+    (height, width), ious = SIZE, []
+    for query, answer in zip(sample.queries, sample.answers):
+        mask, prediction = query.region.mask(SIZE), answer.maps(size)[0] >= 0.5
+        cells = [[mask[int((y + 0.5) * height / 7), int((x + 0.5) * width / 10)] for x in range(10)] for y in range(7)]
+        ious.append((prediction & cells).sum() / max((prediction | cells).sum(), 1))
+    assert results['published/miou'] == pytest.approx(np.mean(ious), abs=1e-4) and 0 < np.mean(ious) < 1
+    alone = MaskMetric()
+    alone.process(None, [sample.to_dict()])
+    assert alone.evaluate(1)['miou'] == results['miou'] != results['published/miou']
+    with pytest.raises(ConfigError, match=r'size is \(480,\); give \(height, width\)'):
+        MaskMetric(size=(480,))
 
 
 def test_a_query_without_a_referent():

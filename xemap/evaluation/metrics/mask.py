@@ -22,6 +22,9 @@ class MaskMetric(QueryMetric):
     Args:
         threshold: pixels of at least this value belong to the mask of a map.
         strict, empty: see :func:`~xemap.evaluation.mask_metrics`.
+        size: (height, width) to which answer and region are brought, the region by its nearest pixels; None = that of
+            the original image. The code behind the published tables of referring segmentation compares at the size of
+            the network's input, with ``strict=False, empty=0``.
         with_bounds: score the mask of the whole image (key ``floor``) on the same queries, too.
         kwargs: ``outfile_prefix``, ``prefix``, ``workers``, see :class:`QueryMetric`.
     """
@@ -38,16 +41,25 @@ class MaskMetric(QueryMetric):
     references = {'floor': 'whole image'}
 
     def __init__(
-        self, threshold: float = 0.5, strict: bool = True, empty: int = 1, with_bounds: bool = True, **kwargs: Any
+        self,
+        threshold: float = 0.5,
+        strict: bool = True,
+        empty: int = 1,
+        size: tuple[int, int] | None = None,
+        with_bounds: bool = True,
+        **kwargs: Any,
     ) -> None:
         if not 0 < threshold <= 1:
             raise ConfigError(f'MaskMetric: threshold is {threshold}; give a number in (0, 1]')
         if empty not in (0, 1):
             raise ConfigError(f'MaskMetric: empty is {empty!r}; give the IoU of two empty masks, 0 or 1')
-        super().__init__(MaskScorer(threshold, empty), with_references=with_bounds, **kwargs)
-        self.threshold = threshold
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ConfigError(f'MaskMetric: size is {size}; give (height, width) in pixels')
+        super().__init__(MaskScorer(threshold, empty, size and (size[0], size[1])), with_references=with_bounds, **kwargs)
+        self.threshold, self.size = threshold, size
         self.scores = tuple(replace(score, strict=strict) for score in self.scores)
 
     @property
     def heading(self) -> str:
-        return f'{self.title}, threshold {self.threshold:g}'
+        place = '' if self.size is None else f', at {self.size[0]} x {self.size[1]}'
+        return f'{self.title}, threshold {self.threshold:g}{place}'

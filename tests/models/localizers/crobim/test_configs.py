@@ -82,7 +82,8 @@ def test_a_recipe_reads_its_data_set(path):
     assert config.train_dataloader.dataset.ann_file == f"{part}/train.arrow"
     assert config.train_dataloader.dataset.data_root == config.test_dataloader.dataset.data_root
     with DefaultScope.overwrite_default_scope('xemap'):
-        METRICS.build(config.test_evaluator)
+        own, published = map(METRICS.build, config.test_evaluator)
+        assert own.size is None and published.size == config.image_size
         for name in ('train', 'val', 'test'):
             DATASETS.build({**config[f'{name}_dataloader'].dataset, 'lazy_init': True})
 
