@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Score and time several methods on the same test set, in one table.
 
-    python tools/compare.py configs/xemap/xemap_small_synthetic.py:work_dirs/quickstart/epoch_2.pth \
+    python tools/compare.py configs/xemap/xemap_small_synthetic.py:work_dirs/quickstart/epoch_3.pth \
         "SeLo v1=configs/selo/….py:work_dirs/retrieval/epoch_20.pth" --out work_dirs/compare
 
 A method is [NAME=]CONFIG[:CHECKPOINT]; its test pipeline is its config's, the queries are the same for all. Answers

@@ -6,7 +6,8 @@
 _base_ = 'xemap_small_synthetic.py'
 data_root = 'data/synthetic_base/'
 phrases = dict(type='GeneratePhrases', size=(32, 32))
-train_pipeline = [*_base_.train_pipeline[:-2], phrases, *_base_.train_pipeline[-2:]]
+resize = dict(type='ResizeImage', size=_base_.image_size)
+train_pipeline = [_base_.train_pipeline[0], resize, *_base_.train_pipeline[2:-2], phrases, *_base_.train_pipeline[-2:]]
 
 model = dict(
     backbone=dict(norm_cfg=dict(_delete_=True, type='BN'), norm_eval=False),  # of which docs/learning.md tells

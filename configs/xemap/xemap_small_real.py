@@ -38,4 +38,4 @@ param_scheduler = [
 ]
 # Few texts and many epochs: each text is encoded once.
 model = dict(language_model=dict(cached_texts=5000))
-load_from = 'work_dirs/quickstart/epoch_2.pth'
+load_from = 'work_dirs/quickstart/epoch_3.pth'

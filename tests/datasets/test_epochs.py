@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -49,6 +50,14 @@ def loader(dataset, sampler=None, batch_size: int = 2, workers: int = 0, **batch
 def epoch_of(data: DataLoader, epoch: int) -> list:
     data.batch_sampler.set_epoch(epoch)
     return [sample for batch in data for sample in batch]
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_the_pipeline_knows_the_epoch(workers):
+    dataset = Draws()
+    dataset.pipeline = itemgetter('epoch')
+    data = loader(dataset, workers=workers)
+    assert [epoch_of(data, epoch) for epoch in (0, 3)] == [[0] * 4, [3] * 4] and dataset[1] == 0
 
 
 @pytest.mark.parametrize('workers', [0, 1])

@@ -62,7 +62,7 @@ class QueryDataset(BaseDataset):
         index = range(len(self))[index]
         draw, self._next_draw = self._next_draw or (epoch, index), None
         results = self.get_data_info(index)
-        results['rng'] = np.random.default_rng([self.seed, *draw])
+        results['epoch'], results['rng'] = draw[0], np.random.default_rng([self.seed, *draw])
         if self.max_queries is not None:
             draw_queries(results, self.max_queries)
         return self.pipeline(results)

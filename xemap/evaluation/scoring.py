@@ -178,8 +178,8 @@ class MaskScorer:
     def __call__(self, answer: Answers, query: Query, size: Size, references: bool) -> Row:
         target = query.region.mask(size)
         if self.size is not None:
-            target = cv2.resize(target.view(np.uint8), self.size[::-1], interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
             size = self.size
+            target = cv2.resize(target.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
         prediction = answer.masks(size, self.threshold)[0]
         pixels, area = int(np.count_nonzero(target)), size[0] * size[1]
         row = self._columns('mask', *mask_overlap(prediction, target)) | {'area_share': pixels / area, 'problem': None}

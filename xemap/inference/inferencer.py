@@ -31,7 +31,7 @@ LOST = 8
 class XeMapInferencer:
     """Answers queries about images with any localizer of the project.
 
-        >>> inferencer = XeMapInferencer('xemap_small_synthetic', 'work_dirs/quickstart/epoch_2.pth')
+        >>> inferencer = XeMapInferencer('xemap_small_synthetic', 'work_dirs/quickstart/epoch_3.pth')
         >>> result = inferencer('scene.tif', ['the lake', 'the road next to the lake'], threshold='auto')
         >>> result.maps.shape, result.polygons[0]
 

@@ -75,9 +75,18 @@ class TestResizeImage:
         before = results['img']
         assert ResizeImage((60, 80))(results)['img'] is before
 
+    def test_the_first_epochs_see_another_size(self) -> None:
+        """And targets follow the size."""
+        resize = ResizeImage((12, 16), first_size=(6, 8), first_epochs=2)
+        shapes = [GenerateMaps()(resize(sample() | {'epoch': epoch}))['gt_maps'].shape for epoch in range(4)]
+        assert shapes == [(2, 6, 8)] * 2 + [(2, 12, 16)] * 2
+
     def test_bad_size(self) -> None:
         with pytest.raises(ConfigError, match='size'):
             ResizeImage((0, 5))
+        for first in ({'first_size': (4, 4)}, {'first_epochs': 1}):
+            with pytest.raises(ConfigError, match='belong together'):
+                ResizeImage((4, 4), **first)
 
 
 class TestRandomFlip:

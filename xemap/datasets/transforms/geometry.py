@@ -30,38 +30,58 @@ class ResizeImage(BaseTransform):
 
     Args:
         size: (height, width) in pixels.
+        first_size: (height, width) during the first ``first_epochs`` epochs of a training: words are learned from
+            small images in less time, outlines from larger ones afterwards. None = ``size`` from the start.
+        first_epochs: how many epochs see ``first_size``.
 
     Raises:
-        ConfigError: :class:`LoadImage` has left fewer pixels of a large image than the size asks for, or targets were
-            made before.
+        ConfigError: ``first_size`` and ``first_epochs`` are not given together; :class:`LoadImage` has left fewer
+            pixels of a large image than the size asks for, or targets were made before.
     """
 
-    def __init__(self, size: tuple[int, int] = (512, 512)) -> None:
-        height, width = size
-        if height < 1 or width < 1:
-            raise ConfigError(f'ResizeImage: size={size!r}; give a positive (height, width)')
-        self.size = (int(height), int(width))
+    def __init__(
+        self, size: tuple[int, int] = (512, 512), first_size: tuple[int, int] | None = None, first_epochs: int = 0
+    ) -> None:
+        if (first_size is None) != (first_epochs == 0) or first_epochs < 0:
+            raise ConfigError(
+                f'ResizeImage: first_size={first_size!r} and first_epochs={first_epochs} belong together; give both, '
+                'or neither'
+            )
+        self.size = _checked_size('size', size)
+        self.first_size = None if first_size is None else _checked_size('first_size', first_size)
+        self.first_epochs = first_epochs
 
     def transform(self, results: dict) -> dict:
         refuse_after_targets(self, results)
+        size = self.size
+        if self.first_size is not None and results['epoch'] < self.first_epochs:
+            size = self.first_size
         img = results['img']
         extent = results.pop('extent', None)  # of a file that was decoded at a fraction
-        if img.shape[:2] != self.size:
-            grows = self.size[0] > img.shape[0] or self.size[1] > img.shape[1]
+        if img.shape[:2] != size:
+            grows = size[0] > img.shape[0] or size[1] > img.shape[1]
             if extent is not None and grows:
                 raise ConfigError(
                     f'ResizeImage: {results["img_path"]} was decoded at {img.shape[1]} x {img.shape[0]} pixels, less '
-                    f'than size={self.size} needs; set at_least of LoadImage to {2 * max(self.size)}, or to None'
+                    f'than size={size} needs; set at_least of LoadImage to {2 * max(size)}, or to None'
                 )
             if extent is not None and extent != img.shape[:2]:
-                results['img'] = average_areas(img, extent, self.size)
+                results['img'] = average_areas(img, extent, size)
             else:
-                results['img'] = resize(img, self.size)
-        results['img_shape'] = self.size
+                results['img'] = resize(img, size)
+        results['img_shape'] = size
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size})'
+        early = f', first_size={self.first_size}, first_epochs={self.first_epochs}' if self.first_size else ''
+        return f'{type(self).__name__}(size={self.size}{early})'
+
+
+def _checked_size(name: str, size: tuple[int, int]) -> tuple[int, int]:
+    height, width = size
+    if height < 1 or width < 1:
+        raise ConfigError(f'ResizeImage: {name}={size!r}; give a positive (height, width)')
+    return int(height), int(width)
 
 
 def average_areas(img: np.ndarray, extent: tuple[float, float], size: tuple[int, int]) -> np.ndarray:

@@ -55,7 +55,8 @@ class MaskMetric(QueryMetric):
             raise ConfigError(f'MaskMetric: empty is {empty!r}; give the IoU of two empty masks, 0 or 1')
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise ConfigError(f'MaskMetric: size is {size}; give (height, width) in pixels')
-        super().__init__(MaskScorer(threshold, empty, size and (size[0], size[1])), with_references=with_bounds, **kwargs)
+        scorer = MaskScorer(threshold, empty, None if size is None else (size[0], size[1]))
+        super().__init__(scorer, with_references=with_bounds, **kwargs)
         self.threshold, self.size = threshold, size
         self.scores = tuple(replace(score, strict=strict) for score in self.scores)
 
