@@ -4,7 +4,7 @@ import pytest
 from mmengine.hooks import Hook
 
 from xemap.errors import ConfigError
-from xemap.registry import BY_NAME, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, check_config, unknown_type
+from xemap.registry import BY_NAME, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, build_part, check_config, unknown_type
 
 
 @pytest.fixture
@@ -61,6 +61,18 @@ def test_a_class_without_kwargs_does_not_take_its_parents_keys(register):
     register(Closed)
     with pytest.raises(ConfigError, match='unknown key "low"'):
         TRANSFORMS.build(dict(type='Closed', low=2))
+
+
+def test_options_of_a_part_are_checked():
+    assert build_part(Passing, 'part', dict(low=2), 3.0).limits == (2, 1)
+    assert build_part(Passing, 'part', None).scale == 1.0
+    with pytest.raises(ConfigError, match=r'part \(Passing\): unknown key "hihg" \(value 2\); did you mean "high"\?'):
+        build_part(Passing, 'part', dict(hihg=2))
+    for given in ('scale', 'type'):  # the first comes from the module, and no registry looks for a class
+        with pytest.raises(ConfigError, match=f'unknown key "{given}"'):
+            build_part(Passing, 'part', {given: 2.0}, 3.0)
+    with pytest.raises(ConfigError, match='part is 3; give a dictionary with keys of high, low, scale'):
+        build_part(Passing, 'part', 3)
 
 
 def test_classes_of_others_are_left_alone(monkeypatch):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, TypeVar
 
 from mmengine import registry as mmengine_registry
 from mmengine.config import Config
@@ -66,6 +67,8 @@ for _name in (
 ):  # fmt: skip
     _child(_name, [])
 
+
+T = TypeVar('T')
 
 _SHOWN = 20  # names in a message
 
@@ -147,12 +150,35 @@ def typed_parts(part, path: str = '') -> Iterator[tuple[str, dict]]:
 def _reject_unknown_keys(cls, cfg: dict, place: str = '') -> None:
     if not inspect.isclass(cls) or not cls.__module__.startswith('xemap.'):
         return
-    known = constructor_keywords(cls)
+    where = f'{place} ({cls.__name__})' if place else f'config of {cls.__name__}'
+    _require_known(cfg, constructor_keywords(cls), where, ('type', '_scope_'))
+
+
+def _require_known(cfg: dict, known: set[str], where: str, also: Collection[str] = ()) -> None:
     for key in cfg:
-        if key in known or key in ('type', '_scope_'):
-            continue
-        where = f'{place} ({cls.__name__})' if place else f'config of {cls.__name__}'
-        raise ConfigError(f'{where}: unknown key "{key}" (value {cfg[key]!r}); {suggestion(key, known)}')
+        if key not in known and key not in also:
+            raise ConfigError(f'{where}: unknown key "{key}" (value {cfg[key]!r}); {suggestion(key, known)}')
+
+
+def build_part(cls: type[T], place: str, options: dict | None, *args: Any) -> T:
+    """Build a part of a module, which no registry builds, from the options that a config has for it.
+
+    Args:
+        cls: class of the part.
+        place: name of the options in the module's config, for messages.
+        options: keywords of the constructor; None = none.
+        args: the constructor's first arguments, which come from the module: no options.
+
+    Raises:
+        ConfigError: the options are no dictionary, or have a key that the constructor does not know, with the nearest
+            one that it does.
+    """
+    known = constructor_keywords(cls) - set(list(inspect.signature(cls.__init__).parameters)[1 : len(args) + 1])
+    options = {} if options is None else options
+    if not isinstance(options, dict):
+        raise ConfigError(f'{place} is {options!r}; give a dictionary with keys of {", ".join(sorted(known))}')
+    _require_known(options, known, f'{place} ({cls.__name__})')
+    return cls(*args, **options)
 
 
 def constructor_keywords(cls: type) -> set[str]:

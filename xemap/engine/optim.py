@@ -20,7 +20,8 @@ class TrainableParamsConstructor(DefaultOptimWrapperConstructor):
 
     MMEngine hands frozen parameters to the optimizer too; they cost state in checkpoints and a later
     ``requires_grad_`` would silently train them. It ignores keys of ``paramwise_cfg`` that it does not know and
-    ``custom_keys`` that are in no parameter's name.
+    ``custom_keys`` that are in no parameter's name. Here those of a part that the config leaves out, as
+    ``prompts.prompts`` of a CroBIM with ``prompts=None``, are harmless; others are refused.
 
     Raises:
         ConfigError: such a key, or nothing is trainable.
@@ -44,8 +45,9 @@ class TrainableParamsConstructor(DefaultOptimWrapperConstructor):
         names = [name for name, _ in model.named_parameters()]
         modules = {part for name in names for part in (name.split('.')[0], name.rpartition('.')[0])}
         options = {'lr_mult', 'decay_mult', *self.optimizer_cfg} - {'type'}
+        left_out = {name for name, part in vars(getattr(model, 'module', model)).items() if part is None}
         for key, values in self.paramwise_cfg.get('custom_keys', {}).items():
-            if not any(key in name for name in names):
+            if not any(key in name for name in names) and key.split('.')[0] not in left_out:
                 raise ConfigError(
                     f'{place}.custom_keys: "{key}" is in no name of a parameter; {suggestion(key, modules)}'
                 )

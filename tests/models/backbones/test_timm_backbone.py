@@ -36,6 +36,24 @@ def test_levels_have_channels_first_and_the_strides_that_are_said(name, options)
     assert [64 // level.shape[-1] for level in levels] == backbone.strides
 
 
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        (CONVNEXT, {}),
+        ('swin_tiny_patch4_window7_224', dict(img_size=64, depths=(1, 1, 1, 1), embed_dim=24, num_heads=(1, 1, 2, 2))),
+    ],
+)
+@torch.no_grad()
+def test_norms_behind_the_levels(name, options):
+    torch.manual_seed(0)
+    backbone, image = TimmBackbone(name, (0, 1), norm=True, options=options).eval(), torch.randn(2, 3, 64, 64)
+    plain = TimmBackbone(name, (0, 1), options=options).eval()
+    plain.load_state_dict({key: value for key, value in backbone.state_dict().items() if key.startswith('model.')})
+    for level, expected in zip(backbone(image), plain(image), strict=True):
+        mean, variance = expected.mean(1, keepdim=True), expected.var(1, keepdim=True, unbiased=False)
+        torch.testing.assert_close(level, (expected - mean) / (variance + 1e-6).sqrt(), atol=1e-4, rtol=1e-4)
+
+
 def test_weights_of_a_file_with_or_without_classifier(tmp_path):
     torch.manual_seed(0)
     whole = timm.create_model(CONVNEXT)

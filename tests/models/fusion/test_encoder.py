@@ -12,6 +12,7 @@ from mmengine.config import ConfigDict
 from tests.models.tiny import tiny_network
 from xemap.errors import ConfigError
 from xemap.models.fusion import FusionEncoder
+from xemap.registry import MODELS
 
 SHAPES = [(6, 5), (3, 3)]
 TOKENS = sum(h * w for h, w in SHAPES)
@@ -156,6 +157,28 @@ def test_compiled_layers_give_the_same_result():
 def test_an_unknown_compiler_is_refused():
     with pytest.raises(ConfigError, match='compile "fast" is no back end of torch.compile; use one of .*inductor'):
         one_layer(compile='fast')
+
+
+@pytest.mark.parametrize(
+    'place, key, meant',
+    [
+        ('layer_cfg', 'atention', 'attention'),
+        ('layer_cfg.self_attn_cfg', 'num_pionts', 'num_points'),
+        ('layer_cfg.ffn_cfg', 'fnn_drop', 'ffn_drop'),
+        ('text_layer_cfg', 'nrom_cfg', 'norm_cfg'),
+        ('fusion_layer_cfg', 'update_txt', 'update_text'),
+        ('relation_cfg', 'num_head', 'num_heads'),
+    ],
+)
+def test_misspelled_options_of_the_layers_are_refused(place, key, meant):
+    config = tiny_network().encoder
+    config.relation_cfg = {}
+    part = config
+    for name in place.split('.'):
+        part = part[name]
+    part[key] = 1
+    with pytest.raises(ConfigError, match=rf'^{place} \(\w+\): unknown key "{key}" .*did you mean "{meant}"'):
+        MODELS.build(config)
 
 
 def test_relation_blocks_stand_before_every_layer_but_the_first():

@@ -10,9 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.trees import refsegrs, risbench, rrsis_d
+from tests.trees.refcoco import python2_pickle
+from xemap.datasets import XeMapDataset
 from xemap.datasets.annotations import AnnotationFile
 from xemap.errors import DataError, LayoutError
 from xemap.preparation.converters import convert
+from xemap.preparation.converters.refer import load_refs
 from xemap.preparation.converters.rrsis_d import RrsisDConverter
 from xemap.preparation.converters.triplets import RefSegRSConverter, RisBenchConverter
 
@@ -99,6 +102,33 @@ def test_rrsis_d_missing_image(tmp_path):
         RrsisDConverter(tmp_path).items()
     converter = RrsisDConverter(tmp_path, skip_bad=True)
     assert len(converter.items()) == 5 and converter.report.counts == {'annotations_without_image': 1}
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda refs, _: refs[2]['sentences'][0].update(raw=' '), 'ref 2 has an empty sentence'),
+        (lambda _, objects: objects[2].update(categories_id=[7]), 'ref 2: .* its category do not go together'),
+        (lambda _, objects: objects[3].update(category_id={'id': 7}), 'ref 3: .* its category do not go together'),
+        (
+            lambda _, objects: objects[2].update(segmentation=[{'size': [65535, 65535], 'counts': [65535 * 65535]}]),
+            'ref 2 has a mask of 65535 x 65535 pixels, more than the 268 million',
+        ),
+    ],
+    ids=['empty', 'category-list', 'category-dict', 'huge'],
+)
+def test_rrsis_d_faults_are_named_or_skipped(tmp_path, change, message):
+    rrsis_d.make(tmp_path)
+    folder = tmp_path / 'RRSIS-D/rrsisd'
+    refs, instances = load_refs(folder / 'refs(unc).p', 'raw'), json.loads((folder / 'instances.json').read_text())
+    change(refs, instances['annotations'])
+    (folder / 'refs(unc).p').write_bytes(python2_pickle(refs))
+    (folder / 'instances.json').write_text(json.dumps(instances))
+    with pytest.raises(DataError, match=message):
+        convert(RrsisDConverter(tmp_path), tmp_path / 'out')
+    report = convert(RrsisDConverter(tmp_path, skip_bad=True), tmp_path / 'out')
+    assert report.counts['bad_annotations'] == 1 and dict(report.images)['val'] == 1
+    assert len(XeMapDataset('val.arrow', str(tmp_path / 'out'))) == 1
 
 
 def test_risbench_in_the_refer_layout(tmp_path):

@@ -9,8 +9,8 @@ import timm
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from timm.layers import Format
-from torch import Tensor
+from timm.layers import Format, LayerNorm2d
+from torch import Tensor, nn
 
 from xemap.errors import CheckpointError, ConfigError
 from xemap.models.checkpoint import read_state_dict
@@ -29,6 +29,8 @@ class TimmBackbone(BaseModule):
         checkpoint: start from this file of timm's weights, with or without their classifier; it is read without
             executing anything in it. Weights are loaded when training starts, or before a test without a
             checkpoint: a checkpoint of ours needs none.
+        norm: a layer norm over the channels of each level, as MMDetection's Swin has it; timm returns the levels of
+            some models, as ConvNeXt, as the next stage takes them. It starts as one without weights.
         options: arguments of the model, as ``drop_path_rate``, or ``img_size`` for those of a fixed image size.
         init_cfg: as in MMEngine.
 
@@ -46,6 +48,7 @@ class TimmBackbone(BaseModule):
         out_indices: Sequence[int] | None = None,
         pretrained: bool = False,
         checkpoint: str | None = None,
+        norm: bool = False,
         options: dict[str, Any] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -72,6 +75,7 @@ class TimmBackbone(BaseModule):
         info: Any = self.model.feature_info
         self.out_channels: list[int] = info.channels()
         self.strides: list[int] = info.reduction()
+        self.norms = nn.ModuleList([LayerNorm2d(channels) for channels in self.out_channels] if norm else [])
         self._channels_last = getattr(self.model, 'output_fmt', Format.NCHW) == Format.NHWC
 
     def init_weights(self) -> None:
@@ -89,8 +93,8 @@ class TimmBackbone(BaseModule):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images (n, 3, H, W) -> the levels, each (n, C, h, w)."""
-        levels = self.model(images)
-        return tuple(level.permute(0, 3, 1, 2) if self._channels_last else level for level in levels)
+        levels = [level.permute(0, 3, 1, 2) if self._channels_last else level for level in self.model(images)]
+        return tuple(norm(level) for norm, level in zip(self.norms, levels)) if self.norms else tuple(levels)
 
     def _fetch(self) -> dict[str, Tensor]:
         print_log(f'fetching the weights of {self.name}', logger='current')

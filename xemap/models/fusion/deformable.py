@@ -13,6 +13,7 @@ from mmengine.model import ModuleList
 from torch import Tensor
 
 from xemap.models.fusion.sampling import LevelShapes, check_backend, sample_levels
+from xemap.registry import build_part
 
 
 class DeformableAttention(MultiScaleDeformableAttention):
@@ -71,9 +72,9 @@ class DeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
             self.self_attn.requires_grad_(False)
 
     def _init_layers(self) -> None:
-        self.self_attn = DeformableAttention(**self.self_attn_cfg)
+        self.self_attn = build_part(DeformableAttention, 'layer_cfg.self_attn_cfg', self.self_attn_cfg)
         self.embed_dims = self.self_attn.embed_dims
-        self.ffn = FFN(**self.ffn_cfg)
+        self.ffn = build_part(FFN, 'layer_cfg.ffn_cfg', self.ffn_cfg)
         self.norms = ModuleList([build_norm_layer(self.norm_cfg, self.embed_dims)[1] for _ in range(2)])
 
     def forward(self, query: Tensor, query_pos: Tensor, reference_points: Tensor, shapes: LevelShapes) -> Tensor:

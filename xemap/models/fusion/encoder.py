@@ -17,7 +17,7 @@ from xemap.errors import ConfigError
 from xemap.models.fusion.bi_attention import FusionBlock
 from xemap.models.fusion.deformable import DeformableEncoderLayer, LevelShapes
 from xemap.models.fusion.relation import RelationBlock
-from xemap.registry import MODELS
+from xemap.registry import MODELS, build_part
 
 
 def reference_points(shapes: LevelShapes, device: torch.device | str) -> Tensor:
@@ -101,7 +101,9 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
         if relation_cfg is not None:
             if num_layers < 2:
                 raise ConfigError(f'FusionEncoder: relation_cfg and num_layers={num_layers}; relations need 2 layers')
-            self.relation_layers.extend(RelationBlock(self.embed_dims, **relation_cfg) for _ in range(num_layers - 1))
+            self.relation_layers.extend(
+                build_part(RelationBlock, 'relation_cfg', relation_cfg, self.embed_dims) for _ in range(num_layers - 1)
+            )
         self.checkpointing = checkpointing
         if compile is not None:
             for layer in (*self.fusion_layers, *self.text_layers, *self.layers, *self.relation_layers):
@@ -109,9 +111,11 @@ class FusionEncoder(GroundingDinoTransformerEncoder):
 
     def _init_layers(self) -> None:
         count = range(self.num_layers)
-        self.layers = ModuleList([DeformableEncoderLayer(**self.layer_cfg) for _ in count])
-        self.text_layers = ModuleList([TextLayer(**self.text_layer_cfg) for _ in count])
-        self.fusion_layers = ModuleList([FusionBlock(**self.fusion_layer_cfg) for _ in count])
+        self.layers = ModuleList([build_part(DeformableEncoderLayer, 'layer_cfg', self.layer_cfg) for _ in count])
+        self.text_layers = ModuleList([build_part(TextLayer, 'text_layer_cfg', self.text_layer_cfg) for _ in count])
+        self.fusion_layers = ModuleList(
+            [build_part(FusionBlock, 'fusion_layer_cfg', self.fusion_layer_cfg) for _ in count]
+        )
         self.embed_dims = self.layers[0].embed_dims
 
     def forward(

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from xemap.errors import ConfigError
 from xemap.models.retrieval.regions import RegionWordModel
-from xemap.registry import MODELS
+from xemap.registry import MODELS, build_part
 
 CHUNK = 1 << 24
 """Most (image, text, word, region) combinations at a time outside training; memory follows it."""
@@ -84,7 +84,7 @@ class SCAN(RegionWordModel):
 
     def __init__(self, attention: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.attention = ScanSimilarity(**(attention or {}))
+        self.attention = build_part(ScanSimilarity, 'attention', attention)
 
     def similarity(self, images: Tensor, texts: Sequence[Tensor]) -> Tensor:
         return self.attention(images, texts)

@@ -94,9 +94,7 @@ class ReferSource(SourceConverter):
     def add_texts(self, referent: Referent, texts: list[str]) -> None:
         """Add expressions of the same object; words repeated for it count once."""
         for text in texts:
-            if not text:
-                self.bad(DataError(f'{referent.where} has an empty sentence; remove it'), 'bad_annotations')
-            elif text in referent.texts:
+            if text in referent.texts:
                 self.report.count('queries_duplicated', f'{referent.where}: {text}')
             else:
                 referent.texts.append(text)
@@ -124,8 +122,12 @@ class ReferSource(SourceConverter):
             if ref['split'] not in self.splits:
                 self.report.count('queries_of_test', f'{where}: {ref["split"]}', len(texts))
                 continue
+            while '' in texts:
+                self.bad(DataError(f'{where} has an empty sentence; remove it'), 'bad_annotations')
+                texts.remove('')
             image, member = images.get(ref['image_id']), objects.get(ref['ann_id'], {})
-            category = categories.get(member.get('category_id', member.get('categories_id', -1)))
+            number = member.get('category_id', member.get('categories_id'))
+            category = categories.get(number) if isinstance(number, int) else None
             if image is None or category is None or member['image_id'] != ref['image_id']:
                 error = DataError(
                     f'{where}: image {ref["image_id"]}, annotation {ref["ann_id"]} and its category do not go '

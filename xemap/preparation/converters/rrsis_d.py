@@ -13,6 +13,7 @@ from xemap.preparation.converters.coco import checked_rle
 from xemap.preparation.converters.masks import fit_mask
 from xemap.preparation.converters.refer import Referent, ReferSource
 from xemap.preparation.instance import Instance
+from xemap.raster.limits import WHOLE_PIXELS
 from xemap.structures import MaskRegion
 
 
@@ -89,4 +90,9 @@ def _stated_size(rle: dict, where: str) -> tuple[int, int]:
     size = rle.get('size')
     if not (isinstance(size, list) and len(size) == 2 and all(isinstance(n, int) and 0 < n < 1 << 16 for n in size)):
         raise DataError(f'{where} has a mask of size {size!r}; give [height, width]')
+    if size[0] * size[1] > WHOLE_PIXELS:
+        raise DataError(
+            f'{where} has a mask of {size[1]} x {size[0]} pixels, more than the {WHOLE_PIXELS / 1e6:.0f} million that '
+            'an image may have; copy the file again'
+        )
     return size[0], size[1]

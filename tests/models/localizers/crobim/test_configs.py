@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.model import convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 
-from tests.models.localizers.config_changes import GONE, changes
+from tests.models.localizers.config_changes import changes
 from tests.models.localizers.localizer_tester import TEXTS, make_images, make_samples
 from xemap.engine import load_config
+from xemap.errors import ConfigError
+from xemap.models.localizers.lavt.head import FusedLevels
 from xemap.registry import DATASETS, METRICS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 ROOT = Path(__file__).parents[4] / 'configs'
@@ -42,9 +45,7 @@ CHANGED: dict[str, dict] = {
     'capm-avg': {'model.prompts.pool': 'avg'},
     'capm-channel': {'model.prompts.context': 'channels'},
     'capm-max': {'model.prompts.pool': 'max'},
-    'capm-off': {
-        'model.prompts': None, 'optim_wrapper.paramwise_cfg.custom_keys.prompts.prompts.decay_mult': GONE,
-    },
+    'capm-off': {'model.prompts': None},
     'capm-s123': {'model.prompts.scales': (0, 1, 2)},
     'capm-s124': {'model.prompts.scales': (0, 1, 3)},
     'capm-s234': {'model.prompts.scales': (1, 2, 3)},
@@ -73,6 +74,7 @@ def test_an_ablation_trains(path):
     (loss,) = model(make_images(1, (64, 64)), make_samples([TEXTS[:2]], (64, 64)), mode='loss').values()
     loss.backward()
     assert torch.isfinite(loss)
+    assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda p: p.stem)
@@ -88,14 +90,9 @@ def test_a_recipe_reads_its_data_set(path):
             DATASETS.build({**config[f'{name}_dataloader'].dataset, 'lazy_init': True})
 
 
-@pytest.mark.parametrize('path', [p for p in RECIPES if 'crobim' in p.name], ids=lambda p: p.stem)
-def test_what_does_not_decay(path):
-    config = load_config(path)
-    config.merge_from_dict(NARROW)
-    config.merge_from_dict({'optim_wrapper.paramwise_cfg.custom_keys.relative_position_bias_table': None})
-    wrapper = config.optim_wrapper
-    wrapper.paramwise_cfg.custom_keys.pop('relative_position_bias_table')
-    model = build(config)
+def without_decay(config) -> set[str]:
+    """Names of the parameters that the config's optimizer does not decay."""
+    model, wrapper = build(config), config.optim_wrapper
     constructor = dict(
         type='TrainableParamsConstructor',
         optim_wrapper_cfg=dict(type='OptimWrapper', optimizer=dict(wrapper.optimizer)),
@@ -104,7 +101,39 @@ def test_what_does_not_decay(path):
     with DefaultScope.overwrite_default_scope('xemap'):
         groups = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model).optimizer.param_groups
     kept = {id(p) for group in groups if group['weight_decay'] == 0 for p in group['params']}
-    names = {name for name, p in model.named_parameters() if id(p) in kept}
+    return {name for name, p in model.named_parameters() if id(p) in kept}
+
+
+def test_a_part_that_is_left_out_needs_no_rule_of_the_optimizer():
+    config = load_config(BASE)
+    config.merge_from_dict({**NARROW, 'model.prompts': None})
+    assert 'decoder.level_embed' in without_decay(config)
+    config.optim_wrapper.paramwise_cfg.custom_keys['promts.prompts'] = dict(decay_mult=0.0)
+    with pytest.raises(ConfigError, match='"promts.prompts" is in no name of a parameter'):
+        without_decay(config)
+
+
+def test_lavt_normalizes_over_all_ranks():
+    """Batches of a rank are small. The head survives the conversion and, in one process, the way back."""
+    config = load_config(ROOT / 'lavt/lavt_swin-b_bert_480_40e_rrsis-d.py')
+    config.merge_from_dict({**NARROW, 'model.head.width': 8})
+    head = build(config).head.eval()
+    levels = [torch.randn(1, 8 << i, 16 >> i, 16 >> i) for i in range(4)]
+    fused = FusedLevels(levels, (64, 64), [1])
+    with torch.no_grad():
+        before = head(fused)
+        synced = convert_sync_batchnorm(head, config.sync_bn)
+        assert sum(isinstance(m, torch.nn.SyncBatchNorm) for m in synced.modules()) == 6
+        assert torch.equal(revert_sync_batchnorm(synced).eval()(fused), before)
+
+
+@pytest.mark.parametrize('path', [p for p in RECIPES if 'crobim' in p.name], ids=lambda p: p.stem)
+def test_what_does_not_decay(path):
+    config = load_config(path)
+    config.merge_from_dict(NARROW)
+    config.merge_from_dict({'optim_wrapper.paramwise_cfg.custom_keys.relative_position_bias_table': None})
+    config.optim_wrapper.paramwise_cfg.custom_keys.pop('relative_position_bias_table')
+    names = without_decay(config)
     assert {'prompts.prompts', 'decoder.level_embed', 'decoder.vision_layers.0.norms.0.weight'} <= names
     assert 'decoder.text_proj.0.weight' not in names
 
@@ -115,8 +144,11 @@ def test_image_encoders_have_the_size_and_channels_of_the_paper(name):
     with DefaultScope.overwrite_default_scope('xemap'):
         encoder = MODELS.build({**config.backbone, 'init_cfg': None})
     assert 85e6 < sum(p.numel() for p in encoder.parameters()) < 90e6
+    encoder.eval()
     with torch.no_grad():
-        levels = encoder(torch.zeros(1, 3, 96, 96))
+        levels = encoder(make_images(1, (96, 96)))
     assert [tuple(level.shape[1:]) for level in levels] == [
         (channels, 24 >> i, 24 >> i) for i, channels in enumerate(config.in_channels)
     ]
+    for level in levels:  # each has a layer norm behind it
+        torch.testing.assert_close(level.mean(1), torch.zeros_like(level[:, 0]), atol=1e-4, rtol=0)

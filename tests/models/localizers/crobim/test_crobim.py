@@ -215,6 +215,8 @@ class TestCroBIM(NetworkTester):
             dict(attend='channels'),
             dict(compensation=None),
             dict(compensation=dict(width=8, num_heads=2, stages=(2, 3), write_back='replace', top_ratio=1.0)),
+            dict(compensation=dict(width=8, num_heads=2, top_ratio=0.0)),
+            dict(compensation=dict(width=8, num_heads=2, top_ratio=0.01)),
         ],
         ids=lambda o: '-'.join(map(str, o)),
     )
@@ -225,10 +227,55 @@ class TestCroBIM(NetworkTester):
         (loss,) = model.train()(make_images(1, (64, 64)), samples([TEXTS], (64, 64)), mode='loss').values()
         loss.backward()
         assert torch.isfinite(loss)
+        # Distributed training stops where a trainable parameter gets no gradient.
+        assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+    def test_no_region_leaves_nothing_to_train_and_the_smallest_share_is_one(self):
+        none, one = (build(compensation=dict(width=8, num_heads=2, top_ratio=r)).compensation for r in (0.0, 0.01))
+        assert not any(p.requires_grad for p in none.parameters()) and all(p.requires_grad for p in one.parameters())
+        deficit = torch.rand(2, 2, 3)
+        assert none.top_regions(deficit).shape == (2, 0)
+        assert torch.equal(one.top_regions(deficit), deficit.flatten(1).argmax(1, keepdim=True))
+
+    @pytest.mark.parametrize(
+        'overrides, message',
+        [
+            (dict(decoder=dict(num_layer=3)), r'decoder \(.*unknown key "num_layer" .*did you mean "num_layers"'),
+            (dict(decoder=dict(in_channels=(8,))), r'decoder \(.*unknown key "in_channels"'),
+            (dict(prompts=dict(pol='max')), r'prompts \(ContextPrompts\): unknown key "pol" .*did you mean "pool"'),
+            (dict(compensation=dict(top_k=3)), r'compensation \(.*unknown key "top_k"'),
+            (dict(head=dict(level='sum')), r'head \(MaskHead\): unknown key "level" .*did you mean "levels"'),
+            (dict(head=3), 'head is 3; give a dictionary with keys of align_corners, '),
+            (dict(compensation=dict(width=10, num_heads=7)), 'width=10, num_heads=7'),
+            (dict(compensation=dict(num_heads=0)), 'num_heads=0'),
+            (dict(compensation=dict(patch=0)), 'patch=0'),
+            (dict(decoder=dict(num_heads=0)), 'num_heads=0'),
+            (dict(decoder=dict(num_points=0)), 'num_points=0'),
+            (dict(prompts=dict(pool='avg', grid=2)), 'grid=2 has no effect with pool "avg"'),
+            (
+                dict(language_model=dict(name='minilm', max_tokens=510)),
+                'has 512 positions, fewer than max_tokens=510 and num_prompts=4 need',
+            ),
+        ],
+        ids=lambda o: str(o)[:40] if isinstance(o, dict) else '',
+    )
+    def test_options_that_do_not_fit_are_refused(self, overrides, message):
+        with pytest.raises(ConfigError, match=message):
+            build(**overrides)
+
+    @torch.no_grad()
+    def test_texts_and_prompts_may_take_all_positions(self):
+        language = dict(name='minilm', max_tokens=508)
+        model = build(language_model=language)
+        assert model(make_images(1, (64, 64)), samples([TEXTS[:1]], (64, 64))).isfinite().all()
+        build(prompts=None, language_model=dict(language, max_tokens=512))
 
     def test_sizes_and_channels_that_do_not_fit_are_refused(self):
         with pytest.raises(ConfigError, match='multiples of 32'):
             build()(make_images(1, (64, 65)), samples([TEXTS[:1]], (64, 65)))
+        with pytest.raises(ConfigError, match='input of 32 x 32 pixels; .*at least 64 x 32'):
+            build()(make_images(1, (32, 32)), samples([TEXTS[:1]], (32, 32)))
+        assert len(build()(make_images(1, (32, 64)), samples([TEXTS[:1]], (32, 64)))) == 1
         with pytest.raises(ConfigError, match='in_channels'):
             build(in_channels=(8, 16, 32, 32))(make_images(1, SIZE), samples([TEXTS[:1]]))
         with pytest.raises(DataError, match='without any query'):

@@ -64,6 +64,11 @@ def test_other_backbones_are_refused():
             build(tiny_lavt(backbone=config))
 
 
+def test_a_misspelled_option_of_the_head_is_refused():
+    with pytest.raises(ConfigError, match=r'head \(TopDownHead\): unknown key "widht" .*did you mean "width"'):
+        build(tiny_lavt(head=dict(widht=8)))
+
+
 def normalized(features):
     mean, variance = features.mean((1, 2), keepdim=True), features.var((1, 2), keepdim=True, unbiased=False)
     return (features - mean) / torch.sqrt(variance + 1e-5)

@@ -32,12 +32,13 @@ class ContextPrompts(nn.Module):
         scales: which scales are keys, from 0.
         pool: ``'adaptive_avg'`` or ``'max'``: to ``grid`` x ``grid`` cells; ``'avg'``: windows as large as the
             coarsest scale, so that finer scales keep more cells.
-        grid: cells s per side.
+        grid: cells s per side, for the pools that take it.
         context: see above.
         scale: divide the scores by ``sqrt(D_l)``, which the print leaves out.
 
     Raises:
-        ConfigError: an unknown choice, or channels of cells that differ in number.
+        ConfigError: an unknown choice, a ``grid`` with a pool that takes none, or channels of cells that differ in
+            number.
     """
 
     def __init__(
@@ -58,10 +59,15 @@ class ContextPrompts(nn.Module):
             raise ConfigError(f'ContextPrompts: context "{context}" is unknown; use one of {", ".join(CONTEXTS)}')
         if context == 'channels' and pool == 'avg':
             raise ConfigError('ContextPrompts: with pool "avg" scales differ in cells; use context "tokens"')
+        if pool == 'avg' and grid != 1:
+            raise ConfigError(
+                f'ContextPrompts: grid={grid} has no effect with pool "avg", whose windows have the size of the '
+                'coarsest scale; leave grid out, or use pool "adaptive_avg"'
+            )
         if num_prompts < 1 or grid < 1:
             raise ConfigError(f'ContextPrompts: num_prompts={num_prompts}, grid={grid}; give at least 1 of each')
         self.scales = check_stages('ContextPrompts: scales', scales, len(in_channels))
-        self.pool, self.grid, self.context = pool, grid, context
+        self.num_prompts, self.pool, self.grid, self.context = num_prompts, pool, grid, context
         self.factor = 1 / math.sqrt(width) if scale else 1.0
         self.prompts = nn.Parameter(torch.empty(num_prompts, width))
         nn.init.normal_(self.prompts, std=0.02)

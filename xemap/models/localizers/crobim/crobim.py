@@ -17,7 +17,7 @@ from xemap.models.localizers.crobim.deficit import DeficitCompensation
 from xemap.models.localizers.crobim.mask_head import MaskHead
 from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.pairs import index_pairs
-from xemap.registry import MODELS
+from xemap.registry import MODELS, build_part
 
 
 class EncodedImages(NamedTuple):
@@ -67,7 +67,8 @@ class CroBIM(FusingLocalizer):
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: an option that does not exist, or a name in ``frozen`` that is no part.
+        ConfigError: an option that does not exist, more tokens and prompts than the text encoder has positions for, or
+            a name in ``frozen`` that is no part.
     """
 
     def __init__(
@@ -89,15 +90,19 @@ class CroBIM(FusingLocalizer):
         self.backbone = MODELS.build(backbone)
         self.language_model = MODELS.build(dict(type='PromptedTextEncoder', **language_model))
         self.in_channels, text_width = tuple(in_channels), self.language_model.width
-        self.prompts = None if prompts is None else ContextPrompts(in_channels, text_width, **prompts)
+        self.prompts = None
+        if prompts is not None:
+            self.prompts = build_part(ContextPrompts, 'prompts', prompts, in_channels, text_width)
+            self.language_model.check_positions(self.prompts.num_prompts)
         tokens = self.language_model.max_tokens
         self.aggregation = nn.ModuleList(
             [LanguageGuidedAggregation(channels, text_width, attend, tokens) for channels in in_channels]
         )
-        self.compensation = None if compensation is None else DeficitCompensation(in_channels, **compensation)
-        self.decoder = MutualInteractionDecoder(in_channels, text_width, **(decoder or {}))
-        self.head = MaskHead(self.decoder.embed_dims, len(self.in_channels), **(head or {}))
-
+        self.compensation = None
+        if compensation is not None:
+            self.compensation = build_part(DeficitCompensation, 'compensation', compensation, in_channels)
+        self.decoder = build_part(MutualInteractionDecoder, 'decoder', decoder, in_channels, text_width)
+        self.head = build_part(MaskHead, 'head', head, self.decoder.embed_dims, len(self.in_channels))
         self.freeze(frozen)
 
     @property
@@ -119,15 +124,20 @@ class CroBIM(FusingLocalizer):
         """What depends on an image alone.
 
         Args:
-            inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`.
+            inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`, one of them at least 2.
 
         Raises:
-            ConfigError: sides that are no multiples, or a backbone of other channels.
+            ConfigError: other sides, or a backbone of other channels.
         """
         if inputs.shape[-1] % self.stride or inputs.shape[-2] % self.stride:
             raise ConfigError(
                 f'CroBIM: input of {inputs.shape[-1]} x {inputs.shape[-2]} pixels; its regions need sides that are '
                 f'multiples of {self.stride}: set the size of ResizeImage to that'
+            )
+        if max(inputs.shape[-2:]) == self.stride:
+            raise ConfigError(
+                f'CroBIM: input of {inputs.shape[-1]} x {inputs.shape[-2]} pixels; its last stage needs more than one '
+                f'cell to normalize over: set the size of ResizeImage to at least {2 * self.stride} x {self.stride}'
             )
         levels = self.backbone(inputs)
         channels = tuple(level.shape[1] for level in levels)

@@ -96,7 +96,7 @@ class MutualInteractionDecoder(nn.Module):
         sampling: back end of the deformable attention, see :mod:`xemap.models.fusion.sampling`.
 
     Raises:
-        ConfigError: an unknown choice, or a width that does not go with the heads or the positions.
+        ConfigError: an unknown choice, a number below 1, or a width that does not go with the heads or the positions.
     """
 
     def __init__(
@@ -119,10 +119,13 @@ class MutualInteractionDecoder(nn.Module):
             raise ConfigError(f'MutualInteractionDecoder: order "{order}" is unknown; use one of {", ".join(ORDERS)}')
         if order == 'stacked' and mode != 'cascaded':
             raise ConfigError(f'MutualInteractionDecoder: order "stacked" goes with mode "cascaded", not "{mode}"')
-        if num_layers < 1 or embed_dims % 32 or embed_dims % num_heads:
+        sizes = dict(num_layers=num_layers, embed_dims=embed_dims, num_heads=num_heads)
+        sizes.update(num_points=num_points, ffn_dims=ffn_dims)
+        if min(sizes.values()) < 1 or embed_dims % 32 or embed_dims % num_heads:
+            given = ', '.join(f'{name}={value}' for name, value in sizes.items())
             raise ConfigError(
-                f'MutualInteractionDecoder: num_layers={num_layers}, embed_dims={embed_dims}, num_heads={num_heads}; '
-                'give at least one layer and a multiple of 32 and of the heads'
+                f'MutualInteractionDecoder: {given}; give at least 1 of each, and embed_dims a multiple of 32 and of '
+                'the heads'
             )
         self.order, self.mode, self.embed_dims = order, mode, embed_dims
         self.vision_proj = nn.ModuleList(

@@ -56,14 +56,15 @@ class DeficitCompensation(nn.Module):
     Args:
         in_channels: channels of each stage; their strides double from stage to stage.
         stages: which stages take part; the map of eq. 9 always comes from all.
-        top_ratio: K as a share of the coarsest stage's cells, in [0, 1].
+        top_ratio: K as a share of the coarsest stage's cells, in [0, 1]; at least one cell, but none for 0, and then
+            the parameters, which nothing uses, take no gradient.
         width: channels of a patch of one stage in the attention.
         num_heads: attention heads.
         patch: side of the common size, in positions.
         write_back: ``'add'`` to the features, starting with zero, or ``'replace'`` them.
 
     Raises:
-        ConfigError: an unknown choice or a value out of range.
+        ConfigError: an unknown choice, a value out of range, or a width that does not go with the heads.
     """
 
     def __init__(
@@ -86,6 +87,11 @@ class DeficitCompensation(nn.Module):
         self.stages = check_stages('DeficitCompensation: stages', stages, len(in_channels))
         self.top_ratio, self.patch, self.write_back = top_ratio, patch, write_back
         total = width * len(self.stages)
+        if min(width, num_heads, patch) < 1 or total % num_heads:
+            raise ConfigError(
+                f'DeficitCompensation: width={width}, num_heads={num_heads}, patch={patch}; give at least 1 of each, '
+                f'and a width whose {len(self.stages)}-fold (one per stage, {total}) is a multiple of the heads'
+            )
         self.proj_in = nn.ModuleList([nn.Linear(in_channels[stage], width) for stage in self.stages])
         self.norm = nn.LayerNorm(total)
         self.attention = nn.MultiheadAttention(total, num_heads, batch_first=True)
@@ -93,6 +99,8 @@ class DeficitCompensation(nn.Module):
         if write_back == 'add':
             for parameter in self.proj_out.parameters():
                 nn.init.zeros_(parameter)
+        if not top_ratio:
+            self.requires_grad_(False)
 
     def top_regions(self, deficit: Tensor) -> Tensor:
         """Indices of the K cells of largest deficit (eq. 10), ties by index.
@@ -103,7 +111,7 @@ class DeficitCompensation(nn.Module):
         Returns:
             (N, K) int64, row by row.
         """
-        count = round(self.top_ratio * math.prod(_size(deficit)))
+        count = max(round(self.top_ratio * math.prod(_size(deficit))), self.top_ratio > 0)
         cells = deficit.flatten(1)
         if torch.onnx.is_in_onnx_export():  # ONNX has no stable sort; its TopK takes the lower index of a tie first
             return cells.topk(count, dim=1).indices

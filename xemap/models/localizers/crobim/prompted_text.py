@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xemap.errors import ConfigError
-from xemap.models.text_encoders import HuggingFaceTextEncoder
+from xemap.models.text_encoders.huggingface import HuggingFaceTextEncoder, usable_positions
 from xemap.registry import MODELS
 
 TRUNCATIONS = ('keep_end', 'hard')
@@ -65,6 +65,19 @@ class PromptedTextEncoder(HuggingFaceTextEncoder):
         """
         tokens = self.encoder_inputs(texts)
         return tokens['input_ids'], tokens['attention_mask'] == 0
+
+    def check_positions(self, num_prompts: int) -> None:
+        """There are positions for the prompts behind a text.
+
+        Raises:
+            ConfigError: there are not.
+        """
+        limit = usable_positions(self.model, self.tokenizer)
+        if self.max_tokens + num_prompts > limit:
+            raise ConfigError(
+                f'text encoder "{self.name}" has {limit} positions, fewer than max_tokens={self.max_tokens} and '
+                f'num_prompts={num_prompts} need; lower language_model.max_tokens or prompts.num_prompts'
+            )
 
     def encode(self, ids: Tensor, padding: Tensor, prompts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden states of the last layer.

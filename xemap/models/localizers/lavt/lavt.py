@@ -11,7 +11,7 @@ from xemap.models.localizers.lavt.head import FusedLevels, TopDownHead
 from xemap.models.localizers.lavt.stages import Stages
 from xemap.models.localizers.lavt.word_attention import LanguageGate, PixelWordAttention
 from xemap.models.localizers.pairs import index_pairs
-from xemap.registry import MODELS
+from xemap.registry import MODELS, build_part
 
 
 @MODELS.register_module()
@@ -33,7 +33,8 @@ class LAVT(FusingLocalizer):
         init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: a backbone that cannot be run stage by stage, or a name in ``frozen`` that is no part.
+        ConfigError: a backbone that cannot be run stage by stage, an option that does not exist, or a name in
+            ``frozen`` that is no part.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class LAVT(FusingLocalizer):
         width = self.language_model.width
         self.attention = nn.ModuleList([PixelWordAttention(channels, width) for channels in in_channels])
         self.gates = nn.ModuleList([LanguageGate(channels) for channels in in_channels[:-1]])
-        self.head = TopDownHead(in_channels, **(head or {}))
+        self.head = build_part(TopDownHead, 'head', head, in_channels)
         self.freeze(frozen)
 
     @property
