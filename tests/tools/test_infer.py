@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.models.tiny import tiny_network
 from tests.tools.command import load_tool
-from tests.tools.small_run import ROOT, write_run
+from tests.tools.small_run import NETWORKS, ROOT, write_run
 from xemap.cli import run
 from xemap.config import load_config
 from xemap.errors import ConfigError
@@ -122,6 +122,25 @@ def test_table_and_pixel_coordinates(tmp_path, infer, model, capsys):
     assert '2 images written, 0 kept' in printed and '0.png and 1 more: no georeference' in printed
     content = json.loads((tmp_path / 'out' / '0' / '01_the-lake.geojson').read_text())
     assert content['coordinates_are'].startswith('pixels')
+
+
+def test_a_network_for_masks(tmp_path, infer):
+    """Its maps are probabilities, over windows as well; regions are where these are at least 0.5, the mask itself."""
+    torch.manual_seed(0)
+    weights, config = tmp_path / 'weights.pth', write_run(tmp_path, 'mask')
+    torch.save({'state_dict': MODELS.build(NETWORKS['mask']()).state_dict(), 'meta': {}}, weights)
+    words = [tmp_path / '0.png', '--query', 'the lake', '--query', 'a field', '--format', 'npy,mask,geojson']
+    for mode in ('resize', 'tile'):
+        out = tmp_path / mode
+        window = ['--tile', 32] if mode == 'tile' else []
+        model = ('--config', config, '--checkpoint', weights)
+        assert infer(*words, '--out', out, '--mode', mode, *window, model_words=model) == 0
+        result = json.loads((out / '0/result.json').read_text())
+        for stem, query in zip(('01_the-lake', '02_a-field'), result['queries'], strict=True):
+            probability = np.load(out / f'0/{stem}.npy')
+            mask = np.asarray(Image.open(out / f'0/{stem}.mask.png')) > 0
+            assert probability.shape == mask.shape == (40, 56) and query['threshold'] == 0.5
+            assert (mask == (probability >= 0.5)).all() and 0 < mask.mean() < 1
 
 
 def test_images_of_one_name(tmp_path, infer, model):

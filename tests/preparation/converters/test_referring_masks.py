@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.command import run_tool
+from tests.tools.small_run import ROOT
 from tests.trees import refsegrs, risbench, rrsis_d
 from tests.trees.refcoco import python2_pickle
 from xemap.datasets import XeMapDataset
@@ -133,12 +135,16 @@ def test_rrsis_d_faults_are_named_or_skipped(tmp_path, change, message):
 
 def test_risbench_in_the_refer_layout(tmp_path):
     rrsis_d.make(tmp_path)
-    folder = tmp_path / 'RRSIS-D'
+    folder = tmp_path / 'RISBench'
+    (tmp_path / 'RRSIS-D').rename(folder)
     (folder / 'rrsisd').rename(folder / 'risbench')
     (folder / 'images/rrsisd/JPEGImages').rename(folder / 'img_rgb')
-    converter = RrsisDConverter(tmp_path, refs='risbench', images='img_rgb', source='risbench')
-    report = convert(converter, tmp_path / 'out')
-    assert report.published == {}  # the counts are RRSIS-D's
+    words = 'rrsis-d --folder RISBench --refs risbench --images img_rgb --source risbench'
+    assert words in (ROOT / 'docs/data.md').read_text()
+    done = run_tool('convert_dataset', *words.split(), '--data-root', tmp_path, '--out', tmp_path / 'out', '--json')
+    assert done.returncode == 0, done.stderr
+    splits = json.loads(done.stdout)['splits'].values()
+    assert [part.get('published') for part in splits] == [None] * 3  # the counts are RRSIS-D's
     assert AnnotationFile(tmp_path / 'out/val.arrow')[0].source == 'risbench'
 
 

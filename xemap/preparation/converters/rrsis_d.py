@@ -22,8 +22,8 @@ class RrsisDConverter(ReferSource):
 
     Layout: ``rrsisd/refs(unc).p``, ``rrsisd/instances.json`` and ``images/rrsisd/JPEGImages/*.jpg``. Sentences are
     taken as they were written. Some images are a row or column longer than their masks, which are then resized to the
-    image, nearest pixel, and counted. Copies of RISBench in this layout: ``--refs risbench --images img_rgb --source
-    risbench``.
+    image, nearest pixel, and counted. Copies of RISBench in this layout: ``--folder RISBench --refs risbench --images
+    img_rgb --source risbench``.
 
     Args:
         data_root: see :class:`SourceConverter`.
