@@ -102,7 +102,11 @@ def test_an_ablation_of_crobim_in_halves_is_the_network():
     close(WholeNetwork(halves_of(network, SIZE))(*inputs), expected)
 
 
-def test_sizes_that_crobim_does_not_take_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match='multiples of 32'):
-        export_model(build_crobim(), (64, 80), tmp_path, ['pt2'])
+@pytest.mark.parametrize(
+    ('name', 'size', 'message'),
+    [('crobim', (64, 80), 'multiples of 32'), ('crobim', (32, 32), 'single cell'), ('lavt', (32, 32), 'single cell')],
+)
+def test_sizes_that_a_network_does_not_take_are_refused(tmp_path, name, size, message):
+    with pytest.raises(ConfigError, match=message):
+        export_model(NETWORKS[name](), size, tmp_path, ['pt2'])
     assert not list(tmp_path.iterdir())

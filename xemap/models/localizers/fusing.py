@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
-from xemap.errors import DataError
+from xemap.errors import ConfigError, DataError
 from xemap.models.localizers.base import NetworkLocalizer
 from xemap.structures import Answers, XeMapDataSample
 
@@ -66,3 +67,17 @@ class FusingLocalizer(NetworkLocalizer):
         """Raw output of the head for all pairs, in the samples' order."""
         (fused,) = self.fuse(inputs, [sample.texts for sample in data_samples])
         return self.head(fused)
+
+
+def instance_norm(features: Tensor) -> Tensor:
+    """Each channel of (N, C, H, W) with mean 0 and variance 1 over its cells.
+
+    Raises:
+        ConfigError: there is a single cell.
+    """
+    if tuple(features.shape[-2:]) == (1, 1):
+        raise ConfigError(
+            'the last stage has a single cell of this input, too few to normalize over; set the size of ResizeImage to '
+            'at least 64 x 32 pixels'
+        )
+    return F.instance_norm(features)

@@ -64,6 +64,13 @@ def test_other_backbones_are_refused():
             build(tiny_lavt(backbone=config))
 
 
+def test_an_input_of_a_single_cell_is_refused():
+    model = build(tiny_lavt())
+    with pytest.raises(ConfigError, match='a single cell .*at least 64 x 32'):
+        model(make_images(1, (32, 32)), make_samples([TEXTS[:1]], (32, 32)))
+    assert len(model(make_images(1, (32, 64)), make_samples([TEXTS[:1]], (32, 64)))) == 1
+
+
 def test_a_misspelled_option_of_the_head_is_refused():
     with pytest.raises(ConfigError, match=r'head \(TopDownHead\): unknown key "widht" .*did you mean "width"'):
         build(tiny_lavt(head=dict(widht=8)))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
+from xemap.models.localizers.fusing import instance_norm
 
 ATTENTIONS = ('words', 'channels')
 
@@ -66,11 +67,14 @@ class LanguageGuidedAggregation(nn.Module):
         Returns:
             features (N, C, H, W), and scores S before the softmax: (N, H * W, S) for ``'words'``, where those of
             padding are meaningless, and (N, H * W, D_l) for ``'channels'``.
+
+        Raises:
+            ConfigError: the stage has a single cell, and ``'words'`` has to normalize over it.
         """
         size = vision.shape[-2:]
         query = self.query(vision)  # once per image
         if self.attend == 'words':
-            query = F.instance_norm(query)
+            query = instance_norm(query)
         query = query.flatten(2)[image_idx]
         key, value = self.key(text), self.value(text)
         gate, bias = self.gate.weight.flatten(1), self.gate.get_parameter('bias')

@@ -124,20 +124,15 @@ class CroBIM(FusingLocalizer):
         """What depends on an image alone.
 
         Args:
-            inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`, one of them at least 2.
+            inputs: (B, 3, H, W) normalized images; sides are multiples of :attr:`stride`.
 
         Raises:
-            ConfigError: other sides, or a backbone of other channels.
+            ConfigError: sides that are no multiples, or a backbone of other channels.
         """
         if inputs.shape[-1] % self.stride or inputs.shape[-2] % self.stride:
             raise ConfigError(
                 f'CroBIM: input of {inputs.shape[-1]} x {inputs.shape[-2]} pixels; its regions need sides that are '
                 f'multiples of {self.stride}: set the size of ResizeImage to that'
-            )
-        if max(inputs.shape[-2:]) == self.stride:
-            raise ConfigError(
-                f'CroBIM: input of {inputs.shape[-1]} x {inputs.shape[-2]} pixels; its last stage needs more than one '
-                f'cell to normalize over: set the size of ResizeImage to at least {2 * self.stride} x {self.stride}'
             )
         levels = self.backbone(inputs)
         channels = tuple(level.shape[1] for level in levels)

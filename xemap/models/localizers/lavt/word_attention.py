@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from xemap.models.localizers.fusing import instance_norm
 
 
 class PixelWordAttention(nn.Module):
@@ -30,13 +31,17 @@ class PixelWordAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, vision: Tensor, text: Tensor, padding: Tensor) -> Tensor:
-        """Features (N, C, H, W), text (N, S, D_l) and its padding (N, S) bool -> (N, C, H, W)."""
-        query = F.instance_norm(self.query(vision)).flatten(2)
+        """Features (N, C, H, W), text (N, S, D_l) and its padding (N, S) bool -> (N, C, H, W).
+
+        Raises:
+            ConfigError: the features have a single cell.
+        """
+        query = instance_norm(self.query(vision)).flatten(2)
         scores = torch.einsum('ncp,nsc->nps', query, self.key(text)) / math.sqrt(query.shape[1])
         weights = scores.masked_fill(padding[:, None], float('-inf')).float().softmax(-1).to(query.dtype)
         # The projection of what is gathered is linear, so it is applied to the words and not to every pixel.
         gathered = weights @ self.gathered(self.value(text))  # weights sum to 1, so the bias stays itself
-        gathered = F.instance_norm(gathered.transpose(1, 2).unflatten(-1, vision.shape[-2:]))
+        gathered = instance_norm(gathered.transpose(1, 2).unflatten(-1, vision.shape[-2:]))
         return self.out(self.vision(vision).relu() * gathered).relu()
 
 
