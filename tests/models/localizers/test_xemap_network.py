@@ -172,6 +172,7 @@ def test_images_of_two_sizes_are_refused():
         (dict(head=dict(type='HMSAHead', pooling='avg')), 'pooling "avg"'),
         (dict(head=dict(type='HMSAHead', poolin='max')), 'did you mean "pooling"'),
         (dict(positional_encoding=dict(num_feats=8)), 'num_feats is 8'),
+        (dict(positional_encoding=dict(num_feat=8)), 'unknown key "num_feat" .*did you mean "num_feats"'),
         (dict(max_pairs=0), 'max_pairs is 0'),
         (dict(phrase_weight=1.0), 'the encoder has none; set encoder.relation_cfg'),
         (dict(encoder=RELATIONS, phrase_weight=-1.0), 'phrase_weight=-1.0'),

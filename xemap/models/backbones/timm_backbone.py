@@ -30,7 +30,7 @@ class TimmBackbone(BaseModule):
             executing anything in it. Weights are loaded when training starts, or before a test without a
             checkpoint: a checkpoint of ours needs none.
         norm: a layer norm over the channels of each level, as MMDetection's Swin has it; timm returns the levels of
-            some models, as ConvNeXt, as the next stage takes them. It starts as one without weights.
+            some models, as ConvNeXt, as the next stage takes them. Files of timm's have no weights for these norms.
         options: arguments of the model, as ``drop_path_rate``, or ``img_size`` for those of a fixed image size.
         init_cfg: as in MMEngine.
 

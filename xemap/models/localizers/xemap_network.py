@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import cached_property
 
 import torch
+from mmdet.models.layers import SinePositionalEncoding
 from torch import Tensor, nn
 
 from xemap.errors import ConfigError
@@ -20,7 +21,7 @@ from xemap.models.heads.base import batch_targets, mean_over_pairs
 from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.pairs import index_pairs
 from xemap.models.losses import phrase_loss
-from xemap.registry import MODELS
+from xemap.registry import MODELS, build_part
 from xemap.structures import XeMapDataSample
 
 _NO_PHRASES = (
@@ -92,7 +93,7 @@ class XeMapNetwork(FusingLocalizer):
         self.language_model = MODELS.build(language_model)
         self.encoder = MODELS.build(encoder)
         self.head = MODELS.build(head)
-        self.positional_encoding = MODELS.build(dict(type='SinePositionalEncoding', **positional_encoding))
+        self.positional_encoding = build_part(SinePositionalEncoding, 'positional_encoding', positional_encoding)
         width = self.encoder.embed_dims
         if self.positional_encoding.num_feats * 2 != width:
             raise ConfigError(

@@ -245,6 +245,10 @@ class TestCroBIM(NetworkTester):
             (dict(prompts=dict(pol='max')), r'prompts \(ContextPrompts\): unknown key "pol" .*did you mean "pool"'),
             (dict(compensation=dict(top_k=3)), r'compensation \(.*unknown key "top_k"'),
             (dict(head=dict(level='sum')), r'head \(MaskHead\): unknown key "level" .*did you mean "levels"'),
+            (
+                dict(language_model=dict(name='minilm', max_token=9)),
+                r'language_model \(.*unknown key "max_token" .*did you mean "max_tokens"',
+            ),
             (dict(head=3), 'head is 3; give a dictionary with keys of align_corners, '),
             (dict(compensation=dict(width=10, num_heads=7)), 'width=10, num_heads=7'),
             (dict(compensation=dict(num_heads=0)), 'num_heads=0'),

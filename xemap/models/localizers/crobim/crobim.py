@@ -15,6 +15,7 @@ from xemap.models.localizers.crobim.context_prompts import ContextPrompts
 from xemap.models.localizers.crobim.decoder import MutualInteractionDecoder
 from xemap.models.localizers.crobim.deficit import DeficitCompensation
 from xemap.models.localizers.crobim.mask_head import MaskHead
+from xemap.models.localizers.crobim.prompted_text import PromptedTextEncoder
 from xemap.models.localizers.fusing import FusingLocalizer
 from xemap.models.localizers.pairs import index_pairs
 from xemap.registry import MODELS, build_part
@@ -88,7 +89,7 @@ class CroBIM(FusingLocalizer):
     ) -> None:
         super().__init__(max_pairs, data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.language_model = MODELS.build(dict(type='PromptedTextEncoder', **language_model))
+        self.language_model = build_part(PromptedTextEncoder, 'language_model', language_model)
         self.in_channels, text_width = tuple(in_channels), self.language_model.width
         self.prompts = None
         if prompts is not None:

@@ -11,6 +11,7 @@ from xemap.models.localizers.lavt.head import FusedLevels, TopDownHead
 from xemap.models.localizers.lavt.stages import Stages
 from xemap.models.localizers.lavt.word_attention import LanguageGate, PixelWordAttention
 from xemap.models.localizers.pairs import index_pairs
+from xemap.models.text_encoders import HuggingFaceTextEncoder
 from xemap.registry import MODELS, build_part
 
 
@@ -51,7 +52,7 @@ class LAVT(FusingLocalizer):
         super().__init__(max_pairs, data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         Stages(self.backbone)  # refuses a backbone that has none
-        self.language_model = MODELS.build(dict(type='HuggingFaceTextEncoder', **language_model))
+        self.language_model = build_part(HuggingFaceTextEncoder, 'language_model', language_model)
         width = self.language_model.width
         self.attention = nn.ModuleList([PixelWordAttention(channels, width) for channels in in_channels])
         self.gates = nn.ModuleList([LanguageGate(channels) for channels in in_channels[:-1]])
