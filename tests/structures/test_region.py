@@ -90,6 +90,29 @@ class TestPolygonRegion:
         np.testing.assert_array_equal(box.flipped((30, 20), 'horizontal').mask((30, 20)), mask[:, ::-1])
         np.testing.assert_array_equal(box.flipped((30, 20), 'vertical').mask((30, 20)), mask[::-1])
 
+    @pytest.mark.parametrize(
+        'polygon', [[10, 20, 30, 20, 30, 40, 10, 40], [-5, 3.25, 12.5, 3.25, 12.5, 60], [5, 2, 5, 8], [80, 50, 80, 60]]
+    )
+    def test_the_box_of_a_moved_region_is_the_moved_box(self, polygon) -> None:
+        height, width = size = 50, 80
+        region = PolygonRegion([polygon])
+        x0, y0, x1, y1 = region.box(size).tolist()
+        across, down = region.flipped(size, 'horizontal'), region.flipped(size, 'vertical')
+        assert across.box(size).tolist() == [width - x1, y0, width - x0, y1]
+        assert down.box(size).tolist() == [x0, height - y1, x1, height - y0]
+        assert region.rotated(size, 1).box((width, height)).tolist() == [y0, width - x1, y1, width - x0]
+        assert region.rotated(size, 3).box((width, height)).tolist() == [height - y1, x0, height - y0, x1]
+        half = region.rotated(size, 2)
+        assert half == across.flipped(size, 'vertical') and half != PolygonRegion(half.polygons(size))
+        assert half.box(size).tolist() == [width - x1, height - y1, width - x0, height - y0]
+        assert half.rotated(size, 2) == across.flipped(size, 'horizontal') == region
+        assert pickle.loads(pickle.dumps(half)).box(size).tolist() == half.box(size).tolist()
+
+    def test_the_box_of_a_flipped_and_cropped_region(self) -> None:
+        region = PolygonRegion([[10, 20, 30, 20, 30, 40, 10, 40]]).flipped((80, 80), 'horizontal')
+        assert region.box((80, 80)).tolist() == [50, 20, 70, 40]
+        assert region.cropped((80, 80), (40, 10, 60, 35)).box((25, 20)).tolist() == [10, 10, 20, 25]
+
     def test_pickle(self) -> None:
         region = PolygonRegion([[0, 1, 2, 3, 4, 5]])
         assert pickle.loads(pickle.dumps(region)) == region

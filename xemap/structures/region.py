@@ -77,7 +77,7 @@ class Region(ABC):
 
         A mask's box holds its pixels, pixel j being j <= x < j + 1, as boxes of answers do. A polygon's box is that of
         its vertices, as annotated: a box that a data set gives as two corners, and that became four vertices, comes
-        back exactly. A line is one pixel wide.
+        back exactly. A line is one pixel wide. The box of a flipped or rotated region is the flipped or rotated box.
 
         Args:
             size: (height, width) of the original image.
@@ -118,6 +118,8 @@ class PolygonRegion(Region):
 
     def __init__(self, polygons, hand_drawn: bool = False) -> None:
         self.hand_drawn = hand_drawn
+        # Vertices are mirrored as pixel centers, at size - 1 - x, and boxes as extents, at size - x.
+        self._mirrored = np.zeros(2, bool)  # along x, y
         self._polygons = []
         for polygon in polygons:
             points = np.asarray(polygon, dtype=np.float64)
@@ -135,6 +137,7 @@ class PolygonRegion(Region):
         return (
             isinstance(other, PolygonRegion)
             and self.hand_drawn == other.hand_drawn
+            and np.array_equal(self._mirrored, other._mirrored)
             and len(self._polygons) == len(other._polygons)
             and all(np.array_equal(a, b) for a, b in zip(self._polygons, other._polygons))
         )
@@ -166,33 +169,43 @@ class PolygonRegion(Region):
         if self.is_empty:
             return np.zeros(4)
         vertices, sides = np.concatenate(self._polygons), np.array(size[::-1])
-        low, high = vertices.min(0), vertices.max(0)
+        low, high = self._mirror_back(vertices.min(0), vertices.max(0), sides - 1)
         if (high < 0).any() or (low > sides).any():
             return np.zeros(4)
         low, high = low.clip(0, sides), high.clip(0, sides)
         flat = low == high  # a line has the width of its pixels
         low[flat] = np.minimum(low, sides - 1)[flat]
         high[flat] = low[flat] + 1
-        return np.concatenate([low, high])
+        return np.concatenate(self._mirror_back(low, high, sides))
+
+    def _mirror_back(self, low: np.ndarray, high: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds (2,) x, y, with those of mirrored axes turned round, from 0 .. end to end .. 0."""
+        return np.where(self._mirrored, end - high, low), np.where(self._mirrored, end - low, high)
+
+    def _moved(self, polygons: list[np.ndarray], mirrored: np.ndarray) -> PolygonRegion:
+        region = PolygonRegion(polygons, self.hand_drawn)
+        region._mirrored = mirrored
+        return region
 
     def flipped(self, size: tuple[int, int], direction: str) -> PolygonRegion:
         axis = FLIP_AXES[direction]
         mirrored = [polygon.copy() for polygon in self._polygons]
         for polygon in mirrored:
             polygon[:, 1 - axis] = size[axis] - 1 - polygon[:, 1 - axis]  # columns are x, y
-        return PolygonRegion(mirrored, self.hand_drawn)
+        return self._moved(mirrored, self._mirrored ^ (np.arange(2) == 1 - axis))
 
     def rotated(self, size: tuple[int, int], turns: int) -> PolygonRegion:
-        rotated, (height, width) = self._polygons, size
+        rotated, mirrored, (height, width) = self._polygons, self._mirrored, size
         for _ in range(turns % 4):
             rotated = [np.stack([polygon[:, 1], width - 1 - polygon[:, 0]], 1) for polygon in rotated]
+            mirrored = mirrored[::-1] ^ (False, True)
             height, width = width, height
-        return PolygonRegion(rotated, self.hand_drawn)
+        return self._moved(rotated, mirrored)
 
     def cropped(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> PolygonRegion:
         low, high = np.array(box[:2]), np.array(box[2:])
         seen = [p for p in self._polygons if (p.max(0) > low - 0.5).all() and (p.min(0) < high - 0.5).all()]
-        return PolygonRegion([polygon - low for polygon in seen], self.hand_drawn)
+        return self._moved([polygon - low for polygon in seen], self._mirrored)
 
     def _fill(self, canvas: tuple[int, int], scale_x: float, scale_y: float) -> np.ndarray:
         filled = np.zeros(canvas, np.uint8)

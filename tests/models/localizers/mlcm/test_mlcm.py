@@ -80,7 +80,12 @@ def test_a_box_comes_back_from_the_networks_frame(size, flip):
     for step in steps:
         results = TRANSFORMS.build(step)(results)
     sample = results['data_samples']
-    expected = sample.queries[0].region.box(size)
+    (height, width), (x0, y0, x1, y1) = size, box
+    expected = {
+        None: box,
+        'horizontal': (width - x1, y0, width - x0, y1),
+        'vertical': (x0, height - y1, x1, height - y0),
+    }[flip]
     assert sample.flip == bool(flip) if flip else True
     scale = torch.tensor([64.0, 64, 64, 64])
     x0, y0, x1, y1 = (sample.gt_boxes[0] / scale).tolist()
