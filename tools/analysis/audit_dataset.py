@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
 
     from xemap.datasets.annotations import AnnotationFile
     from xemap.errors import ConfigError
-    from xemap.preparation.reports.audit import audit, write_disjoint
+    from xemap.preparation.reports.audit import audit, disjoint_paths, write_disjoint
     from xemap.preparation.reports.audit_tables import audit_tables
     from xemap.terminal import PlainConsole
 
@@ -47,6 +47,8 @@ def main(args: argparse.Namespace) -> None:
         files[path.stem] = AnnotationFile(path)
     if args.write is not None and args.data_root is None:
         raise ConfigError('--write without --data-root would leave near-duplicates in two splits; give --data-root')
+    if args.write is not None:
+        disjoint_paths(files, args.write)  # before minutes of reading
     with Progress(console=PlainConsole(stderr=True), transient=True) as progress:
         task = progress.add_task('images', total=None)
         report = audit(

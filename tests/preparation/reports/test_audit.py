@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.tools.command import run_tool
 from xemap.datasets.annotations import AnnotationFile, write_annotations
-from xemap.errors import ConfigError
+from xemap.errors import ConfigError, DataError
 from xemap.preparation.reports.audit import audit, near_duplicates, write_disjoint
 from xemap.structures import ImageRecord, PolygonRegion, Query
 
@@ -61,8 +61,8 @@ def test_what_is_shared(tree):
     assert {(a, b) for a, b, _ in overlap.alike} == {('b.png', 'b2.jpg'), ('c.png', 'c2.png'), ('d.png', 'd2.png')}
     assert overlap.sentences == {'the ship': ['train', 'test'], 'a ship': ['train', 'test']}
     assert overlap.counts == {
-        'train': {'images': 6, 'queries': 7, 'queries_seen': 2},
-        'test': {'images': 6, 'queries': 7, 'queries_seen': 3},
+        'train': {'images': 6, 'queries': 7, 'queries_seen': 2, 'images_seen': 1, 'images_seen_in': {'test': 1}},
+        'test': {'images': 6, 'queries': 7, 'queries_seen': 3, 'images_seen': 1, 'images_seen_in': {'train': 1}},
     }
     assert not audit(files_of(tree)).near  # without images
 
@@ -104,14 +104,62 @@ def test_the_tool(tree):
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)
     assert (content['shared_images'], content['near_duplicates'], content['shared_sentences']) == (1, 2, 2)
-    assert content['examples']['shared_images'] == [{'image': 'a.png', 'splits': ['train', 'test']}]
+    assert content['lists']['shared_images'] == [{'image': 'a.png', 'splits': ['train', 'test']}]
     (tree / 'f.png').write_bytes(b'broken')
     done = run('--data-root', tree)
     assert (
         done.returncode == 0 and 'near-duplicate images' in done.stdout and '1 images could not be read' in done.stdout
     )
+    assert '1 (1 of train)' in done.stdout
+    done = run('--data-root', tree / 'new')
+    assert done.returncode == 2 and 'none of 11 images can be read, as a.png' in done.stderr
+    assert 'Traceback' not in done.stderr
+    done = run('--data-root', tree, '--write', tree)
+    assert done.returncode == 2 and 'train.arrow, which is audited' in done.stderr
     done = run('--write', tree / 'new')
     assert done.returncode == 2 and 'give --data-root' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_images_seen_in_each_other_split(tmp_path):
+    names = {'train': 'abcdefghijklm', 'val': 'abn', 'test': 'abcdefghijklo'}
+    for split, of in names.items():
+        records = [ImageRecord(name, 10, 10, 'toy', [Query(f'{split} {name}', REGION)]) for name in of]
+        write_annotations(tmp_path / f'{split}.arrow', records, {})
+    report = audit({split: AnnotationFile(tmp_path / f'{split}.arrow') for split in names}).as_dict()
+    seen = {split: (counts['images_seen'], counts['images_seen_in']) for split, counts in report['splits'].items()}
+    assert seen == {
+        'train': (12, {'val': 2, 'test': 12}),
+        'val': (2, {'train': 2, 'test': 2}),
+        'test': (12, {'train': 12, 'val': 2}),
+    }
+    # All are listed, so that any other count can be made.
+    assert [entry['image'] for entry in report['lists']['shared_images']] == list('abcdefghijkl')
+    assert len(report['lists']['shared_images']) == report['shared_images']
+
+
+def test_a_division_that_cannot_be_kept_is_not_written(tree):
+    files = files_of(tree)
+    report = audit(files, tree)
+    before = {path: path.read_bytes() for path in tree.glob('*.arrow')}
+    with pytest.raises(ConfigError, match=r'would replace .*train\.arrow'):
+        write_disjoint(files, report, tree / 'new' / '..')
+    assert {path: path.read_bytes() for path in tree.glob('*.arrow')} == before
+    (tree / 'f.png').write_bytes(b'broken')
+    with pytest.raises(DataError, match=r'1 images could not be read, as f\.png'):
+        write_disjoint(files, audit(files, tree), tree / 'new')
+    for split, name in (('train', 'c.png'), ('test', 'c2.png')):
+        write_annotations(
+            tree / f'same/{split}.arrow', [ImageRecord(name, 128, 96, 'toy', [Query('it', REGION)])], {}
+        )
+    files = files_of(tree / 'same')
+    with pytest.raises(DataError, match='1 groups of images that show the same leave no image for test'):
+        write_disjoint(files, audit(files, tree), tree / 'new')
+    assert not (tree / 'new').exists()
+
+
+def test_no_image_can_be_read(tree):
+    with pytest.raises(DataError, match='none of 11 images can be read'):
+        audit(files_of(tree), tree / 'nowhere')
 
 
 def test_one_file_shares_nothing(tree):

@@ -17,7 +17,6 @@ from xemap.errors import ConfigError, DataError
 from xemap.raster.image_io import read_image
 from xemap.structures import ImageRecord
 
-EXAMPLES = 10
 THUMBNAIL = 16
 MAX_DISTANCE = 6
 """Bits of 64 in which the hashes of near-duplicates differ at most."""
@@ -64,7 +63,8 @@ class Audit:
         alike: names of two images that show the same, and the number of bits in which they differ.
         near: those of them that are of different splits.
         sentences: sentence and splits of each that several splits hold, the most frequent first.
-        counts: images and queries of each split; ``queries_seen`` those whose sentence another split has.
+        counts: images and queries of each split; ``queries_seen`` those whose sentence another split has,
+            ``images_seen`` those that another split names, ``images_seen_in`` how many each other split does.
         unreadable: images that could not be compared.
     """
 
@@ -72,23 +72,21 @@ class Audit:
     alike: list[tuple[str, str, int]] = field(default_factory=list)
     near: list[tuple[str, str, int]] = field(default_factory=list)
     sentences: dict[str, list[str]] = field(default_factory=dict)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs, JSON-serializable: counts, and the first examples of each."""
+        """For programs, JSON-serializable: counts, and in ``lists`` all that was counted."""
         return {
             'splits': self.counts,
             'shared_images': len(self.images),
             'near_duplicates': len(self.near),
             'shared_sentences': len(self.sentences),
             'unreadable': self.unreadable,
-            'examples': {
-                'shared_images': [{'image': name, 'splits': of} for name, of in list(self.images.items())[:EXAMPLES]],
-                'near_duplicates': [{'images': [a, b], 'bits': bits} for a, b, bits in self.near[:EXAMPLES]],
-                'shared_sentences': [
-                    {'sentence': text, 'splits': of} for text, of in list(self.sentences.items())[:EXAMPLES]
-                ],
+            'lists': {
+                'shared_images': [{'image': name, 'splits': of} for name, of in self.images.items()],
+                'near_duplicates': [{'images': [a, b], 'bits': bits} for a, b, bits in self.near],
+                'shared_sentences': [{'sentence': text, 'splits': of} for text, of in self.sentences.items()],
             },
         }
 
@@ -109,6 +107,7 @@ def audit(
 
     Raises:
         ConfigError: fewer than two files, or a distance out of range.
+        DataError: no image can be read below the data root.
     """
     if len(files) < 2:
         raise ConfigError(f'{len(files)} split to audit; give the annotation files of two splits at least')
@@ -127,7 +126,10 @@ def audit(
         result.counts[split] = {'images': len(names), 'queries': len(texts)}
     for split in files:
         seen = sum(of[split] for of in holders.values() if split in of and len(of) > 1)
-        result.counts[split]['queries_seen'] = seen
+        seen_in = {other: sum({split, other} <= set(of) for of in splits_of.values()) for other in files}
+        del seen_in[split]
+        images_seen = sum(split in of and len(of) > 1 for of in splits_of.values())
+        result.counts[split] |= {'queries_seen': seen, 'images_seen': images_seen, 'images_seen_in': seen_in}
     shared = {text: of for text, of in holders.items() if len(of) > 1}
     result.sentences = {text: list(of) for text, of in sorted(shared.items(), key=lambda pair: -sum(pair[1].values()))}
     result.images = {name: of for name, of in splits_of.items() if len(of) > 1}
@@ -149,6 +151,11 @@ def _read_prints(
             result.unreadable.append(name)
         if progress is not None:
             progress(number, len(names))
+    if names and not prints:
+        raise DataError(
+            f'{root}: none of {len(names)} images can be read, as {result.unreadable[0]}; give the folder that image '
+            'paths are relative to'
+        )
     return prints
 
 
@@ -161,11 +168,13 @@ def near_duplicates(prints: Mapping[str, ImagePrint], max_distance: int = MAX_DI
     Returns:
         Names and bits of each pair, the most similar first.
     """
+    if not prints:
+        return []
     names = list(prints)
     bits = np.packbits([prints[name].difference for name in names], axis=1).view(np.uint64).reshape(-1)
-    thumbnails = np.stack([prints[name].thumbnail.reshape(-1) for name in names]) if names else np.zeros((0, 1))
+    thumbnails = np.stack([prints[name].thumbnail.reshape(-1) for name in names])
     plain = thumbnails.std(1) < PLAIN
-    content = np.unique([prints[name].content for name in names], return_inverse=True)[1] if names else bits
+    content = np.unique([prints[name].content for name in names], return_inverse=True)[1]
     pairs = []
     for i, name in enumerate(names):
         distance = np.bitwise_count(bits[i + 1 :] ^ bits[i])
@@ -174,6 +183,20 @@ def near_duplicates(prints: Mapping[str, ImagePrint], max_distance: int = MAX_DI
             if content[i] == content[j] or np.abs(thumbnails[i] - thumbnails[j]).mean() <= MAX_DIFFERENCE:
                 pairs.append((name, names[j], int(distance[j - i - 1])))
     return sorted(pairs, key=lambda pair: pair[2])
+
+
+def disjoint_paths(files: Mapping[str, AnnotationFile], out: Path) -> dict[str, Path]:
+    """Where :func:`write_disjoint` writes each split.
+
+    Raises:
+        ConfigError: it would replace one of ``files``.
+    """
+    paths = {split: out / f'{split}.arrow' for split in files}
+    given = {file.path.resolve() for file in files.values()}
+    for path in paths.values():
+        if path.resolve() in given:
+            raise ConfigError(f'the new division would replace {path}, which is audited; give another folder')
+    return paths
 
 
 def write_disjoint(files: Mapping[str, AnnotationFile], report: Audit, out: Path, seed: int = 0) -> dict[str, dict]:
@@ -190,7 +213,17 @@ def write_disjoint(files: Mapping[str, AnnotationFile], report: Audit, out: Path
 
     Returns:
         ``{'images': …, 'queries': …}`` by split.
+
+    Raises:
+        ConfigError: as :func:`disjoint_paths`.
+        DataError: an image could not be compared, or a split would have no image. Nothing is written then.
     """
+    paths = disjoint_paths(files, out)
+    if report.unreadable:
+        raise DataError(
+            f'{len(report.unreadable)} images could not be read, as {report.unreadable[0]}, and may be near-duplicates '
+            'in two splits; copy them again'
+        )
     places: dict[str, list[tuple[str, int]]] = defaultdict(list)
     sizes: dict[str, int] = defaultdict(int)
     for split, file in files.items():
@@ -209,10 +242,16 @@ def write_disjoint(files: Mapping[str, AnnotationFile], report: Audit, out: Path
         split = max(left, key=lambda name: left[name])  # the one that lacks most
         chosen[split] += members[group]
         left[split] -= sum(sizes[name] for name in members[group])
+    empty = [split for split, names in chosen.items() if not names]
+    if empty:
+        raise DataError(
+            f'{len(members)} groups of images that show the same leave no image for {", ".join(empty)}; give splits '
+            'with more images'
+        )
     info = {'split_seed': seed, 'divided': 'by image'}
     return {
         split: write_annotations(
-            out / f'{split}.arrow',
+            paths[split],
             _joined(files, places, names),
             {**files[split].info, **info, 'split': split},
         )

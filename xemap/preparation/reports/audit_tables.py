@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
+EXAMPLES = 3
+
 
 def audit_tables(content: dict[str, Any]) -> Group:
     """Tables of what :meth:`~xemap.preparation.reports.audit.Audit.as_dict` returns.
@@ -15,10 +17,14 @@ def audit_tables(content: dict[str, Any]) -> Group:
         content: that, and optionally ``written``, of :func:`~xemap.preparation.reports.audit.write_disjoint`.
     """
     splits = Table(title='splits')
-    for title in ('split', 'images', 'queries', 'queries whose sentence another split has'):
+    titles = ('split', 'images', 'images of other splits', 'queries', 'queries whose sentence another split has')
+    for title in titles:
         splits.add_column(title, justify='left' if title == 'split' else 'right')
     for split, counts in content['splits'].items():
-        splits.add_row(split, *(f'{counts[key]:,}' for key in ('images', 'queries', 'queries_seen')))
+        seen = ', '.join(f'{number:,} of {other}' for other, number in counts['images_seen_in'].items() if number)
+        images_seen = f'{counts["images_seen"]:,}' + (f' ({seen})' if seen else '')
+        queries = (f'{counts[key]:,}' for key in ('queries', 'queries_seen'))
+        splits.add_row(split, f'{counts["images"]:,}', images_seen, *queries)
     shared = Table(title='in several splits')
     shared.add_column('what')
     shared.add_column('number', justify='right')
@@ -28,7 +34,7 @@ def audit_tables(content: dict[str, Any]) -> Group:
         ('near_duplicates', 'near-duplicate images', lambda entry: f'{" and ".join(entry["images"])}'),
         ('shared_sentences', 'sentences', lambda entry: f'{entry["sentence"]}: {", ".join(entry["splits"])}'),
     ):
-        examples = '\n'.join(shown(entry) for entry in content['examples'][key][:3])
+        examples = '\n'.join(shown(entry) for entry in content['lists'][key][:EXAMPLES])
         shared.add_row(title, f'{content[key]:,}', examples)
     parts: list = [splits, shared]
     if content['unreadable']:
