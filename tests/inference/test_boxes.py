@@ -67,6 +67,21 @@ def test_one_exact_box_per_query_over_seams(inferencer, image, tmp_path):
     assert json.loads((tmp_path / 'blue.geojson').read_text())['features'] == []
 
 
+def test_an_empty_answer_does_not_win_over_a_box(image, monkeypatch):
+    """Nor does its score count: of a window that shows nothing, that there is nothing may be sure."""
+    inferencer = XeMapInferencer(Config(dict(model=dict(type='SpotBoxes'))))
+    localize = SpotBoxes.localize
+
+    def sure(self, images, texts):
+        answers = localize(self, images, texts)
+        return [BoxAnswers(a.data, a.size, np.where(a.data.any(1), a.scores, 0.9)) for a in answers]
+
+    monkeypatch.setattr(SpotBoxes, 'localize', sure)
+    answers = inferencer(image, ['red', 'blue'], mode='tile', tile=128, overlap=0.5).box_answers
+    assert answers.boxes().tolist() == [[110, 100, 150, 140], [0, 0, 0, 0]]
+    assert answers.scores.tolist() == pytest.approx([1600 / 4096, 0])
+
+
 def test_boxes_without_scores_are_refused_over_windows(image, monkeypatch):
     inferencer = XeMapInferencer(Config(dict(model=dict(type='SpotBoxes'))))
     monkeypatch.setattr(SpotBoxes, 'scored', False)

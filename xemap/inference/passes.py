@@ -119,7 +119,7 @@ def tile_boxes(
     progress: Progress | None = None,
 ) -> BoxAnswers:
     """The best box of each query over overlapping windows of all scales: the one with the highest score, the first of
-    equal ones. Arguments as :func:`tile_maps`.
+    equal ones; an empty answer never wins over a box. Arguments as :func:`tile_maps`.
     """
     grids = _grids(raster.size, scales)
     count = _Counter(sum(count_tiles(grid, tile, overlap) for grid in grids), progress)
@@ -131,8 +131,9 @@ def tile_boxes(
             windows, _Windows(predict, raster, queries, grid, batch_size, count)(windows)
         ):
             if answers is not None:
-                better = answers.scores > scores
-                placed = (answers.boxes((y1 - y0, x1 - x0)) + np.array([x0, y0] * 2)) * to_image
+                boxes = answers.boxes((y1 - y0, x1 - x0))
+                better = (answers.scores > scores) & boxes.any(1)
+                placed = (boxes + np.array([x0, y0] * 2)) * to_image
                 best[better], scores[better] = placed[better], answers.scores[better]
                 presence = np.maximum(presence, answers.presence)
     return BoxAnswers(best, raster.size, scores, presence)
