@@ -118,6 +118,16 @@ def test_groups_of_pairs_change_nothing():
             assert_close(alone, other)
 
 
+@pytest.mark.parametrize('options', [dict(num_decoder_layers=0), dict(memory=('scales',))], ids=['a', 'b'])
+def test_groups_of_pairs_share_the_encoder_where_no_text_reaches_it(options):
+    model = build_localizer_of({**CONFIG, **options})
+    seen = []
+    model.encoder.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    model.max_pairs = 1
+    model.localize(make_photos([(64, 96), (64, 64)]), [TEXTS, TEXTS[:2]])
+    assert sum(seen) == 2
+
+
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_half_precision_is_close(dtype):
     model, given = build(tiny_mlcm()), features(3)

@@ -50,7 +50,7 @@ class EncodedImages:
         pos: (B, P, C) sine positions of the finest level.
         padding: (B, P) bool, True = padding; None = there is none.
         side: the decoder's image side; None where there is no decoder.
-        tokens: (B, P, C) the encoder's input; None where it depends on texts.
+        visual: from :meth:`~xemap.models.localizers.mlcm.MLCM.encode_visual`; None where it depends on texts.
     """
 
     size: tuple[int, int]
@@ -59,7 +59,7 @@ class EncodedImages:
     pos: Tensor
     padding: Tensor | None
     side: ImageSide | None
-    tokens: Tensor | None
+    visual: tuple[Tensor, Tensor, Tensor] | None
 
 
 @dataclass

@@ -245,7 +245,7 @@ class MLCM(NetworkLocalizer):
         tokens = [_tokens(level) for level in levels]
         grid, first, pos = (levels[0].shape[-2], levels[0].shape[-1]), paddings[0], positions[0]
         if self.decoder is None:
-            return EncodedImages(size, c5, grid, pos, first, None, tokens[0])
+            return EncodedImages(size, c5, grid, pos, first, None, self.encode_visual(tokens[0], pos, first))
         memory = None
         if 'scales' in self.memory:
             memory = torch.cat(tokens, 1), torch.cat(positions, 1), _joined(paddings)
@@ -253,7 +253,21 @@ class MLCM(NetworkLocalizer):
         if self.memory != ('scales',):
             return EncodedImages(size, c5, grid, pos, first, side, None)
         image_idx = torch.arange(images.shape[0], device=images.device)
-        return EncodedImages(size, c5, grid, pos, first, side, self.decoder.text_side(side, image_idx, None))
+        decoded = self.decoder.text_side(side, image_idx, None)
+        return EncodedImages(size, c5, grid, pos, first, side, self.encode_visual(decoded, pos, first))
+
+    def encode_visual(self, tokens: Tensor, pos: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the encoder, once per image where no text reaches it, else once per pair.
+
+        Args:
+            tokens, pos: (N, P, C) tokens of the finest level and their positions.
+            padding: (N, P) bool, True = padding; None = there is none.
+
+        Returns:
+            (N, P, C) each: ``tokens``, the encoder's output, and that projected for the fusion.
+        """
+        encoded = self.encoder(tokens, pos, padding)
+        return tokens, encoded, self.fusion.visual_proj(encoded)
 
     def encode_states(self, words: Tensor, padding: Tensor, sentence: Tensor | None = None) -> EncodedTexts:
         """Compute what depends on the texts alone.
@@ -294,22 +308,16 @@ class MLCM(NetworkLocalizer):
             images, texts: from :meth:`encode_images` and :meth:`encode_states`.
             image_idx, text_idx: (N,) the image and the text of each pair.
         """
-        if images.tokens is None:
+        padding = None if images.padding is None else images.padding[image_idx]
+        if images.visual is None:
             assert self.decoder is not None and images.side is not None
             assert texts.memory is not None
             text, text_pos, text_padding = texts.memory
             of_text = (text[text_idx], text_pos[text_idx], None if text_padding is None else text_padding[text_idx])
-            tokens = self.decoder.text_side(images.side, image_idx, of_text)
-            pos = images.pos[image_idx]
-            padding = None if images.padding is None else images.padding[image_idx]
-            encoded = self.encoder(tokens, pos, padding)
-            visual = self.fusion.visual_proj(encoded)
-        else:  # the images alone decide
-            tokens, padding = images.tokens, images.padding
-            encoded = self.encoder(tokens, images.pos, padding)
-            visual = self.fusion.visual_proj(encoded)
-            tokens, encoded, visual = (part[image_idx] for part in (tokens, encoded, visual))
-            padding = None if padding is None else padding[image_idx]
+            decoded = self.decoder.text_side(images.side, image_idx, of_text)
+            tokens, encoded, visual = self.encode_visual(decoded, images.pos[image_idx], padding)
+        else:
+            tokens, encoded, visual = (part[image_idx] for part in images.visual)
         masks = (padding, texts.padding[text_idx]) if self.mask_text_padding else (None, None)
         state, attention = self.fusion(visual, images.grid, texts.words[text_idx], *masks)
         return MLCMFeatures(self.head(state), state, attention, encoded, tokens, images.c5, images.grid, images.size)
