@@ -137,14 +137,14 @@ class HuggingFaceTextEncoder(nn.Module):
         self.padding: bool | str = True  # to the longest text
         self._cut: set[str] = set()
         self.cached_texts = cached_texts
-        self._states: dict[tuple[str, torch.dtype | None], Tensor] = {}
+        self._states: dict[tuple[str, torch.dtype | None], list[Any]] = {}
         self.register_load_state_dict_post_hook(lambda *_: self._states.clear())
 
     def _apply(self, fn: Callable, recurse: bool = True) -> HuggingFaceTextEncoder:
         self._states.clear()  # they lie on the device, and in the precision, that the encoder leaves
         return super()._apply(fn, recurse)
 
-    def forward(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+    def forward(self, texts: list[str]) -> tuple[Tensor, ...]:
         """Encode texts; the result of one does not depend on the others.
 
         Args:
@@ -166,15 +166,18 @@ class HuggingFaceTextEncoder(nn.Module):
         for text in texts:
             if (text, precision) not in self._states:
                 with torch.no_grad():  # alone, so that the state never depends on what was encoded before or beside it
-                    self._states[text, precision] = self._encode([text])[0][0]
+                    alone = self._encode([text])
+                self._states[text, precision] = [None if part is None else part[0] for part in alone]
             states.append(self._states[text, precision])
         while len(self._states) > self.cached_texts:  # the oldest leave first
             del self._states[next(iter(self._states))]
-        lengths = torch.tensor([len(tokens) for tokens in states], device=states[0].device)
-        hidden = pad_sequence(states, batch_first=True)
-        return hidden, torch.arange(hidden.shape[1], device=hidden.device) >= lengths[:, None]
+        hidden, padding, *pooled = zip(*states)
+        further: list[Any] = [None if part[0] is None else torch.stack(part) for part in pooled]
+        words = pad_sequence(list(hidden), batch_first=True)
+        return words, pad_sequence(list(padding), batch_first=True, padding_value=True), *further
 
-    def _encode(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+    def _encode(self, texts: list[str]) -> tuple[Tensor, ...]:
+        """Hidden states and padding as :meth:`forward`; of a subclass further states, (N, …) each or None."""
         tokens = self.encoder_inputs(texts)
         hidden = self.model(**tokens).last_hidden_state
         return hidden, ~tokens['attention_mask'].bool()

@@ -139,6 +139,32 @@ def test_half_precision_is_close(dtype):
     torch.testing.assert_close(half.box, full.box, atol=0.05, rtol=0)
 
 
+READER = dict(type='WordSentenceEncoder', name='minilm')
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(head=dict(type='BoxHead', legacy=True)), 'model.head.legacy follows model.legacy'),
+        (dict(head=dict(type='BoxHead', width=64)), 'model.head.width follows model.width'),
+        (dict(language_model=dict(READER, pad=True)), 'model.language_model.pad follows model.legacy'),
+        (dict(language_model=dict(READER, max_tokens=20)), 'model.language_model.max_tokens follows model.max_words'),
+        (dict(language_model=dict(READER, sentence=False)), 'model.language_model.sentence follows model.memory'),
+        (dict(detr_decoder=True), 'detr_decoder=True needs detr'),
+        (dict(detr_decoder=True, detr='x.pth', num_decoder_layers=0), 'detr_decoder=True needs a decoder'),
+        (dict(num_fusion_layers=0), 'num_fusion_layers with 0; give at least 1'),
+        (dict(num_encoder_layers=0), 'num_encoder_layers with 0; give at least 1'),
+        (dict(num_decoder_layers=-1), 'num_decoder_layers with -1; give at least 0'),
+        (dict(num_added=-1), 'num_added with -1; give at least 0'),
+        (dict(grid=(0, 8)), 'grid with 0; give at least 1'),
+        (dict(max_words=0), 'max_words with 0; give at least 1'),
+    ],
+)
+def test_options_out_of_range_or_without_effect(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build(tiny_mlcm(**options))
+
+
 def test_without_a_language_model_texts_are_refused():
     model = build(tiny_mlcm())
     with pytest.raises(ConfigError, match='use forward_features'):

@@ -229,6 +229,25 @@ def test_the_text_states():
     torch.testing.assert_close(again[:, :4], alone[0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('options', [{}, dict(sentence=False), dict(pad=True)], ids=['both', 'words', 'padded'])
+def test_kept_text_states_are_those_of_the_encoder(options, monkeypatch):
+    plain = WordSentenceEncoder(name='minilm', max_tokens=12, **options).eval()
+    keeping = WordSentenceEncoder(name='minilm', max_tokens=12, cached_texts=3, **options).eval().requires_grad_(False)
+    encoded = []
+    make = keeping.encoder_inputs
+    monkeypatch.setattr(keeping, 'encoder_inputs', lambda texts: encoded.extend(texts) or make(texts))
+    for texts in (TEXTS[:2], TEXTS[:3], TEXTS[2:0:-1]):
+        with torch.no_grad():
+            words, padding, sentence = plain(texts)
+        kept_words, kept_padding, kept_sentence = keeping(texts)
+        assert torch.equal(kept_padding, padding)
+        torch.testing.assert_close(kept_words[~padding], words[~padding], atol=1e-5, rtol=0)
+        torch.testing.assert_close(kept_sentence, sentence, atol=1e-5, rtol=0)
+        if options.get('pad'):  # the fusion sees padding, too
+            torch.testing.assert_close(kept_words, words, atol=1e-5, rtol=0)
+    assert encoded == TEXTS[:3]
+
+
 def fit(model, losses: Callable[[], dict[str, torch.Tensor]], steps: int, rate: float) -> None:
     """Train in ``steps`` steps with a warm-up to ``rate``, and leave the model in eval mode."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])

@@ -40,8 +40,9 @@ class MLCM(NetworkLocalizer):
     Args:
         backbone: image encoder; its last output is used.
         language_model: see :class:`~xemap.models.localizers.mlcm.text.WordSentenceEncoder`; whether it keeps the
-            sentence follows ``memory``. None = features come from the caller, see :meth:`forward_features`.
-        head: see :class:`~xemap.models.localizers.mlcm.head.BoxHead`.
+            sentence follows ``memory``, its ``max_tokens`` ``max_words``, and its ``pad`` ``legacy``. None = features
+            come from the caller, see :meth:`forward_features`.
+        head: see :class:`~xemap.models.localizers.mlcm.head.BoxHead`; ``width`` and ``legacy`` are those given here.
         in_channels: number of channels of the backbone's last output.
         width, num_heads, feedforward, dropout: the same for all transformer layers.
         num_decoder_layers: L; 0 = no decoder (Table III a).
@@ -63,7 +64,7 @@ class MLCM(NetworkLocalizer):
         data_preprocessor, init_cfg: as in MMEngine.
 
     Raises:
-        ConfigError: an option that does not fit the others.
+        ConfigError: an option out of its range, or one that does not fit the others or would have no effect.
     """
 
     form = 'box'
@@ -100,6 +101,19 @@ class MLCM(NetworkLocalizer):
         super().__init__(max_pairs, data_preprocessor, init_cfg)
         if not memory or not set(memory) <= set(MEMORY):
             raise ConfigError(f'MLCM: memory={tuple(memory)}; give some of {", ".join(MEMORY)}')
+        for name, value, least in (
+            ('num_decoder_layers', num_decoder_layers, 0),
+            ('num_encoder_layers', num_encoder_layers, 1),
+            ('num_fusion_layers', num_fusion_layers, 1),
+            ('num_added', num_added, 0),
+            ('max_words', max_words, 1),
+            ('grid', min(grid), 1),
+        ):
+            if value < least:
+                raise ConfigError(f'MLCM: {name} with {value}; give at least {least}')
+        if detr_decoder and not (detr and num_decoder_layers):
+            missing = 'a decoder' if detr else 'detr, the checkpoint to take it from'
+            raise ConfigError(f'MLCM: detr_decoder=True needs {missing}; give it or leave detr_decoder out')
         self.memory = tuple(memory) if num_decoder_layers else ()
         self.legacy, self.max_words = legacy, max_words
         self.mask_text_padding = (not legacy) if mask_text_padding is None else mask_text_padding
@@ -124,7 +138,7 @@ class MLCM(NetworkLocalizer):
             activation=fusion_activation,
             **layer,
         )
-        self.head = MODELS.build({**head, 'width': width, 'legacy': legacy})
+        self.head = MODELS.build(_with(head, 'head', width=('width', width), legacy=('legacy', legacy)))
         self.freeze(frozen)
 
     @property
@@ -137,9 +151,14 @@ class MLCM(NetworkLocalizer):
             if text_width is None:
                 raise ConfigError('MLCM: language_model=None needs text_width, the width of the features you bring')
             return text_width
-        sentence = 'sentence' in self.memory
-        options = dict(sentence=sentence, max_tokens=self.max_words, pad=self.legacy)
-        self.language_model = MODELS.build({**config, **options})
+        config = _with(
+            config,
+            'language_model',
+            sentence=('memory', 'sentence' in self.memory),
+            max_tokens=('max_words', self.max_words),
+            pad=('legacy', self.legacy),
+        )
+        self.language_model = MODELS.build(config)
         if text_width not in (None, self.language_model.width):
             raise ConfigError(f'MLCM: text_width={text_width}; the language model gives {self.language_model.width}')
         return self.language_model.width
@@ -321,6 +340,14 @@ class MLCM(NetworkLocalizer):
         masks = (padding, texts.padding[text_idx]) if self.mask_text_padding else (None, None)
         state, attention = self.fusion(visual, images.grid, texts.words[text_idx], *masks)
         return MLCMFeatures(self.head(state), state, attention, encoded, tokens, images.c5, images.grid, images.size)
+
+
+def _with(config: dict, part: str, **options: tuple[str, Any]) -> dict:
+    """The config of a part with options that follow from the model's, each by the name of that and its value."""
+    for key, (source, _) in options.items():
+        if key in config:
+            raise ConfigError(f'MLCM: model.{part}.{key} follows model.{source}; set that and leave this out')
+    return {**config, **{key: value for key, (_, value) in options.items()}}
 
 
 def _tokens(level: Tensor) -> Tensor:

@@ -55,6 +55,9 @@ class WordSentenceEncoder(HuggingFaceTextEncoder):
         Raises:
             DataError: an empty text.
         """
+        return super().forward(texts)  # type: ignore[return-value]
+
+    def _encode(self, texts: list[str]) -> tuple[Tensor, Tensor, Tensor | None]:  # type: ignore[override]
         return self.encode(**self.encoder_inputs(texts))
 
     def encode(self, **tokens: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
