@@ -127,6 +127,13 @@ def test_every_parameter_has_a_gradient(options):
     assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
+LEGACY_TRAIN = [
+    dict(type='LoadImage'),
+    dict(type='Letterbox', size=(640, 640), color=(103.5, 116.3, 123.7)),
+    dict(type='GenerateBoxes'),
+    dict(type='PackXeMapInputs'),
+]
+"""The border is 123.7, 116.3, 103.5 in the BGR image."""
 CHANGED: dict[str, dict] = {
     'a-no-mlcm': {'model.num_decoder_layers': 0},
     **{f'{name}-{"-".join(memory)}': {'model.memory': memory} for name, memory in ABLATIONS.items() if name != 'full'},
@@ -137,6 +144,11 @@ CHANGED: dict[str, dict] = {
         'model.data_preprocessor.rgb_to_bgr': True,
         'val_evaluator.protocol': 'legacy',
         'test_evaluator.protocol': 'legacy',
+        'train_pipeline': LEGACY_TRAIN,
+        'test_pipeline': [*LEGACY_TRAIN[:2], LEGACY_TRAIN[-1]],
+        'train_dataloader.dataset.pipeline': LEGACY_TRAIN,
+        'val_dataloader.dataset.pipeline': [*LEGACY_TRAIN[:2], LEGACY_TRAIN[-1]],
+        'test_dataloader.dataset.pipeline': [*LEGACY_TRAIN[:2], LEGACY_TRAIN[-1]],
     },
 }
 """What a config changes of the paper's, and nothing else."""

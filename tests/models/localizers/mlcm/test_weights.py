@@ -114,6 +114,18 @@ def test_detrs_decoder_on_request(model, detr, dialect):
     assert all('decoder.layers.1' in name for name in report['left'] if 'decoder' in name)
 
 
+@pytest.mark.parametrize('dialect', [lambda names: names, in_mmdets_names], ids=['authors', 'mmdet'])
+def test_detr_without_the_fusion(detr, dialect, tmp_path):
+    torch.save({'model': dialect(detr)}, tmp_path / 'detr.pth')
+    plain = build(tiny_mlcm(num_decoder_layers=0))
+    model = build(tiny_mlcm(num_decoder_layers=0, detr=str(tmp_path / 'detr.pth'), detr_fusion=False))
+    theirs = detr['transformer.encoder.layers.1.linear2.weight']
+    assert torch.equal(model.encoder.layers[1].ffn.layers[1].weight, theirs)
+    for name, value in model.fusion.state_dict().items():
+        if value.dim() > 1:  # ``build`` moves the others
+            assert torch.equal(value, plain.fusion.state_dict()[name]), name
+
+
 def test_the_config_names_a_detr_checkpoint(detr, tmp_path):
     torch.save({'model': detr}, tmp_path / 'detr.pth')
     model = build(tiny_mlcm(detr=str(tmp_path / 'detr.pth')), seed=1)

@@ -59,6 +59,7 @@ class MLCM(NetworkLocalizer):
         text_width: width of word and sentence states; None = the language model's.
         detr: checkpoint of DETR-R50 that initializes backbone, first projection, encoder and fusion.
         detr_decoder: take the decoder's first layer from it too.
+        detr_fusion: take the fusion's layers from its encoder, as the authors do; False leaves them as TransVG's.
         frozen: names of parts that do not train, as ``'language_model'``.
         max_pairs: most pairs computed at a time in prediction; memory follows it, the result does not.
         data_preprocessor, init_cfg: as in MMEngine.
@@ -93,6 +94,7 @@ class MLCM(NetworkLocalizer):
         text_width: int | None = None,
         detr: str | None = None,
         detr_decoder: bool = False,
+        detr_fusion: bool = True,
         frozen: tuple[str, ...] | str = (),
         max_pairs: int = 16,
         data_preprocessor: dict | None = None,
@@ -117,7 +119,7 @@ class MLCM(NetworkLocalizer):
         self.memory = tuple(memory) if num_decoder_layers else ()
         self.legacy, self.max_words = legacy, max_words
         self.mask_text_padding = (not legacy) if mask_text_padding is None else mask_text_padding
-        self.detr, self.detr_decoder = detr, detr_decoder
+        self.detr, self.detr_decoder, self.detr_fusion = detr, detr_decoder, detr_fusion
         self.backbone = MODELS.build(backbone)
         self.levels = AddedLevels(in_channels, width, num_added if 'scales' in self.memory else 0)
         text_width = self._build_language_model(language_model, text_width)
@@ -171,7 +173,7 @@ class MLCM(NetworkLocalizer):
                 if parameter.dim() > 1:
                     nn.init.xavier_uniform_(parameter)
         if self.detr:
-            load_detr_weights(self, read_state_dict(self.detr), decoder=self.detr_decoder)
+            load_detr_weights(self, read_state_dict(self.detr), self.detr_decoder, self.detr_fusion)
 
     def loss(self, inputs: Tensor, data_samples: list[XeMapDataSample]) -> dict[str, Tensor]:
         """Losses of the head, averaged over the pairs of all ranks; samples have ``gt_boxes``.

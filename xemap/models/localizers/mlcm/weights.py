@@ -78,17 +78,18 @@ def load_authors_weights(model: nn.Module, state_dict: Mapping[str, Tensor]) -> 
 
 
 def load_detr_weights(
-    model: nn.Module, state_dict: Mapping[str, Tensor], decoder: bool = False
+    model: nn.Module, state_dict: Mapping[str, Tensor], decoder: bool = False, fusion: bool = True
 ) -> dict[str, list[str]]:
     """Initialize an :class:`~xemap.models.localizers.mlcm.MLCM` from DETR, as the paper does.
 
-    Backbone, first projection and encoder are taken, the encoder's tensors for the fusion layers too. Prints what was
+    Backbone, first projection and encoder are taken. Prints what was
     taken, left and missing.
 
     Args:
         model: with a ResNet-50 and DETR's widths.
         state_dict: weights of DETR-R50, by the names of its authors or of mmdet.
         decoder: take DETR's decoder for ours as far as it has layers, and its norm; the authors of MLCM don't.
+        fusion: take the encoder's tensors for the fusion layers, too, as the authors of MLCM do and TransVG's don't.
 
     Returns:
         as :func:`load_authors_weights`.
@@ -100,6 +101,7 @@ def load_detr_weights(
 
     def names(name: str) -> list[str]:
         ours = [(theirs, place) for theirs, places in table if re.match(theirs, name) for place in places]
+        ours = [(theirs, place) for theirs, place in ours if fusion or place != 'fusion.layers.']
         return [_in_layers(re.sub(f'^{theirs}', place, name)) for theirs, place in ours]
 
     return take_weights(model, state_dict, names, "DETR's weights", 'DETR checkpoint')
