@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +59,7 @@ def test_numbers_count_objects_in_the_order_of_paths(root):
         (lambda text: text.replace('3\n', ''), 'the lists number 9 objects up to 9, the XML files hold 10'),
         (lambda text: text + '0\n', r'test\.txt line 4: object 0 is listed twice'),
         (lambda text: text + '00001.jpg\n', r"test\.txt line 4: '00001\.jpg' is no object number"),
+        (lambda text: text + '7' * 4301, r"test\.txt line 4: '7{40}…' is no object number"),
     ],
 )
 def test_lists_that_do_not_fit(root, change, message):
@@ -82,6 +84,39 @@ def test_a_missing_or_second_image(root):
     assert len(converter.items()) == 6  # the numbers of the objects behind it stay
     assert converter.report.counts == {'annotations_without_image': 1, 'images_not_annotated': 1}
     assert convert(DiorRsvgConverter(root, skip_bad=True), root / 'out').images == dict.fromkeys(SPLITS, 2)
+
+
+def test_two_annotation_files_of_one_image(root):
+    """The image is in a split once, and the numbers behind the second file stay."""
+    file = root / 'DIOR_RSVG/Annotations/00001.xml'
+    file.write_text(file.read_text().replace('00001.jpg', '00000.jpg'))
+    with pytest.raises(DataError, match=r'00000\.xml and \S+00001\.xml both describe \S+00000\.jpg'):
+        DiorRsvgConverter(root).items()
+    converter = DiorRsvgConverter(root, skip_bad=True)
+    items = converter.items()
+    assert [(item.name[-9:], item.split) for item in items] == [
+        (f'0000{number}.jpg', split) for number in (0, 2) for split in SPLITS
+    ]
+    assert converter.report.counts == {'images_duplicated': 1, 'images_not_annotated': 1}
+    assert all(
+        f'of image 2 for {item.split}' in query.text for item in items[3:] for query in converter.record(item).queries
+    )
+
+
+def test_the_order_of_a_listing_changes_nothing(root, monkeypatch):
+    def records():
+        converter = DiorRsvgConverter(root)
+        return [(item.split, converter.record(item)) for item in converter.items()]
+
+    expected, rglob, shuffled = records(), Path.rglob, []
+
+    def unsorted(self, pattern):
+        paths = sorted(rglob(self, pattern))[::-1]
+        shuffled.append(len(paths))
+        return iter(paths[1:] + paths[:1])
+
+    monkeypatch.setattr(Path, 'rglob', unsorted)
+    assert records() == expected and max(shuffled) == 3
 
 
 def test_faulty_objects(root):
@@ -117,11 +152,19 @@ def test_real_files(shared_dir, tmp_path):
     # The real lists with one of 17402 annotation files.
     with pytest.raises(LayoutError, match='the lists number 38320 objects up to 38319, the XML files hold 1,'):
         DiorRsvgConverter(tmp_path).items()
-    for split, text in (('train', '0\n'), ('val', ''), ('test', '')):
+    numbers = {split: [int(line) for line in (folder / f'{split}.txt').read_text().split()] for split in SPLITS}
+    assert [split for split in SPLITS if 0 in numbers[split]] == ['test']
+    assert {split: len(of) for split, of in numbers.items()} == DIVISIONS['released'][1]
+    with pytest.raises(LayoutError, match="26991 / 3829 / 7500 objects are the division 'released', not 'paper'"):
+        DiorRsvgConverter(tmp_path, division='paper', lists='.').items()
+    # What is left of the lists for that one file.
+    for split in SPLITS:
+        text = '0\n' if 0 in numbers[split] else ''
         (folder / f'{split}.txt').write_text(text)
     converter = DiorRsvgConverter(tmp_path, skip_bad=True)
     (item,) = converter.items()
     (query,) = converter.record(item).queries
+    assert (item.split, item.name[-9:]) == ('test', '00001.jpg')
     assert (query.text, query.category) == ('A green and brown golf field', 'golf field')
     assert query.region.polygons((800, 800))[0].tolist() == [[133, 237], [684, 237], [684, 672], [133, 672]]
 

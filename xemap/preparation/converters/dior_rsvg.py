@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,8 @@ DIVISIONS = {
     'paper': ('RSVGD', {'train': 15328, 'val': 3832, 'test': 19160}),
 }
 """Folder of the lists and published number of queries."""
+LONGEST_NUMBER = 18
+"""Most digits of an object number; Python refuses to read thousands."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class DiorRsvgConverter(SourceConverter):
 
     Two divisions are published. ``released``, 70/10/20 %, comes with the data; ``paper``, 40/10/50 %, is that of the
     paper's results, in the lists of an earlier release (a folder ``RSVGD``). Never test a model of one on the other:
-    they are independent draws.
+    they are independent draws. Lists with the published numbers of the other division are refused.
 
     Args:
         data_root: see :class:`SourceConverter`.
@@ -74,6 +77,7 @@ class DiorRsvgConverter(SourceConverter):
         if division not in DIVISIONS:
             raise ConfigError(f'{self.name}: division {division!r}; give one of {", ".join(DIVISIONS)}')
         default, self.published = DIVISIONS[division]
+        self.division = division
         super().__init__(data_root, folder, **options)
         self.lists = self.folder / (lists or default)
 
@@ -81,7 +85,9 @@ class DiorRsvgConverter(SourceConverter):
         split_of = self._listed_objects()
         image_of = self.files(self.folder / 'JPEGImages')
         annotation_of = self.files(self.folder / 'Annotations', ('.xml',))
-        items, seen, count = [], set(), 0
+        items: list[Item] = []
+        seen: dict[Path, Path] = {}
+        count = 0
         for file in annotation_of.values():
             annotation = read_voc(file)
             by_split: dict[str | None, list[VocObject]] = {}
@@ -93,7 +99,10 @@ class DiorRsvgConverter(SourceConverter):
                 error = DataError(f'{file}: no image {annotation.image!r} in {self.folder / "JPEGImages"}; copy it')
                 self.bad(error, 'annotations_without_image')
                 continue
-            seen.add(image)
+            if seen.setdefault(image, file) is not file:
+                error = DataError(f'{seen[image]} and {file} both describe {image}; keep one of them')
+                self.bad(error, 'images_duplicated')
+                continue
             for split in SPLITS:
                 if split in by_split:
                     items.append(self.item(image, Described(by_split[split], annotation.size, str(file)), split))
@@ -134,9 +143,17 @@ class DiorRsvgConverter(SourceConverter):
             if not lines:
                 self.bad(DataError(f'{file} is empty; copy it again'), 'lists_empty')
             for number, line in lines:
-                if not line.isdecimal():
-                    raise LayoutError(f'{file} line {number}: {line!r} is no object number; DIOR-RSVG has one per line')
+                if not line.isdecimal() or len(line) > LONGEST_NUMBER:
+                    shown = line if len(line) <= 40 else f'{line[:40]}…'
+                    raise LayoutError(f'{file} line {number}: {shown!r} is no object number; give one per line')
                 if int(line) in split_of:
                     raise LayoutError(f'{file} line {number}: object {line} is listed twice; copy the lists again')
                 split_of[int(line)] = split
+        numbers = dict(Counter(split_of.values()))
+        for division, (_, published) in DIVISIONS.items():
+            if numbers == published and division != self.division:
+                raise LayoutError(
+                    f'{self.lists}: {" / ".join(map(str, numbers.values()))} objects are the division {division!r}, '
+                    f'not {self.division!r}; give its lists, or division={division!r}'
+                )
         return split_of
