@@ -4,7 +4,7 @@
 #
 #   bash tools/analysis/real_systems.sh [CPU_MINUTES]
 #
-# Run seven_systems.sh before, and make data/real as docs/results.md says. CPU_MINUTES (default: 5) are those of each
+# Run seven_systems.sh before, and make data/real as docs/results.md says. CPU_MINUTES (default: 6) are those of each
 # training; there are five. The retrieval model of SeLo stays as it is: the real images have no captions.
 # Results lie in work_dirs/real_systems: compare.md, compare.json, index.html, and a folder for each training.
 # An interrupted run goes on where it stopped; remove the folder to start anew.
@@ -18,7 +18,7 @@ run() { bash tools/with_env.sh python "$@"; }
 start() { printf '%s=configs/%s:%s' "$1" "$2" "$(cat "$from/$1/last_checkpoint")"; }  # NAME CONFIG
 trained() { printf '%s=%s:%s' "$1" "$(echo "$out/$1"/*.py)" "$(cat "$out/$1/last_checkpoint")"; }  # NAME
 
-run tools/analysis/equal_time.py --cpu-minutes "${1:-5}" --out "$out" \
+run tools/analysis/equal_time.py --cpu-minutes "${1:-6}" --out "$out" \
     --cfg-options data_root=data/ "image_size=(192,192)" train_dataloader.dataset.ann_file=real/train.arrow \
         train_dataloader.dataset.max_queries=8 -- \
     "$(start XeMap-Network xemap/xemap_small_synthetic.py)" "$(start CroBIM crobim/crobim_small_synthetic.py)" \

@@ -4,11 +4,12 @@
 #
 #   bash tools/analysis/seven_systems.sh [CPU_MINUTES]
 #
+# It draws 500 scenes into data/synthetic: move the quickstart's 1,500 away before, or they are replaced.
 # CPU_MINUTES (default: 3) are those of each training; there are six. Results lie in work_dirs/seven_systems: compare.md,
 # compare.json, index.html, and a folder for each training.
 # An interrupted run goes on where it stopped; remove the folder to start anew.
 set -euo pipefail
-if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0; fi
+if [ "${1:-}" = "-h" ] || [ "${1:-}" = "--help" ]; then sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0; fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 out=work_dirs/seven_systems
