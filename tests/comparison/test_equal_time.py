@@ -60,6 +60,13 @@ def test_the_learning_rate_rises_and_falls_to_0_in_the_last_step(tmp_path):
     assert cfg.train_cfg.type == 'EpochBasedTrainLoop'  # the config itself stays as it is
 
 
+def test_all_steps_see_images_of_one_size():
+    """The quickstart's small images would make the measured steps cheaper than the rest."""
+    cfg = load_config('xemap_small_synthetic')
+    before, after = (part.train_dataloader.dataset.pipeline[1] for part in (cfg, of_steps(cfg, 20)))
+    assert before.pop('first_size') == (64, 64) and before.pop('first_epochs') == 2 and after == before
+
+
 def test_a_training_starts_from_a_checkpoint(tmp_path, here):
     config = write_config(tmp_path)
     first = train_for(config, 0.1, tmp_path / 'first')['checkpoint']

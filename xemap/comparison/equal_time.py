@@ -16,6 +16,7 @@ from xemap.engine.runner_setup import train_model
 from xemap.errors import ConfigError, XeMapError
 from xemap.files import write_json
 from xemap.parallel import process_environment, start_process
+from xemap.registry import typed_parts
 
 MEASURED_STEPS = 20
 WARM_UP_STEPS = 5
@@ -89,6 +90,8 @@ def train_for(
 def of_steps(cfg: Config, steps: int) -> Config:
     """A copy of a config that trains this many steps in one process, without validation; its schedule ends with them.
 
+    All steps see images of one size: the time of the first ones tells that of all, and there may be no full epoch.
+
     Args:
         cfg: stays as it is.
         steps: at least 2.
@@ -103,6 +106,9 @@ def of_steps(cfg: Config, steps: int) -> Config:
         dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=rise, end=steps),
     ]
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    for _, part in typed_parts(cfg.train_dataloader):
+        for key in ('first_size', 'first_epochs'):
+            part.pop(key, None)
     hooks = cfg.setdefault('default_hooks', {})
     hooks.update(
         checkpoint=dict(
